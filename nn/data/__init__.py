@@ -1,0 +1,12 @@
+"""Data sets, the orders to read them in, and the loader that makes batches (torch.utils.data)."""
+
+from .collate import Batch, default_collate, default_convert
+from .dataloader import DataLoader
+from .dataset import Dataset, Subset, TensorDataset, random_split
+from .sampler import BatchSampler, RandomSampler, Sampler, SequentialSampler, SubsetRandomSampler
+
+__all__ = [
+    "Batch", "BatchSampler", "DataLoader", "Dataset", "RandomSampler", "Sampler",
+    "SequentialSampler", "Subset", "SubsetRandomSampler", "TensorDataset", "default_collate",
+    "default_convert", "random_split",
+]  # fmt: skip
