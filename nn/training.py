@@ -1,0 +1,342 @@
+"""The training loop: epochs of batches, with callbacks along the way, that can stop and go on."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import autodiff
+from autodiff import Tensor
+
+from . import checkpoint
+from .module import Module
+
+
+class Evaluation(NamedTuple):
+    """Means over samples; the accuracy is None where the targets are not classes."""
+
+    loss: float
+    accuracy: float | None
+
+
+class Training:
+    """One training run: its parts, where it stands, and the loop.
+
+    `state_dict()` is all of it: model, optimiser, scheduler, the loader's place, the random state
+    and the counts below. A run that loads it ends with the same bits as one that never stopped.
+    """
+
+    def __init__(
+        self, model: Module, loader: Any, *, loss: Callable[[Tensor, Tensor], Tensor],
+        optimizer: Any, epochs: int, scheduler: Any = None, test_loader: Any = None,
+    ):  # fmt: skip
+        self.model, self.loader, self.loss, self.optimizer = model, loader, loss, optimizer
+        self.scheduler, self.test_loader, self.epochs = scheduler, test_loader, epochs
+        self.epoch = 0  # whole epochs done
+        self.history: list[dict[str, Any]] = []  # what each of them came to
+        self._start_epoch()
+
+    def _start_epoch(self) -> None:
+        self.batch = 0  # batches done in the epoch at hand
+        self.seen = 0  # samples in them
+        self.loss_sum = 0.0  # over those samples
+        self.hits: int | None = 0  # how many of them were classified right
+        self.seconds = 0.0  # spent on them
+
+    @property
+    def mean_loss(self) -> float:
+        """Of the epoch at hand, each sample's as it was when its batch came."""
+        return self.loss_sum / self.seen if self.seen else float("nan")
+
+    @property
+    def accuracy(self) -> float | None:
+        """The share of the epoch's samples that were classified right when their batch came."""
+        return self.hits / self.seen if self.seen and self.hits is not None else None
+
+    @property
+    def finished(self) -> bool:
+        return self.epoch >= self.epochs
+
+    def run(self, callbacks: Iterable[Callback] = ()) -> None:
+        """Train until `epochs` are done. Ctrl-C ends it after the batch at hand, never within it:
+        the callbacks' `on_interrupt` are called, then KeyboardInterrupt is raised."""
+        callbacks = list(callbacks)
+
+        def tell(moment: str) -> None:
+            for callback in callbacks:
+                getattr(callback, moment)(self)
+            if asked.is_set() and moment in ("on_batch_end", "on_epoch_end"):
+                for callback in callbacks:
+                    callback.on_interrupt(self)
+                raise KeyboardInterrupt
+
+        with interruptions() as asked:
+            tell("on_train_start")
+            try:
+                while not self.finished:
+                    tell("on_epoch_start")
+                    self._train_epoch(lambda: tell("on_batch_end"))
+                    tell("on_epoch_end")
+            finally:
+                tell("on_train_end")
+
+    def _train_epoch(self, batch_done: Callable[[], None]) -> None:
+        self.model.train()
+        before = time.perf_counter()
+        for inputs, targets in self.loader:
+            self.optimizer.zero_grad()
+            outputs = self.model(inputs)
+            loss = self.loss(outputs, targets)
+            loss.backward()
+            self.optimizer.step()
+
+            n, right = len(targets), hits(outputs, targets)
+            self.batch += 1
+            self.seen += n
+            self.loss_sum += loss.item() * n
+            self.hits = None if self.hits is None or right is None else self.hits + right
+            now = time.perf_counter()
+            self.seconds, before = self.seconds + now - before, now
+            batch_done()
+        rates = [group["lr"] for group in self.optimizer.param_groups]
+        if self.scheduler is not None:
+            self.scheduler.step()
+        row = {
+            "epoch": self.epoch + 1, "loss": self.mean_loss, "accuracy": self.accuracy,
+            "lr": rates[0], "seconds": self.seconds, "samples": self.seen,
+        }  # fmt: skip
+        if self.test_loader is not None:
+            row["test_loss"], row["test_accuracy"] = evaluate(
+                self.model, self.test_loader, self.loss
+            )
+        self.history.append(row)
+        self.epoch += 1
+        self._start_epoch()
+
+    # ---- stopping and going on ----------------------------------------------------------------
+
+    PARTS = ("model", "optimizer", "scheduler", "loader")
+    COUNTS = ("epoch", "batch", "seen", "loss_sum", "hits", "seconds", "history")
+
+    def state_dict(self) -> dict[str, Any]:
+        parts = {name: getattr(self, name) for name in self.PARTS}
+        states = {name: part.state_dict() for name, part in parts.items() if part is not None}
+        counts = {name: getattr(self, name) for name in self.COUNTS}
+        return {**states, "random": autodiff.get_rng_state(), "progress": counts}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Stand where `state` was taken; `epochs` stays as it is."""
+        present = [name for name in self.PARTS if getattr(self, name) is not None]
+        missing = {*present, "random", "progress"} - state.keys()
+        if missing:
+            raise KeyError(
+                f"this is not the state of such a training run: it has no {', '.join(missing)}"
+            )
+        for name in present:
+            getattr(self, name).load_state_dict(state[name])
+        autodiff.set_rng_state(state["random"])
+        for name in self.COUNTS:
+            setattr(self, name, state["progress"][name])
+
+
+class Callback:
+    """What is to happen along the way. Override what you need; each gets the `Training`."""
+
+    def on_train_start(self, training: Training) -> None: ...
+
+    def on_epoch_start(self, training: Training) -> None: ...
+
+    def on_batch_end(self, training: Training) -> None: ...
+
+    def on_epoch_end(self, training: Training) -> None: ...
+
+    def on_interrupt(self, training: Training) -> None:
+        """Ctrl-C was pressed, and the batch at hand is done."""
+
+    def on_train_end(self, training: Training) -> None:
+        """The run ends here: `training.finished`, or because something was raised."""
+
+
+def fit(
+    model: Module, loader: Any, *, loss: Callable[[Tensor, Tensor], Tensor], optimizer: Any,
+    epochs: int = 1, scheduler: Any = None, test_loader: Any = None,
+    callbacks: Iterable[Callback] = (), resume: str | Path | None = None,
+) -> Training:  # fmt: skip
+    """Train `model` on the (inputs, targets) of `loader` for `epochs`; the scheduler steps, and
+    `test_loader` is evaluated, once an epoch.
+
+    `resume` is a file that a `Checkpoint` callback wrote: the run goes on from there, and ends as
+    if it had never stopped. Returns the `Training`, whose `history` has a dict for each epoch.
+    """
+    training = Training(
+        model, loader, loss=loss, optimizer=optimizer, epochs=epochs, scheduler=scheduler,
+        test_loader=test_loader,
+    )  # fmt: skip
+    if resume is not None:
+        training.load_state_dict(checkpoint.load(resume))
+    training.run(callbacks)
+    return training
+
+
+def evaluate(
+    model: Module, loader: Any, loss: Callable[[Tensor, Tensor], Tensor]
+) -> Evaluation:
+    """Mean loss and accuracy over the samples of `loader`, in evaluation mode."""
+    was_training = model.training
+    model.eval()
+    loss_sum, right, seen = 0.0, 0, 0
+    try:
+        with autodiff.no_grad():
+            for inputs, targets in loader:
+                outputs, n = model(inputs), len(targets)
+                loss_sum += loss(outputs, targets).item() * n
+                found = hits(outputs, targets)
+                right = None if right is None or found is None else right + found
+                seen += n
+    finally:
+        model.train(was_training)
+    if not seen:
+        raise ValueError("there is nothing to evaluate on: the loader gave no batch")
+    return Evaluation(loss_sum / seen, None if right is None else right / seen)
+
+
+def hits(outputs: Tensor, targets: Tensor) -> int | None:
+    """How many samples have their largest output at the target class; None if targets are not
+    classes."""
+    if targets.dtype.kind not in "iu" or outputs.ndim != targets.ndim + 1:
+        return None
+    return int((outputs.array.argmax(1) == targets.array).sum())
+
+
+@contextlib.contextmanager
+def interruptions() -> Iterator[threading.Event]:
+    """An event that the first Ctrl-C sets; a second one interrupts at once.
+
+    A handler of the caller's own is left in place, and so is everything off the main thread, where
+    Python delivers no signals.
+    """
+    asked = threading.Event()
+    here = threading.current_thread() is threading.main_thread()
+    if not here or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield asked
+        return
+
+    def ask(number, frame):
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        asked.set()
+
+    signal.signal(signal.SIGINT, ask)
+    try:
+        yield asked
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+# ---- callbacks that most runs want -----------------------------------------------------------
+
+
+class Checkpoint(Callback):
+    """Saves the run to `path` after each epoch, within one every so many `seconds`, and at Ctrl-C.
+
+    `metadata` is kept beside it. (`fit(…, resume=path)` goes on from there.)
+    """
+
+    def __init__(self, path: str | Path, seconds: float = 30.0, **metadata: Any):
+        self.path, self.seconds, self.metadata = Path(path), seconds, metadata
+        self.saved = time.monotonic()
+
+    def save(self, training: Training) -> None:
+        checkpoint.save(self.path, training.state_dict(), **self.metadata)
+        self.saved = time.monotonic()
+
+    def on_train_start(self, training: Training) -> None:
+        self.saved = time.monotonic()
+
+    def on_batch_end(self, training: Training) -> None:
+        if time.monotonic() - self.saved >= self.seconds:
+            self.save(training)
+
+    def on_epoch_end(self, training: Training) -> None:
+        self.save(training)
+
+    def on_interrupt(self, training: Training) -> None:
+        self.save(training)
+
+
+class Progress(Callback):
+    """A line on stdout for each epoch, and one every `log_interval` batches if that is not 0; on a
+    terminal a live bar as well, on stderr, by tqdm."""
+
+    def __init__(self, log_interval: int = 0):
+        self.log_interval = log_interval
+        self.bar: Any = None
+
+    def on_train_start(self, training: Training) -> None:
+        if not sys.stderr.isatty():
+            return
+        try:
+            from tqdm import tqdm
+        except ImportError:
+            print("for a live bar: pip install tqdm", file=sys.stderr)
+            return
+        batches = len(training.loader)
+        self.bar = tqdm(
+            total=batches * training.epochs, initial=batches * training.epoch + training.batch,
+            bar_format="{desc} {percentage:3.0f}% |{bar}| {postfix}, {remaining} left",
+            leave=False, dynamic_ncols=True,
+        )  # fmt: skip
+
+    def on_epoch_start(self, training: Training) -> None:
+        if self.bar is not None:
+            self.bar.set_description_str(
+                f"epoch {training.epoch + 1}/{training.epochs}", refresh=False
+            )
+
+    def on_batch_end(self, training: Training) -> None:
+        if self.bar is not None:
+            speed = training.seen / training.seconds
+            self.bar.set_postfix_str(f"{scores(training)}, {speed:,.0f} images/s", refresh=False)
+            self.bar.update()
+        if self.log_interval and training.batch % self.log_interval == 0:
+            self.say(
+                f"epoch {training.epoch + 1}  batch {training.batch}/{len(training.loader)}  "
+                f"{scores(training)}"
+            )
+
+    def on_epoch_end(self, training: Training) -> None:
+        row = training.history[-1]
+        width = len(str(training.epochs))
+        parts = [f"epoch {row['epoch']:{width}}/{training.epochs}", f"loss {row['loss']:.4f}"]
+        parts += [percent("accuracy", row["accuracy"])]
+        if "test_loss" in row:
+            parts += [f"test loss {row['test_loss']:.4f}"]
+            parts += [percent("test accuracy", row["test_accuracy"])]
+        parts += [f"{row['samples'] / row['seconds']:,.0f} images/s", f"{row['seconds']:.1f} s"]
+        self.say("  ".join(filter(None, parts)))
+
+    def on_train_end(self, training: Training) -> None:
+        if self.bar is not None:
+            self.bar.close()
+            self.bar = None
+
+    def say(self, line: str) -> None:
+        if self.bar is None:
+            print(line, flush=True)
+        else:  # above the bar, not through it
+            self.bar.write(line, file=sys.stdout)
+
+
+def scores(training: Training) -> str:
+    """Loss and accuracy of the epoch so far."""
+    accuracy = percent("accuracy", training.accuracy)
+    return f"loss {training.mean_loss:.4f}" + (f", {accuracy}" if accuracy else "")
+
+
+def percent(name: str, share: float | None) -> str:
+    return "" if share is None else f"{name} {100 * share:.2f} %"
