@@ -1,0 +1,107 @@
+"""Names of the dtypes, the default one, and the one promotion table: PyTorch's rules, not NumPy's.
+
+The kind decides first (bool < int < float < complex); within the winning kind only tensors with
+dimensions have a say about the width, if there is one. So Python numbers, NumPy scalars and 0-d
+tensors never widen: they are weak.
+"""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+bool = np.dtype(np.bool_)
+uint8 = np.dtype(np.uint8)
+int8 = np.dtype(np.int8)
+int16 = short = np.dtype(np.int16)
+int32 = int = np.dtype(np.int32)
+int64 = long = np.dtype(np.int64)
+float16 = half = np.dtype(np.float16)
+float32 = float = np.dtype(np.float32)
+float64 = double = np.dtype(np.float64)
+
+default = float32
+KINDS = {builtins.bool: "b", builtins.int: "i", builtins.float: "f", complex: "c"}
+RANK = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3, "O": 4}
+NUMBERS = frozenset(KINDS)
+FRACTIONAL = "fcO"  # the kinds that can hold a quotient; O are exact numbers, for the tests
+DIFFERENTIABLE = "fO"
+
+
+def get_default_dtype() -> np.dtype:
+    """The dtype that Python floats become: float32 unless `set_default_dtype` said otherwise."""
+    return default
+
+
+def set_default_dtype(dtype) -> None:
+    """Make `dtype`, a floating one, what Python floats become."""
+    global default
+    dtype = np.dtype(dtype)
+    if dtype.kind != "f":
+        raise TypeError(f"only floating-point types are supported as the default type, got {dtype}")
+    default = dtype
+
+
+def promote(arrays: Sequence, to_float: builtins.bool = False) -> Sequence:
+    """`arrays`, with those of another dtype cast to the common one."""
+    dtype, fractions = None, False
+    for a in arrays:
+        kind = type(a)
+        if kind is np.ndarray:
+            if dtype is None:
+                dtype = a.dtype
+            elif a.dtype is not dtype:
+                break
+        elif kind is builtins.float:
+            fractions = True
+        elif kind is not builtins.int:
+            break
+    else:
+        if dtype is not None and (
+            dtype.kind in FRACTIONAL or not (fractions or to_float or dtype.kind == "b")
+        ):
+            return arrays  # the usual case: Python numbers are weak in NumPy 2 as well
+    dtype = result_dtype(arrays)
+    if to_float and dtype.kind not in FRACTIONAL:
+        dtype = default
+    return [cast(a, dtype) for a in arrays]
+
+
+def cast(a, dtype: np.dtype):
+    """`a` as dtype. Python numbers stay weak, but take the kind."""
+    if hasattr(a, "dtype"):
+        return a.astype(dtype) if a.dtype != dtype else a
+    if type(a) is builtins.bool and dtype.kind in "iuf":
+        return builtins.int(a)
+    return a
+
+
+def result_dtype(arrays: Sequence) -> np.dtype:
+    """The dtype in which these are to be combined."""
+    rank = max(RANK[kind_of(a)] for a in arrays)
+    for has_a_say in (strong, weak_array):
+        dtypes = [a.dtype for a in arrays if has_a_say(a) and RANK[a.dtype.kind] == rank]
+        if dtypes:
+            return np.result_type(*dtypes)
+    return (bool, int64, default, np.dtype(np.complex64), np.dtype(object))[rank]
+
+
+def kind_of(a: Any) -> str:
+    return a.dtype.kind if hasattr(a, "dtype") else KINDS.get(type(a), "O")
+
+
+def strong(a: Any) -> builtins.bool:
+    return getattr(a, "ndim", 0) > 0
+
+
+def weak_array(a: Any) -> builtins.bool:
+    """A 0-d tensor: weaker than one with dimensions, but stronger than a Python number."""
+    return isinstance(a, np.ndarray) and a.ndim == 0
+
+
+def can_hold(target: np.dtype, result: np.dtype) -> builtins.bool:
+    """May an in-place operation write `result` into `target`? Its kind must not be higher."""
+    return RANK[result.kind] <= RANK[target.kind]

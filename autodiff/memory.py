@@ -1,0 +1,102 @@
+"""Who wrote to which memory, and when; and which Tensors look at it.
+
+NumPy already knows which arrays share memory: every view's `base` leads to the array that owns
+it. So a version need not be carried by each Tensor and handed from view to view: writes, which
+are rare, are noted by owner, on one clock. A node remembers the time it was recorded, and what
+it saved is stale if its owner was written later. Recording a call costs one read of the clock.
+"""
+
+from __future__ import annotations
+
+import threading
+import weakref
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .provenance import Site, call_site
+
+
+class Write(NamedTuple):
+    """The last write to some memory."""
+
+    time: int
+    site: Site
+
+
+class Clock:
+    """Counts the writes of this process."""
+
+    __slots__ = ("now",)
+
+    def __init__(self):
+        self.now = 0
+
+
+clock = Clock()
+lock = threading.Lock()  # two threads may write at once; their times must differ
+writes: dict[int, Write] = {}  # id of the owner → its last Write
+viewers: dict[int, list] = {}  # id of the owner → weak references to the Tensors that view it
+exported: dict[int, bool] = {}  # id of the owner → was an ndarray of it handed to the user?
+watched: dict[int, Any] = {}  # id of the owner → the weak reference that clears its entries
+
+
+def owner(array: np.ndarray) -> np.ndarray:
+    """The array that owns the memory `array` looks at."""
+    base = array.base
+    while base is not None:
+        if isinstance(base, np.ndarray):
+            array = base
+        base = getattr(base, "base", None)
+    return array
+
+
+def note_write(array: np.ndarray) -> None:
+    """Say that `array`'s memory has just been changed."""
+    site = call_site()
+    key = watch(owner(array))
+    with lock:
+        clock.now += 1
+        writes[key] = Write(clock.now, site)
+
+
+def written_since(time: int, array: np.ndarray) -> Write | None:
+    """The last write to the array's memory, if it is later than `time`."""
+    write = writes.get(id(owner(array)))
+    return write if write is not None and write.time > time else None
+
+
+def note_view(tensor) -> None:
+    """Remember, without keeping it alive, that `tensor` is a view."""
+    refs = viewers.setdefault(watch(owner(tensor.array)), [])
+    if len(refs) > 32:  # the dead are swept as they pile up, so that a long loop stays linear
+        refs[:] = [ref for ref in refs if ref() is not None]
+    refs.append(weakref.ref(tensor))
+
+
+def live_views(array: np.ndarray) -> list:
+    """The Tensors that are views of `array`'s memory."""
+    views = [ref() for ref in viewers.get(id(owner(array)), ())]
+    return [view for view in views if view is not None]
+
+
+def note_export(array: np.ndarray) -> None:
+    """Say that the user holds a NumPy array of this memory."""
+    exported[watch(owner(array))] = True
+
+
+def is_exported(array: np.ndarray) -> bool:
+    return id(owner(array)) in exported
+
+
+def watch(array: np.ndarray) -> int:
+    """The array's key in the tables above; its entries go when it dies, before its id is reused."""
+    key = id(array)
+    if key not in watched:
+        watched[key] = weakref.ref(array, lambda _: forget(key))
+    return key
+
+
+def forget(key: int) -> None:
+    for table in (writes, viewers, exported, watched):
+        table.pop(key, None)

@@ -1,0 +1,314 @@
+"""Contractions: products summed over what they share. Linear in each operand."""
+
+from __future__ import annotations
+
+import math
+from string import ascii_letters
+
+import numpy as np
+
+from .. import kernels
+from ..errors import ShapeError, matmul_mismatch
+from ..kernels import convolution
+from ..primitive import constant, multilinear, total, variadic
+from .indexing import gathered
+from .naming import operands
+from .shapes import diagonal, flatten, permuted, reshape, reshaped
+
+
+def _einsum(*xs, equation):
+    """Σ of products, over the letters that are not in the output."""
+    large = len(xs) > 1 and sum(math.prod(x.shape) for x in xs) > 4096
+    return np.einsum(equation, *xs, optimize=large)
+
+
+def swapped(x):
+    """The last two dimensions exchanged."""
+    rank = len(x.shape)
+    return permuted(x, dims=(*range(rank - 2), rank - 1, rank - 2))
+
+
+# fmt: off
+product = multilinear("matmul", lambda a, b: kernels.matmul(a, b),
+                      lambda g, b: product(g, swapped(b)), lambda g, a: product(swapped(a), g), broadcasts=True)
+
+contracted = variadic("einsum", _einsum, lambda g, i, xs, xs_shape, equation: einsum_rule(g, i, xs, xs_shape, equation),
+                      jvp=lambda ts, xs, equation: total([
+                          contracted(*xs[:i], t, *xs[i + 1:], equation=equation) for i, t in enumerate(ts) if t is not None]),
+                      broadcasts=True)
+
+# A convolution and the two maps that its derivative needs: each is linear in both of its operands,
+# and the derivatives of each are the other two.
+convolved = multilinear("conv2d", convolution.conv2d,
+    lambda g, w, x_shape, stride, padding, dilation, groups:
+        conv_input(g, w, x_shape=x_shape, stride=stride, padding=padding, dilation=dilation, groups=groups),
+    lambda g, x, w_shape, stride, padding, dilation, groups:
+        conv_weight(g, x, w_shape=w_shape, stride=stride, padding=padding, dilation=dilation, groups=groups),
+    inputs="x w")
+conv_input = multilinear("conv2d_input_gradient", convolution.conv2d_input_gradient,
+    lambda g, w, stride, padding, dilation, groups:
+        convolved(g, w, stride=stride, padding=padding, dilation=dilation, groups=groups),
+    lambda g, c, w_shape, stride, padding, dilation, groups:
+        conv_weight(c, g, w_shape=w_shape, stride=stride, padding=padding, dilation=dilation, groups=groups),
+    inputs="c w")
+conv_weight = multilinear("conv2d_weight_gradient", convolution.conv2d_weight_gradient,
+    lambda g, x, stride, padding, dilation, groups:
+        convolved(x, g, stride=stride, padding=padding, dilation=dilation, groups=groups),
+    lambda g, c, x_shape, stride, padding, dilation, groups:
+        conv_input(c, g, x_shape=x_shape, stride=stride, padding=padding, dilation=dilation, groups=groups),
+    inputs="c x")
+pool_places = constant("max_pool2d_indices", lambda x, *, kernel_size, stride, padding, dilation, ceil_mode:
+    convolution.max_pool2d(x, kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation,
+                           ceil_mode=ceil_mode)[1])
+# fmt: on
+
+
+def einsum_rule(g, i, xs, xs_shape, equation):
+    """einsum is linear in each operand: put g in the place of the i-th, ask for its letters."""
+    inputs, output = equation.split("->")
+    terms = inputs.split(",")
+    others = [x for k, x in enumerate(xs) if k != i]
+    named = [output, *(term for k, term in enumerate(terms) if k != i)]
+    summed_alone = set(terms[i]) - set("".join(named))  # not in g, not in the others: repeat
+    if summed_alone:
+        letters = [letter for letter in terms[i] if letter in summed_alone]
+        shape = tuple(xs_shape[i][terms[i].index(letter)] for letter in letters)
+        named.append("".join(letters))
+        others.append(np.ones(shape, g.dtype))
+    return contracted(g, *others, equation=f"{','.join(named)}->{terms[i]}")
+
+
+# ---- PyTorch's spellings -----------------------------------------------------------------------
+
+
+def matmul(a, b):
+    """a @ b for every rank: vectors, matrices, batches of them, which broadcast."""
+    a, b = operands(a, b)
+    if a.ndim >= 2 and b.ndim >= 2:
+        return product(a, b)
+    if a.ndim == 0 or b.ndim == 0:
+        raise ShapeError(
+            "both arguments to matmul need to be at least 1D, but they are "
+            f"{a.ndim}D and {b.ndim}D"
+        )
+    mismatch = matmul_mismatch(a.shape, b.shape)
+    if mismatch:
+        raise ShapeError(f"{mismatch}, in matmul({tuple(a.shape)}, {tuple(b.shape)})")
+    left = reshape(a, 1, a.shape[0]) if a.ndim == 1 else a
+    right = reshape(b, b.shape[0], 1) if b.ndim == 1 else b
+    y = product(left, right)
+    shape = y.shape[:-2] + (() if a.ndim == 1 else y.shape[-2:-1])
+    return reshaped(y, to=shape + (() if b.ndim == 1 else y.shape[-1:]))
+
+
+def of_rank(name, a, rank_a, b, rank_b):
+    if (a.ndim, b.ndim) != (rank_a, rank_b):
+        raise ShapeError(
+            f"{name}: expected a {rank_a}D and a {rank_b}D tensor, got {a.ndim}D and {b.ndim}D "
+            f"(shapes {list(a.shape)} and {list(b.shape)}): matmul takes every rank"
+        )
+    return matmul(a, b)
+
+
+def mm(input, mat2):
+    """The product of two matrices."""
+    return of_rank("mm", input, 2, mat2, 2)
+
+
+def bmm(input, mat2):
+    """The products of two batches of matrices, of the same size."""
+    if input.ndim == mat2.ndim == 3 and input.shape[0] != mat2.shape[0]:
+        raise ShapeError(
+            f"bmm: expected the same batch size, got {input.shape[0]} and {mat2.shape[0]}"
+        )
+    return of_rank("bmm", input, 3, mat2, 3)
+
+
+def mv(input, vec):
+    """The product of a matrix and a vector."""
+    return of_rank("mv", input, 2, vec, 1)
+
+
+def dot(input, other):
+    """Σ a·b of two vectors."""
+    if input.ndim != 1 or other.ndim != 1:
+        raise ShapeError(
+            f"1D tensors expected, but got {input.ndim}D and {other.ndim}D tensors: "
+            "matmul takes every rank"
+        )
+    if input.shape != other.shape:
+        raise ShapeError(
+            "inconsistent tensor size, expected tensor [{}] and src [{}] to have the same number "
+            "of elements".format(input.shape[0], other.shape[0])
+        )
+    return matmul(input, other)
+
+
+def outer(input, vec2):
+    """y[i, j] = a[i]·b[j] of two vectors."""
+    if input.ndim != 1 or vec2.ndim != 1:
+        raise ShapeError(f"outer: Expected 1-D arguments, got {input.ndim}-D and {vec2.ndim}-D")
+    return reshape(input, -1, 1) * reshape(vec2, 1, -1)
+
+
+def addmm(input, mat1, mat2, *, beta=1, alpha=1):
+    """beta·input + alpha·(mat1 @ mat2)."""
+    y = mm(mat1, mat2)
+    y = y if alpha == 1 else y * alpha
+    return y + (input if beta == 1 else input * beta)
+
+
+def einsum(equation, *operands):
+    """Einstein's convention: "ij,jk->ik" multiplies along the letters and sums over those that
+    are not in the output. Without "->", the letters that occur once, in order; "..." stands for
+    leading dimensions that broadcast."""
+    if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
+        operands = tuple(operands[0])
+    terms, output = explicit(equation, [len(x.shape) for x in operands])
+    xs = []
+    for k, (term, x) in enumerate(zip(terms, operands, strict=True)):
+        terms[k], x = without_repeats(term, x)
+        xs.append(x)
+    return contracted(*xs, equation=f"{','.join(terms)}->{output}")
+
+
+def explicit(equation: str, ranks: list[int]) -> tuple[list[str], str]:
+    """The letters of each operand and of the output, "..." written out in unused letters."""
+    equation = equation.replace(" ", "")
+    left, arrow, output = equation.partition("->")
+    terms = left.split(",")
+    if len(terms) != len(ranks):
+        raise ValueError(
+            f"einsum(): the equation '{equation}' names {len(terms)} operands, got {len(ranks)}"
+        )
+    unused = [letter for letter in ascii_letters if letter not in equation]
+    widths = [rank - len(term.replace("...", "")) for rank, term in zip(ranks, terms, strict=True)]
+    for term, rank, width in zip(terms, ranks, widths, strict=True):
+        if width < 0 or (width > 0 and "..." not in term):
+            raise ShapeError(
+                f"einsum(): the subscripts '{term}' do not match an operand of {rank} dimensions"
+            )
+    widest = max((w for w, term in zip(widths, terms, strict=True) if "..." in term), default=0)
+    dots = "".join(unused[:widest])
+    terms = [
+        term.replace("...", dots[widest - width :]) for term, width in zip(terms, widths, strict=True)
+    ]
+    if arrow:
+        output = output.replace("...", dots)
+    else:
+        letters = "".join(terms)
+        once = sorted(c for c in set(letters) if letters.count(c) == 1 and c not in dots)
+        output = dots + "".join(once)
+    for letter in output:
+        if not any(letter in term for term in terms):
+            raise ValueError(f"einsum(): output subscript '{letter}' does not appear in any operand")
+    return terms, output
+
+
+def without_repeats(term: str, x):
+    """"ii" → "i": an operand's diagonal, where a letter occurs twice in it."""
+    for letter in dict.fromkeys(term):
+        while term.count(letter) > 1:
+            first = term.index(letter)
+            second = term.index(letter, first + 1)
+            x = diagonal(x, 0, first, second)
+            term = term[:first] + term[first + 1 : second] + term[second + 1 :] + letter
+    return term, x
+
+
+def tensordot(a, b, dims=2):
+    """Σ over pairs of dimensions: the last `dims` of a with the first of b, or ([of a], [of b])."""
+    if isinstance(dims, int):
+        left, right = list(range(a.ndim - dims, a.ndim)), list(range(dims))
+    else:
+        left, right = ([d] if isinstance(d, int) else list(d) for d in dims)
+    left, right = [d % a.ndim for d in left], [d % b.ndim for d in right]
+    for i, j in zip(left, right, strict=True):
+        if a.shape[i] != b.shape[j]:
+            raise ShapeError(
+                f"contracted dimensions need to match, but first has size {a.shape[i]} in dim {i} "
+                f"and second has size {b.shape[j]} in dim {j}"
+            )
+    rest_a = [d for d in range(a.ndim) if d not in left]
+    rest_b = [d for d in range(b.ndim) if d not in right]
+    n = math.prod(a.shape[d] for d in left)
+    rows, columns = (
+        math.prod(x.shape[d] for d in rest) for x, rest in ((a, rest_a), (b, rest_b))
+    )
+    matrix_a = reshaped(permuted(a, dims=(*rest_a, *left)), to=(rows, n))
+    matrix_b = reshaped(permuted(b, dims=(*right, *rest_b)), to=(n, columns))
+    to = (*(a.shape[d] for d in rest_a), *(b.shape[d] for d in rest_b))
+    return reshaped(product(matrix_a, matrix_b), to=to)
+
+
+def pair(value) -> tuple[int, int]:
+    """3 → (3, 3)."""
+    return (value, value) if isinstance(value, int) else tuple(value)
+
+
+def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+    """The cross-correlation of (N, C, H, W) images with (O, C/groups, h, w) kernels, plus a bias
+    for each of the O output channels. `padding` is a number of zeros, "valid" or "same"."""
+    if input.ndim not in (3, 4) or weight.ndim != 4:
+        raise ShapeError(
+            f"Expected 3D (unbatched) or 4D (batched) input to conv2d, but got input of size: "
+            f"{list(input.shape)} and weight of size: {list(weight.shape)}"
+        )
+    if input.shape[-3] != weight.shape[1] * groups:
+        raise ShapeError(
+            f"Given groups={groups}, weight of size {list(weight.shape)}, expected input"
+            f"{list(input.shape)} to have {weight.shape[1] * groups} channels, but got "
+            f"{input.shape[-3]} channels instead"
+        )
+    stride, dilation = pair(stride), pair(dilation)
+    if padding == "same":
+        if stride != (1, 1):
+            raise RuntimeError("padding='same' is not supported for strided convolutions")
+        from .shapes import pad
+
+        border = [d * (k - 1) for d, k in zip(dilation, weight.shape[2:], strict=True)]
+        top, left = (n // 2 for n in border)
+        input = pad(input, (left, border[1] - left, top, border[0] - top))
+        padding = 0
+    batch = input if input.ndim == 4 else reshape(input, 1, *input.shape)
+    y = convolved(
+        batch,
+        weight,
+        stride=stride,
+        padding=pair(0 if padding == "valid" else padding),
+        dilation=dilation,
+        groups=groups,
+    )
+    if bias is not None:
+        y = y + reshape(bias, -1, 1, 1)
+    return y if input.ndim == 4 else reshape(y, *y.shape[1:])
+
+
+def max_pool2d(
+    input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
+):
+    """The largest element of each window of (…, H, W) planes; the windows step by the kernel's
+    size unless `stride` says otherwise."""
+    if input.ndim not in (3, 4):
+        raise ShapeError(f"max_pool2d: Expected 3D or 4D input, but got shape {list(input.shape)}")
+    kernel = pair(kernel_size)
+    batch = input if input.ndim == 4 else reshape(input, 1, *input.shape)
+    places = pool_places(
+        batch,
+        kernel_size=kernel,
+        stride=kernel if stride is None or stride == [] else pair(stride),
+        padding=pair(padding),
+        dilation=pair(dilation),
+        ceil_mode=ceil_mode,
+    )
+    y = gathered(flatten(batch, 2), flatten(places, 2), dim=2)
+    shape = places.shape if input.ndim == 4 else places.shape[1:]
+    y, places = reshape(y, *shape), reshape(places, *shape)
+    return (y, places) if return_indices else y
+
+
+def inner(input, other):
+    """Σ over the last dimension of both."""
+    if input.ndim == 0 or other.ndim == 0:
+        return input * other
+    return tensordot(input, other, ([-1], [-1]))

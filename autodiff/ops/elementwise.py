@@ -1,0 +1,242 @@
+"""Elementwise operations: the function, then its derivative by each input."""
+
+from __future__ import annotations
+
+import math
+from functools import wraps
+
+import numpy as np
+
+from ..dtypes import NUMBERS
+from ..kernels import elementwise as kernels
+from ..primitive import astype, constant, elementwise, linear_map
+from .naming import operands
+
+LN2, LN10 = math.log(2.0), math.log(10.0)
+
+
+def silent(function):
+    """`function` without NumPy's warnings where infinity or NaN is simply the answer: 1/0, log 0."""
+
+    @wraps(function)
+    def quiet(*arrays):
+        with np.errstate(all="ignore"):
+            return function(*arrays)
+
+    quiet.ufunc = function if isinstance(function, np.ufunc) else None
+    return quiet
+
+
+def _remainder(a, b):
+    """a − b·⌊a/b⌋, with the sign of b."""
+    with np.errstate(all="ignore"):
+        return np.remainder(a, b)
+
+
+def _where(condition, a, b):
+    """a where the condition holds, else b."""
+    return np.where(condition, a, b)
+
+
+def _rsqrt(x):
+    """1 / √x."""
+    return 1 / np.sqrt(x)
+
+
+# fmt: off
+# ---- arithmetic --------------------------------------------------------------------------------
+add = elementwise("add", np.add,      1, 1)
+sub = elementwise("sub", np.subtract, 1, -1)
+mul = elementwise("mul", np.multiply, lambda b: b, lambda a: a)
+div = elementwise("div", silent(np.true_divide),
+                  lambda g, b: g / b, lambda g, y, b: -g * y / b, to_float=True)
+neg = elementwise("neg", np.negative, -1)
+power = elementwise("pow", silent(np.power),
+                    lambda a, b: pow_by_base(a, b), lambda y, a, b: pow_by_exponent(y, a, b))
+square     = elementwise("square",     np.square,          lambda x: 2 * x)
+reciprocal = elementwise("reciprocal", silent(lambda x: 1 / x), lambda g, y: -g * y * y, to_float=True, ufunc=np.reciprocal)
+remainder  = elementwise("remainder",  _remainder,         1, lambda a, b: -floor_divide(a, b), ufunc=np.remainder)
+abs = elementwise("abs", np.absolute, lambda x: sign(x))
+
+# ---- locally constant --------------------------------------------------------------------------
+sign      = constant("sign",      np.sign)
+floor     = constant("floor",     np.floor)
+ceil      = constant("ceil",      np.ceil)
+round     = constant("round",     lambda x, *, decimals=0: np.round(x, decimals))
+floor_divide = constant("floor_divide", silent(np.floor_divide), "a b")
+
+# ---- exponentials and logarithms ---------------------------------------------------------------
+exp   = elementwise("exp",   np.exp,           lambda y: y,                 to_float=True)
+expm1 = elementwise("expm1", np.expm1,         lambda y: y + 1,             to_float=True)
+log   = elementwise("log",   silent(np.log),   lambda g, x: g / x,          to_float=True)
+log1p = elementwise("log1p", silent(np.log1p), lambda g, x: g / (1 + x),    to_float=True)
+log2  = elementwise("log2",  silent(np.log2),  lambda g, x: g / (x * LN2),  to_float=True)
+log10 = elementwise("log10", silent(np.log10), lambda g, x: g / (x * LN10), to_float=True)
+sqrt  = elementwise("sqrt",  silent(np.sqrt),  lambda g, y: g / (2 * y),    to_float=True)
+rsqrt = elementwise("rsqrt", silent(_rsqrt),   lambda g, y: -g * y * y * y / 2, to_float=True)
+
+# ---- trigonometry ------------------------------------------------------------------------------
+sin   = elementwise("sin",   np.sin,  lambda x: cos(x),               to_float=True)
+cos   = elementwise("cos",   np.cos,  lambda x: -sin(x),              to_float=True)
+tan   = elementwise("tan",   np.tan,  lambda y: 1 + y * y,            to_float=True)
+asin  = elementwise("asin",  silent(np.arcsin), lambda x: rsqrt(1 - x * x),  to_float=True)
+acos  = elementwise("acos",  silent(np.arccos), lambda x: -rsqrt(1 - x * x), to_float=True)
+atan  = elementwise("atan",  np.arctan, lambda g, x: g / (1 + x * x), to_float=True)
+atan2 = elementwise("atan2", np.arctan2,
+                    lambda g, a, b: g * over_norm(b, a, b), lambda g, a, b: -g * over_norm(a, a, b),
+                    to_float=True)
+sinh  = elementwise("sinh",  np.sinh, lambda x: cosh(x),              to_float=True)
+cosh  = elementwise("cosh",  np.cosh, lambda x: sinh(x),              to_float=True)
+tanh  = elementwise("tanh",  np.tanh, lambda y: 1 - y * y,            to_float=True)
+
+# ---- activations -------------------------------------------------------------------------------
+relu    = elementwise("relu",    kernels.relu,    lambda g, y: gate(g, greater(y, 0)))
+sigmoid = elementwise("sigmoid", kernels.sigmoid, lambda y: y * (1 - y), to_float=True)
+log_sigmoid = elementwise("log_sigmoid", kernels.log_sigmoid, lambda x: sigmoid(-x), to_float=True)
+unit_softplus = elementwise("softplus", kernels.softplus, lambda x: sigmoid(x), to_float=True)
+erf     = elementwise("erf",     kernels.erf, lambda x: 2 / math.sqrt(math.pi) * exp(-(x * x)),
+                      to_float=True)
+
+# ---- choices -----------------------------------------------------------------------------------
+equal_to      = constant("eq", np.equal,         "a b")
+not_equal     = constant("ne", np.not_equal,     "a b")
+less          = constant("lt", np.less,          "a b")
+less_equal    = constant("le", np.less_equal,    "a b")
+greater       = constant("gt", np.greater,       "a b")
+greater_equal = constant("ge", np.greater_equal, "a b")
+select  = elementwise("where", _where, None,  # the vjp selects, never multiplies: 0·∞ is NaN
+                      lambda g, condition: select(condition, g, 0),
+                      lambda g, condition: select(condition, 0, g), inputs="condition a b")
+gate    = linear_map("gate", lambda x, condition: np.where(condition, x, np.zeros((), x.dtype)),
+                     lambda g, condition: gate(g, condition), inputs="x condition", broadcasts=True)
+maximum = elementwise("maximum", np.maximum,
+                      lambda a, b: share_of(a, b), lambda a, b: share_of(b, a))
+minimum = elementwise("minimum", np.minimum,
+                      lambda a, b: share_of(b, a), lambda a, b: share_of(a, b))
+clamp_min = elementwise("clamp_min", lambda x, low: np.maximum(x, low),  # 1 at the bound too: a closed interval
+                        lambda g, a, b: gate(g, greater_equal(a, b)),
+                        lambda g, a, b: gate(g, less(a, b)))
+clamp_max = elementwise("clamp_max", lambda x, high: np.minimum(x, high),
+                        lambda g, a, b: gate(g, less_equal(a, b)),
+                        lambda g, a, b: gate(g, greater(a, b)))
+
+# ---- logic -------------------------------------------------------------------------------------
+logical_and = constant("logical_and", np.logical_and, "a b", promotes=False)
+logical_or  = constant("logical_or",  np.logical_or,  "a b", promotes=False)
+logical_xor = constant("logical_xor", np.logical_xor, "a b", promotes=False)
+logical_not = constant("logical_not", np.logical_not)
+bitwise_and = constant("bitwise_and", np.bitwise_and, "a b")
+bitwise_or  = constant("bitwise_or",  np.bitwise_or,  "a b")
+bitwise_xor = constant("bitwise_xor", np.bitwise_xor, "a b")
+bitwise_not = constant("bitwise_not", np.bitwise_not)
+isnan    = constant("isnan",    np.isnan)
+isinf    = constant("isinf",    np.isinf)
+isfinite = constant("isfinite", np.isfinite)
+isclose  = constant("isclose",  lambda a, b, *, rtol=1e-5, atol=1e-8, equal_nan=False:
+                    np.isclose(a, b, rtol, atol, equal_nan), "a b")
+# fmt: on
+
+
+# ---- parts of the rules ------------------------------------------------------------------------
+
+
+def pow_by_base(a, b):
+    """b·a^(b−1), and 0 where b is 0, whatever a: a⁰ is constant."""
+    if type(b) in NUMBERS:
+        return 0 * a if b == 0 else b * power(a, b - 1)
+    constant_there = equal_to(b, 0)
+    return select(constant_there, 0, b * power(a, select(constant_there, 1, b) - 1))
+
+
+def pow_by_exponent(y, a, b):
+    """a^b·log a, and its limit 0 where a is 0 and b is not negative."""
+    vanishes = logical_and(equal_to(a, 0), greater_equal(b, 0))
+    return select(vanishes, 0, y * log(select(vanishes, 1, a)))
+
+
+def over_norm(x, a, b):
+    """x / (a² + b²), and 0 at the origin, where the angle has no derivative."""
+    norm = a * a + b * b
+    origin = equal_to(norm, 0)
+    return select(origin, 0, x / select(origin, 1, norm))
+
+
+def share_of(a, b):
+    """What max(a, b) passes to a: 1 where it is larger, ½ at a tie."""
+    return (as_number(greater(a, b)) + as_number(greater_equal(a, b))) / 2
+
+
+def as_number(condition):
+    """A boolean as an integer, so that exact arithmetic stays exact."""
+    return astype(condition, dtype=np.int64)
+
+
+# ---- PyTorch's spellings -----------------------------------------------------------------------
+
+
+def plus(x, other, *, alpha=1):
+    """x + alpha·other."""
+    return add(x, other if alpha == 1 else mul(other, alpha))
+
+
+def minus(x, other, *, alpha=1):
+    """x − alpha·other."""
+    return sub(x, other if alpha == 1 else mul(other, alpha))
+
+
+def divide(x, other, *, rounding_mode=None):
+    """x / other, or its floor, or its integer part ("trunc")."""
+    if rounding_mode is None:
+        return div(x, other)
+    if rounding_mode == "floor":
+        return floor_divide(x, other)
+    if rounding_mode != "trunc":
+        raise RuntimeError(
+            "div expected rounding_mode to be one of None, 'trunc', or 'floor' but found "
+            f"'{rounding_mode}'"
+        )
+    quotient = div(x, other)
+    return mul(sign(quotient), floor(abs(quotient)))
+
+
+def pow(x, exponent):
+    """x^exponent. The derivative of x⁰ is 0 everywhere, and that of 0^y is its limit."""
+    if type(exponent) in NUMBERS:
+        if exponent == 2:
+            return square(x)
+        if exponent == 1:
+            return mul(x, 1)
+    return power(x, exponent)
+
+
+def clamp(x, min=None, max=None):
+    """x limited to [min, max]; either may be None. The derivative is 1 on the closed interval."""
+    if min is None and max is None:
+        raise RuntimeError("At least one of 'min' or 'max' must not be None")
+    x = x if min is None else clamp_min(x, min)
+    return x if max is None else clamp_max(x, max)
+
+
+def where(condition, input=None, other=None):
+    """input where the condition holds, else other; with the condition alone, its indices."""
+    if input is None and other is None:
+        from .indexing import nonzero  # the one-argument form is a search, not a choice
+
+        return nonzero(condition, as_tuple=True)
+    return select(*operands(condition, input, other))
+
+
+def softplus(x, beta=1, threshold=20):
+    """log(1 + exp(beta·x)) / beta, and x itself where beta·x > threshold."""
+    y = unit_softplus(x * beta) / beta if beta != 1 else unit_softplus(x)
+    return select(greater(x * beta, threshold), x, y)
+
+
+def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False) -> bool:
+    """Is |input − other| ≤ atol + rtol·|other| everywhere?"""
+    return bool(isclose(input, other, rtol=rtol, atol=atol, equal_nan=equal_nan).all())
+
+
+def equal(input, other) -> bool:
+    """Same shape and same elements?"""
+    return tuple(input.shape) == tuple(other.shape) and bool(equal_to(input, other).all())

@@ -1,0 +1,179 @@
+"""Fused operations: what training spends its time in, in fewer steps than the composed versions.
+
+Each stands beside the composition that explains it, and the tests hold the two together. Their
+rules are compositions of other primitives, so that second order is right.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from .. import kernels
+from ..errors import ShapeError
+from ..graph import no_grad
+from ..kernels import softmax as softmax_kernels
+from ..primitive import constant, general, total
+from .contractions import product, swapped
+from .indexing import gathered
+from .reductions import log_softmax_, mean, softmax_, var
+from .reductions import total as sum_over
+from .shapes import permuted, reshaped
+
+
+def _linear(x, weight, bias):
+    """x @ weightᵀ + bias."""
+    y = kernels.matmul(x, weight.T)
+    y += bias
+    return y
+
+
+def linear_tangent(ts, x, weight):
+    tx, tw, tb = ts
+    terms = [] if tx is None else [product(tx, swapped(weight))]
+    terms += [] if tw is None else [product(x, swapped(tw))]
+    return total(terms + ([] if tb is None else [tb]))
+
+
+def _cross_entropy(x, target):
+    """−log softmax(x)[target], softmax along dimension 1 of x, for each element of target."""
+    y = softmax_kernels.log_softmax(x, 1)
+    chosen = np.take_along_axis(y, np.expand_dims(target, 1), 1)
+    return -chosen.squeeze(1)
+
+
+def cross_entropy_rule(g, x, target):
+    """g · (softmax(x) − onehot(target))."""
+    hot = indicator(target, classes=x.shape[1], dtype=x.dtype)
+    g = reshaped(g, to=(g.shape[0], 1, *g.shape[1:]))
+    return g * (softmax_(x, dim=1) - hot)
+
+
+def cross_entropy_tangent(ts, x, target):
+    t = ts[0]
+    hot = indicator(target, classes=x.shape[1], dtype=x.dtype)
+    return sum_over(t * (softmax_(x, dim=1) - hot), dim=1)
+
+
+def _indicator(target, *, classes, dtype):
+    """1 at [n, target[n, …], …], else 0."""
+    return np.moveaxis(target[..., None] == np.arange(classes), -1, 1).astype(dtype)
+
+
+# fmt: off
+indicator = constant("indicator", _indicator, "target")
+affine = general("linear", _linear, lambda g, weight: product(g, weight), lambda g, x: product(swapped(g), x),
+                 lambda g: sum_over(g, dim=0), inputs="x weight bias", jvp=linear_tangent)
+neg_log_likelihood = general("cross_entropy", _cross_entropy, cross_entropy_rule, inputs="x target",
+                             jvp=cross_entropy_tangent, promotes=False)
+# fmt: on
+
+
+def linear(x, weight, bias=None):
+    """x @ weightᵀ + bias: x of shape (…, in), weight (out, in), bias (out). In one step, so that
+    the bias needs no array of its own; `matmul(x, weight.T) + bias` says the same."""
+    if x.ndim == 0 or weight.ndim != 2 or x.shape[-1] != weight.shape[-1]:
+        rows = math.prod(x.shape[:-1])
+        transposed = "x".join(map(str, reversed(weight.shape)))
+        raise ShapeError(
+            f"mat1 and mat2 shapes cannot be multiplied ({rows}x{x.shape[-1] if x.ndim else 0} and "
+            f"{transposed}), in linear(x {tuple(x.shape)}, weight {tuple(weight.shape)}): the last "
+            f"dimension of x must be {weight.shape[-1]}. Try x.flatten(1) for images"
+        )
+    rows = x if x.ndim == 2 else reshaped(x, to=(math.prod(x.shape[:-1]), x.shape[-1]))
+    if bias is None:
+        y = product(rows, permuted(weight, dims=(1, 0)))
+    else:
+        y = affine(rows, weight, bias)
+    return y if x.ndim == 2 else reshaped(y, to=(*x.shape[:-1], weight.shape[0]))
+
+
+def cross_entropy(x, target):
+    """−log softmax(x)[target] for each sample: x of shape (N, C, …), integer target (N, …), which
+    must lie in [0, C). The composition is −log_softmax(x, 1).gather(1, target)."""
+    n_classes = x.shape[1]
+    labels = target.array if hasattr(target, "array") else np.asarray(target)
+    if labels.shape != (x.shape[0], *x.shape[2:]):
+        raise ShapeError(
+            f"Expected target size {[x.shape[0], *x.shape[2:]]}, got {list(labels.shape)}"
+        )
+    if labels.size and (labels.min() < 0 or labels.max() >= n_classes):
+        wrong = labels[(labels < 0) | (labels >= n_classes)].flat[0]
+        raise IndexError(f"Target {wrong} is out of bounds: there are {n_classes} classes")
+    return neg_log_likelihood(x, labels)
+
+
+def cross_entropy_composed(x, target):
+    """What `cross_entropy` computes, from smaller steps."""
+    target = reshaped(target, to=(target.shape[0], 1, *target.shape[1:]))
+    chosen = gathered(log_softmax_(x, dim=1), target, dim=1)
+    return -reshaped(chosen, to=(chosen.shape[0], *chosen.shape[2:]))
+
+
+# ---- normalisation -----------------------------------------------------------------------------
+
+
+def _standardise(x, *, dims, eps):
+    """(x − mean) / √(var + eps) over `dims`, and 1 / √(var + eps), dimensions kept."""
+    centred = x - x.mean(axis=dims, keepdims=True)
+    scale = 1 / np.sqrt((centred * centred).mean(axis=dims, keepdims=True) + eps)
+    return centred * scale, scale
+
+
+def standardise_rule(g_z, g_scale, z, scale, dims):
+    """z̄ pulled back: scale·(z̄ − mean z̄ − z·mean(z̄ z)); s̄: −s̄·scale²·z / n for the mean."""
+    n = math.prod(z.shape[d] for d in dims)
+    mean_g = sum_over(g_z, dim=dims, keepdim=True) / n
+    mean_gz = sum_over(g_z * z, dim=dims, keepdim=True) / n
+    return scale * (g_z - mean_g - z * mean_gz) - g_scale * scale * scale * z / n
+
+
+standardised = general(
+    "standardise", _standardise, standardise_rule, outputs="z scale", to_float=True
+)
+
+
+def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
+    """(x − mean) / √(var + eps) · weight + bias, over the last dimensions, of `normalized_shape`
+    (Ba, Kiros and Hinton 2016). The variance is the biased one."""
+    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    if tuple(x.shape[x.ndim - len(shape) :]) != shape:
+        raise ShapeError(
+            f"Given normalized_shape={list(shape)}, expected input with shape "
+            f"[*, {', '.join(map(str, shape))}], but got input of size {list(x.shape)}"
+        )
+    y = standardised(x, dims=tuple(range(x.ndim - len(shape), x.ndim)), eps=eps)[0]
+    y = y if weight is None else y * weight
+    return y if bias is None else y + bias
+
+
+def batch_norm(
+    input, running_mean=None, running_var=None, weight=None, bias=None, training=False,
+    momentum=0.1, eps=1e-5,
+):  # fmt: skip
+    """(x − mean) / √(var + eps) · weight + bias for each channel (dimension 1): of the batch when
+    training, which also moves the running statistics by `momentum`, else of those (Ioffe and
+    Szegedy 2015). The running variance is the unbiased one."""
+    dims = (0, *range(2, input.ndim))
+    shape = tuple(n if d == 1 else 1 for d, n in enumerate(input.shape))
+    if training or running_mean is None:
+        n = math.prod(input.shape[d] for d in dims)
+        if n <= 1:
+            raise ValueError(
+                "Expected more than 1 value per channel when training, got input size "
+                f"{list(input.shape)}"
+            )
+        y = standardised(input, dims=dims, eps=eps)[0]
+        if running_mean is not None:
+            with no_grad():
+                for running, fresh in (
+                    (running_mean, mean(input, dims)),
+                    (running_var, var(input, dims)),
+                ):
+                    running.mul_(1 - momentum).add_(fresh, alpha=momentum)
+    else:
+        centre, spread = reshaped(running_mean, to=shape), reshaped(running_var, to=shape)
+        y = (input - centre) / (spread + eps).sqrt()
+    y = y if weight is None else y * reshaped(weight, to=shape)
+    return y if bias is None else y + reshaped(bias, to=shape)

@@ -1,0 +1,64 @@
+"""How a call is spelled: `dim` or `axis`, `keepdim` or `keepdims`, sizes as one tuple or many."""
+
+from __future__ import annotations
+
+from functools import wraps
+from operator import index as as_int
+
+import numpy as np
+
+from ..graph import Variable
+
+ALIASES = {"axis": "dim", "keepdims": "keepdim", "input": "x"}
+
+
+def numpy_names(function):
+    """`function`, whose `dim` and `keepdim` may be called `axis` and `keepdims` as well."""
+
+    @wraps(function)
+    def named(*args, **kwargs):
+        if kwargs:
+            for alias, name in ALIASES.items():
+                if alias in kwargs:
+                    if name in kwargs:
+                        raise TypeError(f"{function.__name__}() got both '{name}' and '{alias}'")
+                    kwargs[name] = kwargs.pop(alias)
+        return function(*args, **kwargs)
+
+    return named
+
+
+def sizes(given: tuple) -> tuple:
+    """(2, 3), [2, 3] or 2, 3 → (2, 3)."""
+    if len(given) == 1 and not isinstance(given[0], (int, np.integer)):
+        only = given[0]
+        given = tuple(only) if np.iterable(only) else (only,)
+    return tuple(as_int(n) for n in given)
+
+
+def dims(dim):
+    """A dimension, several, or None for all: as a static option, hashable, of Python's ints."""
+    if dim is None:
+        return None
+    if isinstance(dim, (tuple, list)):
+        return tuple(as_int(d) for d in dim) or None
+    return as_int(dim)
+
+
+def positive(dim: int, ndim: int) -> int:
+    """`dim` counted from the front; an IndexError in PyTorch's words if there is none such."""
+    dim = as_int(dim)
+    size = max(ndim, 1)
+    if not -size <= dim < size:
+        raise IndexError(
+            f"Dimension out of range (expected to be in range of [{-size}, {size - 1}], "
+            f"but got {dim})"
+        )
+    return dim % size
+
+
+def operands(*xs):
+    """Those given, unless none is a Variable: then NumPy arrays, so that `.shape` is there."""
+    if any(isinstance(x, Variable) for x in xs):
+        return xs
+    return tuple(np.asarray(x) if x is not None else x for x in xs)

@@ -1,0 +1,415 @@
+"""Reductions: many elements to one, along some dimensions or all."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+from ..dtypes import FRACTIONAL, get_default_dtype
+from ..kernels import softmax as kernels
+from ..primitive import Linear, astype, broadcast_view, constant, general, linear_map
+from .elementwise import (
+    as_number,
+    clamp_min,
+    div,
+    equal_to,
+    exp,
+    gate,
+    isfinite,
+    log,
+    mul,
+    power,
+    reciprocal,
+    select,
+    sign,
+    sqrt,
+    square,
+    sub,
+)
+from .elementwise import abs as absolute
+from .indexing import ValuesAndIndices, gathered
+from .naming import dims, numpy_names, positive
+from .shapes import flipped, reshape, reshaped
+
+
+def _sum(x, *, dim=None, keepdim=False):
+    """Σ x over `dim`; integers and booleans as 64-bit integers."""
+    dtype = np.int64 if x.dtype.kind in "biu" else None
+    return np.add.reduce(x, axis=dim, keepdims=keepdim, dtype=dtype)
+
+
+def _spread(x, *, dim, keepdim, to):
+    """x repeated to the shape `to` along the dimensions that a sum over `dim` took away."""
+    return broadcast_view(x if dim is None and x.ndim == 0 else x.reshape(kept(to, dim)), to)
+
+
+def kept(shape, dim) -> tuple:
+    """`shape` with the reduced dimensions kept as 1."""
+    if dim is None:
+        return (1,) * len(shape)
+    dim = {d % len(shape) for d in (dim if isinstance(dim, tuple) else (dim,))} if shape else {0}
+    return tuple(1 if k in dim else n for k, n in enumerate(shape))
+
+
+def kept_dim(y, x_shape, dim):
+    """A reduced y with its reduced dimensions kept as 1, so that it broadcasts against x."""
+    return reshaped(y, to=kept(x_shape, dim))
+
+
+def _extreme(reduce):
+    def forward(x, *, dim=None, keepdim=False):
+        return reduce(x, axis=dim, keepdims=keepdim)
+
+    return forward
+
+
+def _first_place(argument):
+    def forward(x, *, dim=None, keepdim=False):
+        return argument(x, axis=dim, keepdims=keepdim)
+
+    return forward
+
+
+def ties(g, y, x, dim):
+    """g, split evenly among the elements of x that equal the extreme y (NaN equals NaN here)."""
+    y = kept_dim(y, x.shape, dim)
+    hit = as_number(equal_to(x, y)) + as_number(not_itself(x)) * as_number(not_itself(y))
+    return kept_dim(g, x.shape, dim) * hit / total(hit, dim=dim, keepdim=True)
+
+
+def not_itself(x):
+    return x != x
+
+
+def _logsumexp(x, *, dim, keepdim=False):
+    """log Σ exp x over `dim`, computed without overflow."""
+    return kernels.logsumexp(x, dim, keepdim)
+
+
+def _softmax(x, *, dim):
+    """exp x / Σ exp x along `dim`."""
+    return kernels.softmax(x, dim)
+
+
+def _log_softmax(x, *, dim):
+    """x − log Σ exp x along `dim`."""
+    return kernels.log_softmax(x, dim)
+
+
+def _prod(x, *, dim=None, keepdim=False):
+    """Π x over `dim`."""
+    dtype = np.int64 if x.dtype.kind in "biu" else None
+    return np.multiply.reduce(x, axis=dim, keepdims=keepdim, dtype=dtype)
+
+
+# fmt: off
+total  = linear_map("sum", _sum, lambda g, x_shape, dim, keepdim: spread(g, dim=dim, keepdim=keepdim, to=x_shape))
+spread = linear_map("spread", _spread, lambda g, dim, keepdim: total(g, dim=dim, keepdim=keepdim))
+running_sum = linear_map("cumsum", lambda x, *, dim: np.cumsum(x, dim),
+                         lambda g, dim: flipped(running_sum(flipped(g, dim=dim), dim=dim), dim=dim))
+
+largest  = general("amax", _extreme(np.maximum.reduce), lambda g, y, x, dim: ties(g, y, x, dim), promotes=False)
+smallest = general("amin", _extreme(np.minimum.reduce), lambda g, y, x, dim: ties(g, y, x, dim), promotes=False)
+place_of_largest  = constant("argmax", _first_place(np.argmax))
+place_of_smallest = constant("argmin", _first_place(np.argmin))
+every = constant("all", lambda x, *, dim=None, keepdim=False: np.logical_and.reduce(x, axis=dim, keepdims=keepdim))
+some  = constant("any", lambda x, *, dim=None, keepdim=False: np.logical_or.reduce(x, axis=dim, keepdims=keepdim))
+
+logsumexp_ = general("logsumexp", _logsumexp,
+                     lambda g, x, dim: kept_dim(g, x.shape, dim) * normalised(x, dim),
+                     jvp=lambda t, x, dim, keepdim: total(t * normalised(x, dim), dim=dim, keepdim=keepdim),
+                     to_float=True)
+softmax_ = general("softmax", _softmax, lambda g, y, dim: (g - total(g * y, dim=dim, keepdim=True)) * y,
+                   jvp=lambda t, y, dim: (t - total(t * y, dim=dim, keepdim=True)) * y, to_float=True)
+log_softmax_ = general("log_softmax", _log_softmax, lambda g, y, dim: g - total(g, dim=dim, keepdim=True) * exp(y),
+                       jvp=lambda t, y, dim: t - total(t * exp(y), dim=dim, keepdim=True), to_float=True)
+
+product = general("prod", _prod,
+                  lambda g, x, dim: kept_dim(g, x.shape, dim) * products_of_others(x, dim), promotes=False)
+running_product = general("cumprod", lambda x, *, dim: np.multiply.accumulate(x, dim),
+                          lambda g, x, dim: cumprod_pullback(g, x, dim), promotes=False)
+exclusive = general("exclusive_cumprod", lambda x, *, dim: exclusive_product(x, dim),
+                    lambda g, x, dim: exclusive_pullback(g, x, dim), promotes=False)
+# fmt: on
+
+
+# ---- parts of the rules ------------------------------------------------------------------------
+
+
+def normalised(x, dim):
+    """softmax of x over `dim`, which may be several dimensions."""
+    if isinstance(dim, int):
+        return softmax_(x, dim=dim)
+    return exp(x - logsumexp_(x, dim=dim, keepdim=True))
+
+
+def exclusive_product(x, dim):
+    """y_k = x_0 · … · x_{k−1} along `dim`: the running product of what lies before."""
+    ones = np.ones_like(np.take(x, [0], dim)) if x.shape[dim] else x
+    before = [slice(None)] * x.ndim
+    before[dim] = slice(0, -1)
+    return np.multiply.accumulate(np.concatenate([ones, x[tuple(before)]], dim), dim)
+
+
+def products_of_others(x, dim):
+    """For each element, the product of all the others reduced with it: exact at any number of
+    zeros, for nothing is divided."""
+    shape, rank = x.shape, len(x.shape)
+    if rank == 0:
+        return power(x, 0)
+    reduced = range(rank) if dim is None else (dim if isinstance(dim, tuple) else (dim,))
+    reduced = [d % rank for d in reduced]
+    others = [d for d in range(rank) if d not in reduced]
+    from .shapes import inverse, permuted
+
+    order = (*others, *reduced)
+    moved = permuted(x, dims=order)
+    flat = reshaped(moved, to=(*(shape[d] for d in others), math.prod(shape[d] for d in reduced)))
+    if 0 in flat.shape:
+        return x
+    left = exclusive(flat, dim=-1)
+    right = flipped(exclusive(flipped(flat, dim=-1), dim=-1), dim=-1)
+    return permuted(reshaped(left * right, to=tuple(shape[d] for d in order)), dims=inverse(order))
+
+
+def exclusive_pullback(g, x, dim):
+    """The vjp of `exclusive`: with y_k = Π_{j<k} x_j, x̄_i = Σ_{k>i} g_k Π_{j<k, j≠i} x_j. The sum
+    obeys s_i = g_{i+1} + x_{i+1} s_{i+1} from the end, so that x̄_i = y_i · s_i."""
+    return exclusive(x, dim=dim) * suffix_sums(shifted(g, dim), x, dim)
+
+
+def cumprod_pullback(g, x, dim):
+    """The vjp of `cumprod`: y_k = Π_{j≤k} x_j; x̄_i = (Π_{j<i} x_j) · s_i, s_i = g_i + x_{i+1} s_{i+1}."""
+    return exclusive(x, dim=dim) * suffix_sums(g, x, dim)
+
+
+def shifted(g, dim):
+    """g moved one place towards the front along `dim`, a zero coming in at the end."""
+    from .indexing import at, taken
+    from .shapes import zero_pad
+
+    dim %= len(g.shape)
+    template = (slice(None),) * dim + (slice(1, None),)
+    widths = tuple((0, 1 if d == dim else 0) for d in range(len(g.shape)))
+    return zero_pad(taken(g, template=template), widths=widths) if g.shape[dim] else g
+
+
+def suffix_sums(g, x, dim):
+    """s_i = g_i + x_{i+1}·s_{i+1} along `dim`, from the end."""
+    from .indexing import taken
+    from .shapes import stacked
+
+    dim %= len(g.shape)
+    n = g.shape[dim]
+    if n == 0:
+        return g
+    pick = lambda a, k: taken(a, template=(slice(None),) * dim + (k,))
+    s = [pick(g, n - 1)]
+    for k in range(n - 2, -1, -1):
+        s.append(pick(g, k) + pick(x, k + 1) * s[-1])
+    return stacked(*reversed(s), dim=dim)
+
+
+# ---- PyTorch's spellings -----------------------------------------------------------------------
+
+
+def as_dtype(x, dtype):
+    return x if dtype is None or x.dtype == dtype else astype(x, dtype=np.dtype(dtype))
+
+
+@numpy_names
+def sum(x, dim=None, keepdim=False, *, dtype=None):
+    """Σ x over `dim`, or over everything."""
+    if dtype is not None:
+        x = as_dtype(x, dtype)
+    if dim is None and not keepdim:
+        return total(x)
+    return total(x, dim=dims(dim), keepdim=keepdim)
+
+
+@numpy_names
+def mean(x, dim=None, keepdim=False, *, dtype=None):
+    """Σ x / n over `dim`, or over everything."""
+    x = as_dtype(x, dtype)
+    if x.dtype.kind not in FRACTIONAL:
+        raise RuntimeError(
+            "mean(): could not infer output dtype. Input dtype must be either a floating point "
+            f"or complex dtype. Got: {x.dtype}: write x.float().mean()"
+        )
+    return total(x, dim=dims(dim), keepdim=keepdim) / count(x, dims(dim))
+
+
+def count(x, dim) -> int:
+    """How many elements a reduction over `dim` takes together."""
+    if dim is None:
+        return math.prod(x.shape)
+    each = dim if isinstance(dim, tuple) else (dim,)
+    return math.prod(x.shape[positive(d, x.ndim)] if x.ndim else 1 for d in each)
+
+
+@numpy_names
+def var(x, dim=None, unbiased=None, keepdim=False, *, correction=None):
+    """Σ (x − mean)² / (n − correction) over `dim`; the correction is 1 unless said otherwise."""
+    if isinstance(dim, bool):  # var(unbiased)
+        dim, unbiased = None, dim
+    if correction is None:
+        correction = 1 if unbiased is None or unbiased else 0
+    dim = dims(dim)
+    centred = sub(x, mean(x, dim, True))
+    degrees = count(x, dim) - correction
+    squares = total(square(centred), dim=dim, keepdim=keepdim)
+    return squares / degrees if degrees > 0 else squares * math.nan if not degrees else squares / 0.0
+
+
+@numpy_names
+def std(x, dim=None, unbiased=None, keepdim=False, *, correction=None):
+    """√var. Its derivative where all values are equal is 0."""
+    return root(var(x, dim, unbiased, keepdim, correction=correction))
+
+
+def root(x):
+    """√x, whose derivative at 0 counts as 0: for norms and deviations, which have a kink there."""
+    zero = equal_to(x, 0)
+    return select(zero, gate(x, zero == False), sqrt(select(zero, 1, x)))  # noqa: E712
+
+
+@numpy_names
+def prod(x, dim=None, keepdim=False, *, dtype=None):
+    """Π x over `dim`, or over everything. Its gradient is exact at any number of zeros."""
+    return product(as_dtype(x, dtype), dim=dims(dim), keepdim=keepdim)
+
+
+def extreme(x, dim, keepdim, whole, place, pairwise):
+    if dim is None:
+        return whole(x, dim=None, keepdim=keepdim)
+    if hasattr(dim, "shape"):
+        return pairwise(x, dim)
+    if x.ndim == 0:
+        return ValuesAndIndices(whole(x), place(x))
+    dim = positive(dim, x.ndim)
+    indices = place(x, dim=dim, keepdim=True)
+    values = gathered(x, indices, dim=dim)
+    if not keepdim:
+        to = x.shape[:dim] + x.shape[dim + 1 :]
+        values, indices = reshaped(values, to=to), reshaped(indices, to=to)
+    return ValuesAndIndices(values, indices)
+
+
+@numpy_names
+def max(x, dim=None, keepdim=False):
+    """The largest element; along `dim`, (values, indices); of two tensors, `maximum`."""
+    from .elementwise import maximum
+
+    return extreme(x, dim, keepdim, largest, place_of_largest, maximum)
+
+
+@numpy_names
+def min(x, dim=None, keepdim=False):
+    """The smallest element; along `dim`, (values, indices); of two tensors, `minimum`."""
+    from .elementwise import minimum
+
+    return extreme(x, dim, keepdim, smallest, place_of_smallest, minimum)
+
+
+@numpy_names
+def amax(x, dim=None, keepdim=False):
+    """The largest element over `dim`; its gradient is split evenly among ties."""
+    return largest(x, dim=dims(dim), keepdim=keepdim)
+
+
+@numpy_names
+def amin(x, dim=None, keepdim=False):
+    """The smallest element over `dim`; its gradient is split evenly among ties."""
+    return smallest(x, dim=dims(dim), keepdim=keepdim)
+
+
+@numpy_names
+def argmax(x, dim=None, keepdim=False):
+    """The index of the largest element along `dim`; in x taken as flat, without it."""
+    return place_of_largest(x, dim=dims(dim), keepdim=keepdim)
+
+
+@numpy_names
+def argmin(x, dim=None, keepdim=False):
+    """The index of the smallest element along `dim`; in x taken as flat, without it."""
+    return place_of_smallest(x, dim=dims(dim), keepdim=keepdim)
+
+
+@numpy_names
+def all(x, dim=None, keepdim=False):
+    """Are all elements true (not zero)?"""
+    return every(x, dim=dims(dim), keepdim=keepdim)
+
+
+@numpy_names
+def any(x, dim=None, keepdim=False):
+    """Is some element true (not zero)?"""
+    return some(x, dim=dims(dim), keepdim=keepdim)
+
+
+@numpy_names
+def norm(x, p=2, dim=None, keepdim=False):
+    """(Σ |x|^p)^(1/p) over `dim`; p may be inf, −inf or 0. Where the norm is 0, so is the gradient."""
+    dim = dims(dim)
+    if p in ("fro", None):
+        p = 2
+    if x.dtype.kind not in FRACTIONAL:
+        raise RuntimeError(f"norm(): input dtype should be floating point, got {x.dtype}")
+    if p == 2:
+        return root(total(square(x), dim=dim, keepdim=keepdim))
+    size = absolute(x)
+    if p == 1:
+        return total(size, dim=dim, keepdim=keepdim)
+    if p == math.inf:
+        return largest(size, dim=dim, keepdim=keepdim)
+    if p == -math.inf:
+        return smallest(size, dim=dim, keepdim=keepdim)
+    if p == 0:
+        return total(as_dtype(x != 0, x.dtype), dim=dim, keepdim=keepdim)
+    zero = equal_to(size, 0)
+    powers = total(select(zero, 0, power(select(zero, 1, size), p)), dim=dim, keepdim=keepdim)
+    nothing = equal_to(powers, 0)
+    return select(nothing, 0, power(select(nothing, 1, powers), 1 / p))
+
+
+@numpy_names
+def logsumexp(x, dim=None, keepdim=False):
+    """log Σ exp x over `dim`, computed without overflow."""
+    return logsumexp_(x, dim=dims(dim), keepdim=keepdim)
+
+
+@numpy_names
+def softmax(x, dim=None, dtype=None):
+    """exp x / Σ exp x along `dim`."""
+    return softmax_(as_dtype(x, dtype), dim=positive(the_only(dim, x, "softmax"), x.ndim))
+
+
+@numpy_names
+def log_softmax(x, dim=None, dtype=None):
+    """x − log Σ exp x along `dim`."""
+    return log_softmax_(as_dtype(x, dtype), dim=positive(the_only(dim, x, "log_softmax"), x.ndim))
+
+
+def the_only(dim, x, name) -> int:
+    """`dim`; without it, PyTorch guesses and warns, and a vector leaves nothing to guess."""
+    if dim is None and x.ndim > 1:
+        raise TypeError(
+            f"{name}() missing 1 required argument: 'dim'. Say along which of the {x.ndim} "
+            "dimensions the result sums to one: dim=1 for (batch, classes)"
+        )
+    return 0 if dim is None else dim
+
+
+@numpy_names
+def cumsum(x, dim, *, dtype=None):
+    """The running sum along `dim`."""
+    x = as_dtype(x, dtype if dtype is not None or x.dtype.kind not in "bu" else np.int64)
+    return running_sum(x, dim=positive(dim, x.ndim)) if x.ndim else x
+
+
+@numpy_names
+def cumprod(x, dim, *, dtype=None):
+    """The running product along `dim`. Its gradient is exact at any number of zeros."""
+    x = as_dtype(x, dtype if dtype is not None or x.dtype.kind not in "bu" else np.int64)
+    return running_product(x, dim=positive(dim, x.ndim)) if x.ndim else x

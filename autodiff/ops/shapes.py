@@ -1,0 +1,501 @@
+"""Shapes: linear maps that move elements without changing them, each beside its adjoint."""
+
+from __future__ import annotations
+
+import math
+from itertools import accumulate, pairwise
+
+import numpy as np
+
+from ..errors import ShapeError
+from ..graph import Variable
+from ..primitive import broadcast_to as _broadcast_to
+from ..primitive import constant, general, linear_map, sum_to, variadic
+from .naming import dims, numpy_names, positive, sizes
+
+
+def _reshape(x, *, to):
+    """The elements of x, in order, as an array of shape `to`."""
+    return np.reshape(x, to)
+
+
+def _permute(x, *, dims):
+    """The dimensions of x in the order `dims`."""
+    return np.transpose(x, dims)
+
+
+def _flip(x, *, dim):
+    """x, back to front along `dim`."""
+    return np.flip(x, dim)
+
+
+def _roll(x, *, shifts, dim):
+    """x, with what leaves at one end coming in at the other."""
+    return np.roll(x, shifts, dim)
+
+
+def _diagonal(x, *, offset=0, dim1=0, dim2=1):
+    """The diagonal of the planes (dim1, dim2), as the last dimension."""
+    return np.diagonal(x, offset, dim1, dim2)
+
+
+def _from_diagonal(x, *, offset, dim1, dim2, to):
+    """Zeros of shape `to` with x on the diagonal: the adjoint of `diagonal`."""
+    y = np.zeros(to, x.dtype)
+    plane = np.moveaxis(y, (dim1, dim2), (-2, -1))
+    rows = np.arange(x.shape[-1]) + max(-offset, 0)
+    plane[..., rows, rows + offset] = x
+    return y
+
+
+def _pad(x, *, widths, value=0):
+    """x with `value` around it; widths are (before, after) for each dimension."""
+    return np.pad(x, widths, constant_values=value)
+
+
+def _unfold_repeat(x, *, repeats):
+    """x laid side by side, repeats[k] times along dimension k."""
+    return np.tile(x, repeats)
+
+
+def _cat(*xs, dim=0):
+    """The arrays end to end along `dim`."""
+    return np.concatenate(xs, axis=dim)
+
+
+def _stack(*xs, dim=0):
+    """The arrays as the slices of a new dimension `dim`."""
+    return np.stack(xs, axis=dim)
+
+
+def _unbind(x, *, dim=0):
+    """The slices of x along `dim`."""
+    moved = np.moveaxis(x, dim, 0)
+    return tuple(moved[k, ...] for k in range(len(moved)))  # with "...", a 0-d array, not a number
+
+
+def _split(x, *, bounds, dim):
+    """The parts of x along `dim` between each two neighbours of `bounds`."""
+    head = (slice(None),) * dim
+    return tuple(x[(*head, slice(*ends))] for ends in pairwise(bounds))
+
+
+# fmt: off
+# ---- the same elements in another shape --------------------------------------------------------
+identity = linear_map("identity", lambda x: x,           lambda g: g)
+clone_   = linear_map("clone",    lambda x: np.array(x), lambda g: g)
+detached = constant("detach", lambda x: x.view(), views=True)
+reshaped = linear_map("reshape", _reshape, lambda g, x_shape: reshaped(g, to=x_shape), views=True)
+permuted = linear_map("permute", _permute, lambda g, dims: permuted(g, dims=inverse(dims)), views=True)
+flipped  = linear_map("flip",    _flip,    lambda g, dim: flipped(g, dim=dim))
+rolled   = linear_map("roll",    _roll,    lambda g, shifts, dim: rolled(g, shifts=opposite(shifts), dim=dim))
+
+# ---- a part of the elements, and its adjoint: zeros elsewhere ----------------------------------
+diagonal_ = linear_map("diagonal", _diagonal, lambda g, x_shape, offset, dim1, dim2:
+                       from_diagonal(g, offset=offset, dim1=dim1, dim2=dim2, to=x_shape), views=True)
+from_diagonal = linear_map("from_diagonal", _from_diagonal, lambda g, offset, dim1, dim2:
+                           diagonal_(g, offset=offset, dim1=dim1, dim2=dim2))
+lower    = linear_map("tril", lambda x, *, diagonal=0: np.tril(x, diagonal), lambda g, diagonal: lower(g, diagonal=diagonal))
+upper    = linear_map("triu", lambda x, *, diagonal=0: np.triu(x, diagonal), lambda g, diagonal: upper(g, diagonal=diagonal))
+zero_pad = linear_map("pad",  lambda x, *, widths: _pad(x, widths=widths), lambda g, widths: crop(g, widths=widths))
+crop     = linear_map("crop", lambda x, *, widths: cropped(x, widths),     lambda g, widths: zero_pad(g, widths=widths))
+
+# ---- elements repeated, and its adjoint: their sum ---------------------------------------------
+tiled = linear_map("tile", _unfold_repeat, lambda g, x_shape, repeats: untiled(g, x_shape, repeats))
+
+# ---- several arrays in one, one in several: each other's adjoints ------------------------------
+concatenated = variadic("cat", _cat, lambda g, i, xs_shape, dim: part(g, i, xs_shape, dim))
+stacked      = variadic("stack", _stack, lambda g, i, dim: unbound(g, dim=dim)[i])
+unbound      = general("unbind", _unbind, lambda gs, dim: stacked(*gs, dim=dim), outputs="*ys",
+                       jvp=lambda t, dim: unbound(t, dim=dim), promotes=False, views=True)
+parts        = general("split", _split, lambda gs, dim: concatenated(*gs, dim=dim), outputs="*ys",
+                       jvp=lambda t, bounds, dim: parts(t, bounds=bounds, dim=dim), promotes=False, views=True)
+# fmt: on
+
+
+def inverse(dims):
+    """The permutation that undoes `dims`."""
+    if dims is None:
+        return None
+    return tuple(int(i) for i in np.argsort([d % len(dims) for d in dims]))
+
+
+def opposite(shifts):
+    return tuple(-s for s in shifts) if isinstance(shifts, tuple) else -shifts
+
+
+def cropped(x, widths):
+    return x[tuple(slice(before, n - after) for (before, after), n in zip(widths, x.shape, strict=True))]
+
+
+def untiled(g, x_shape, repeats):
+    """Sum the copies: split each dimension in (copies, size), and sum over the copies."""
+    ndim = max(len(x_shape), len(repeats))
+    shape = (1,) * (ndim - len(x_shape)) + tuple(x_shape)
+    times = (1,) * (ndim - len(repeats)) + tuple(repeats)
+    pairs = tuple(n for pair in zip(times, shape, strict=True) for n in pair)
+    kept = tuple(n for pair in zip((1,) * ndim, shape, strict=True) for n in pair)
+    return reshaped(sum_to(reshaped(g, to=pairs), to=kept), to=tuple(x_shape))
+
+
+def part(g, i, shapes, dim):
+    """The i-th of the parts laid end to end along `dim`."""
+    dim %= len(g.shape)
+    bounds = (0, *accumulate(shape[dim] for shape in shapes))
+    return parts(g, bounds=bounds, dim=dim)[i]
+
+
+# ---- PyTorch's spellings -----------------------------------------------------------------------
+
+
+def reshape(x, *shape):
+    """x in another shape with as many elements; one size may be −1: what is left."""
+    return reshaped(x, to=fitting(sizes(shape), x.shape))
+
+
+def view(x, *shape):
+    """`reshape`, sharing x's memory: an error where that cannot be. A dtype reinterprets."""
+    if len(shape) == 1 and isinstance(shape[0], np.dtype):
+        return x.to(shape[0]) if shape[0] == x.dtype else type(x).wrap(x.array.view(shape[0]))
+    y = reshape(x, *shape)
+    array = x.array if isinstance(x, Variable) else x
+    if array.size and not np.shares_memory(array, y.array if isinstance(y, Variable) else y):
+        raise RuntimeError(
+            "view size is not compatible with input tensor's size and stride (at least one "
+            "dimension spans across two contiguous subspaces). Use .reshape(...) instead."
+        )
+    return y
+
+
+def fitting(to: tuple, shape: tuple) -> tuple:
+    """`to`, with −1 worked out; PyTorch's errors if it cannot hold what `shape` holds."""
+    if to.count(-1) > 1:
+        raise ShapeError("only one dimension can be inferred")
+    size = math.prod(shape)
+    if -1 in to:
+        known = math.prod(n for n in to if n != -1)
+        if known == 0 and size == 0:
+            raise ShapeError(
+                f"cannot reshape tensor of 0 elements into shape {list(to)} because the "
+                "unspecified dimension size -1 can be any value and is ambiguous"
+            )
+        if known == 0 or size % known:
+            raise ShapeError(f"shape '{list(to)}' is invalid for input of size {size}")
+        return tuple(size // known if n == -1 else n for n in to)
+    if math.prod(to) != size or any(n < 0 for n in to):
+        raise ShapeError(f"shape '{list(to)}' is invalid for input of size {size}")
+    return to
+
+
+def view_as(x, other):
+    """x in the shape of `other`."""
+    return view(x, *other.shape)
+
+
+def reshape_as(x, other):
+    """x in the shape of `other`."""
+    return reshape(x, *other.shape)
+
+
+def flatten(x, start_dim=0, end_dim=-1):
+    """x with the dimensions from start_dim to end_dim made one."""
+    if x.ndim == 0:
+        return reshape(x, 1)
+    start, end = positive(start_dim, x.ndim), positive(end_dim, x.ndim)
+    if start > end:
+        raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
+    return reshape(x, *x.shape[:start], math.prod(x.shape[start : end + 1]), *x.shape[end + 1 :])
+
+
+def unflatten(x, dim, sizes):
+    """x with dimension `dim` split into `sizes`; the inverse of `flatten`."""
+    dim = positive(dim, x.ndim)
+    inner = fitting(tuple(sizes), (x.shape[dim],))
+    return reshape(x, *x.shape[:dim], *inner, *x.shape[dim + 1 :])
+
+
+@numpy_names
+def squeeze(x, dim=None):
+    """x without its dimensions of size 1, or without those of `dim` that have size 1."""
+    gone = range(x.ndim) if dim is None else dims(dim)
+    gone = {positive(d, x.ndim) for d in (gone if np.iterable(gone) else (gone,))}
+    return reshaped(x, to=tuple(n for d, n in enumerate(x.shape) if d not in gone or n != 1))
+
+
+@numpy_names
+def unsqueeze(x, dim):
+    """x with a new dimension of size 1 at `dim`."""
+    dim = positive(dim, x.ndim + 1)
+    return reshaped(x, to=(*x.shape[:dim], 1, *x.shape[dim:]))
+
+
+def transpose(x, dim0, dim1):
+    """x with two dimensions exchanged."""
+    dim0, dim1 = positive(dim0, x.ndim), positive(dim1, x.ndim)
+    order = list(range(x.ndim))
+    if order:
+        order[dim0], order[dim1] = dim1, dim0
+    return permuted(x, dims=tuple(order))
+
+
+def permute(x, *dims):
+    """x with its dimensions in the order given."""
+    order = tuple(positive(d, x.ndim) for d in sizes(dims))
+    if sorted(order) != list(range(x.ndim)):
+        raise RuntimeError(
+            f"permute(): dims {order} are not an ordering of the {x.ndim} dimensions"
+        )
+    return permuted(x, dims=order)
+
+
+def t(x):
+    """The transpose of a matrix; a vector as it is."""
+    if x.ndim > 2:
+        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {x.ndim}D")
+    return permuted(x, dims=tuple(reversed(range(x.ndim))))
+
+
+def T(x):
+    """x with its dimensions reversed."""
+    return permuted(x, dims=tuple(reversed(range(x.ndim))))
+
+
+def mT(x):
+    """x with its last two dimensions exchanged."""
+    if x.ndim < 2:
+        raise RuntimeError(
+            "tensor.mT is only supported on matrices or batches of matrices. "
+            f"Got {x.ndim}-D tensor."
+        )
+    return permuted(x, dims=(*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
+
+
+def expand(x, *shape):
+    """x repeated, without copying, along its dimensions of size 1 and new leading ones; −1 keeps
+    a size."""
+    to = sizes(shape)
+    extra = len(to) - x.ndim
+    if extra < 0:
+        raise ShapeError(
+            f"expand: the number of sizes provided ({len(to)}) must be greater or equal to the "
+            f"number of dimensions in the tensor ({x.ndim})"
+        )
+    full = tuple(x.shape[k - extra] if n == -1 and k >= extra else n for k, n in enumerate(to))
+    for k, n in enumerate(x.shape):
+        if n not in (1, full[k + extra]):
+            raise ShapeError(
+                f"The expanded size of the tensor ({full[k + extra]}) must match the existing size "
+                f"({n}) at non-singleton dimension {k + extra}"
+            )
+    return _broadcast_to(x, to=full)
+
+
+def broadcast_to(x, *shape):
+    """x repeated, without copying, to `shape`."""
+    return expand(x, *shape)
+
+
+def expand_as(x, other):
+    """x repeated to the shape of `other`."""
+    return expand(x, *other.shape)
+
+
+def tile(x, *dims):
+    """x laid side by side dims[k] times along each dimension."""
+    return tiled(x, repeats=sizes(dims))
+
+
+def repeat(x, *repeats):
+    """`tile`, with a count for each dimension of x at least."""
+    counts = sizes(repeats)
+    if len(counts) < x.ndim:
+        raise ShapeError(
+            "Number of dimensions of repeat dims can not be smaller than number of dimensions "
+            "of tensor"
+        )
+    return tiled(x, repeats=counts)
+
+
+@numpy_names
+def movedim(x, source, destination):
+    """x with the dimensions `source` moved to the places `destination`."""
+    single = isinstance(source, int)
+    source = (source,) if single else tuple(source)
+    destination = (destination,) if single else tuple(destination)
+    source = [positive(d, x.ndim) for d in source]
+    destination = [positive(d, x.ndim) for d in destination]
+    order = [d for d in range(x.ndim) if d not in source]
+    for to, d in sorted(zip(destination, source, strict=True)):
+        order.insert(to, d)
+    return permuted(x, dims=tuple(order))
+
+
+def flip(x, *dims):
+    """x, back to front along `dims`."""
+    return flipped(x, dim=tuple(positive(d, x.ndim) for d in sizes(dims)))
+
+
+@numpy_names
+def roll(x, shifts, dim=None):
+    """x shifted along `dim` (flattened, without it), what falls off coming in at the other end."""
+    if isinstance(shifts, (list, tuple)):
+        shifts = tuple(shifts)
+    return rolled(x, shifts=shifts, dim=dims(dim))
+
+
+@numpy_names
+def cat(tensors, dim=0):
+    """The tensors end to end along `dim`."""
+    tensors = several("cat", tensors)
+    return concatenated(*tensors, dim=positive(dim, tensors[0].ndim))
+
+
+concat = concatenate = cat
+
+
+@numpy_names
+def stack(tensors, dim=0):
+    """The tensors as the slices of a new dimension `dim`."""
+    tensors = several("stack", tensors)
+    for other in tensors:
+        if other.shape != tensors[0].shape:
+            raise ShapeError(
+                f"stack expects each tensor to be equal size, but got {list(tensors[0].shape)} "
+                f"and {list(other.shape)}"
+            )
+    return stacked(*tensors, dim=positive(dim, tensors[0].ndim + 1))
+
+
+def several(name, tensors) -> list:
+    """A sequence of tensors, none of them missing."""
+    if isinstance(tensors, Variable):
+        raise TypeError(
+            f"{name}(): argument 'tensors' must be tuple of Tensors, not Tensor: "
+            f"write {name}([a, b])"
+        )
+    tensors = list(tensors)
+    if not tensors:
+        raise RuntimeError(f"{name}(): expected a non-empty list of Tensors")
+    return tensors
+
+
+@numpy_names
+def unbind(x, dim=0):
+    """The slices of x along `dim`."""
+    return unbound(x, dim=positive(dim, x.ndim))
+
+
+@numpy_names
+def split(x, split_size_or_sections, dim=0):
+    """x in parts along `dim`: of one size, the last perhaps smaller, or of the sizes listed."""
+    dim = positive(dim, x.ndim)
+    n = x.shape[dim]
+    size = split_size_or_sections
+    if isinstance(size, (list, tuple)):
+        if sum(size) != n:
+            raise ShapeError(
+                f"split_with_sizes expects split_sizes to sum exactly to {n} (input tensor's size "
+                f"at dimension {dim}), but got split_sizes={list(size)}"
+            )
+        bounds = (0, *accumulate(size))
+    elif size <= 0:
+        raise ShapeError(f"split expects split_size be positive, but got split_size={size}")
+    else:
+        bounds = (*range(0, max(n, 1), size), n)
+    return parts(x, bounds=bounds, dim=dim)
+
+
+@numpy_names
+def chunk(x, chunks, dim=0):
+    """x in at most `chunks` parts of equal size along `dim`, the last perhaps smaller."""
+    if chunks <= 0:
+        raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
+    n = x.shape[positive(dim, x.ndim)]
+    return split(x, max(-(-n // chunks), 1), dim)
+
+
+def meshgrid(*tensors, indexing="ij"):
+    """The coordinates of a grid: the k-th result varies along dimension k only ("ij"), or with
+    the first two exchanged ("xy")."""
+    if len(tensors) == 1 and isinstance(tensors[0], (list, tuple)):
+        tensors = tuple(tensors[0])
+    if indexing not in ("ij", "xy"):
+        raise ValueError(f'meshgrid: indexing must be one of "xy" or "ij", but received: {indexing}')
+    shape = tuple(x.numel() for x in tensors)
+    grid = [
+        expand(reshape(x, *((-1 if j == k else 1) for j in range(len(tensors)))), *shape)
+        for k, x in enumerate(tensors)
+    ]
+    if indexing == "xy" and len(tensors) > 1:
+        grid = [transpose(x, 0, 1) for x in grid]
+    return tuple(grid)
+
+
+def tril(x, diagonal=0):
+    """The lower triangle of the last two dimensions, zeros elsewhere."""
+    return lower(x, diagonal=diagonal)
+
+
+def triu(x, diagonal=0):
+    """The upper triangle of the last two dimensions, zeros elsewhere."""
+    return upper(x, diagonal=diagonal)
+
+
+def diagonal(x, offset=0, dim1=0, dim2=1):
+    """The diagonal of the planes (dim1, dim2), as the last dimension."""
+    dim1, dim2 = positive(dim1, x.ndim), positive(dim2, x.ndim)
+    return diagonal_(x, offset=offset, dim1=dim1, dim2=dim2)
+
+
+def diag(x, diagonal=0):
+    """A vector as the diagonal of a matrix; of a matrix, its diagonal."""
+    if x.ndim == 2:
+        return diagonal_(x, offset=diagonal, dim1=0, dim2=1)
+    n = x.shape[0] + (diagonal if diagonal > 0 else -diagonal)
+    return from_diagonal(x, offset=diagonal, dim1=0, dim2=1, to=(n, n))
+
+
+def pad(x, pad, mode="constant", value=None):
+    """x with a border: `pad` is (before, after) for the last dimension, then for the one before
+    it, and so on. mode is "constant", "reflect", "replicate" or "circular"."""
+    if len(pad) % 2 or len(pad) > 2 * x.ndim:
+        raise RuntimeError(
+            f"Padding length must be divisible by 2 and at most twice the {x.ndim} dimensions of "
+            f"the input, got {len(pad)}"
+        )
+    pairs = [tuple(pad[k : k + 2]) for k in range(0, len(pad), 2)]
+    widths = (((0, 0),) * (x.ndim - len(pairs))) + tuple(reversed(pairs))
+    if mode == "constant":
+        trimmed = tuple((max(-b, 0), max(-a, 0)) for b, a in widths)
+        widths = tuple((max(b, 0), max(a, 0)) for b, a in widths)
+        if any(map(any, trimmed)):
+            x = crop(x, widths=trimmed)
+        y = zero_pad(x, widths=widths)
+        if value:
+            inside = _pad(np.ones(x.shape, bool), widths=widths)
+            y = y + np.where(inside, 0, value).astype(y.dtype)
+        return y
+    names = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+    if mode not in names:
+        raise ValueError(f"Unrecognised padding mode {mode}: write one of constant, {', '.join(names)}")
+    from .indexing import index_select  # a border that repeats elements is an indexing
+
+    for dim, width in enumerate(widths):
+        if any(width):
+            x = index_select(x, dim, np.pad(np.arange(x.shape[dim]), width, mode=names[mode]))
+    return x
+
+
+def contiguous(x):
+    """x, or a copy of it if its elements do not lie in order."""
+    return x if x.array.flags.c_contiguous else clone_(x)
+
+
+def clone(x):
+    """A copy of x, through which gradients flow."""
+    return clone_(x)
+
+
+def detach(x):
+    """x's values in the same memory, cut off from the graph."""
+    return detached(x)

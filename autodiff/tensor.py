@@ -1,0 +1,904 @@
+"""The Tensor: an array that may stand in a graph. No calculus: that is all in graph and ops."""
+
+from __future__ import annotations
+
+import builtins
+import copy
+import sys
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import dtypes, memory, ops
+from .errors import ShapeError, explanation
+from .graph import Leaf, Node, Output, Stop, Variable, backpropagate, mode, no_grad, switched
+from .ops.updates import assign
+from .primitive import Primitive
+
+
+class Size(tuple):
+    """The sizes of a Tensor's dimensions: a tuple that can also say how many elements they hold."""
+
+    __slots__ = ()
+
+    def numel(self) -> int:
+        return int(np.prod(self, dtype=np.int64))
+
+    def __repr__(self):
+        return f"Size({list(self)})"
+
+
+class device:
+    """Where a Tensor lives: always the CPU."""
+
+    __slots__ = ("type", "index")
+
+    def __init__(self, name: Any = "cpu", index: int | None = None):
+        kind, _, number = str(name).partition(":")
+        if kind != "cpu":
+            raise RuntimeError(
+                f"device '{name}' does not exist here: this engine computes on the CPU only. "
+                'Write torch.device("cpu"), or leave the device out'
+            )
+        self.type, self.index = kind, int(number) if number else index
+
+    def __eq__(self, other):
+        return isinstance(other, (device, str)) and str(self) == str(other)
+
+    def __hash__(self):
+        return hash("cpu")
+
+    def __str__(self):
+        return "cpu"
+
+    def __repr__(self):
+        return "device(type='cpu')"
+
+
+class View(NamedTuple):
+    """How a Tensor looks at the memory of another: the steps that lead from there to it."""
+
+    base: Tensor
+    steps: tuple  # of (primitive, options, which of its outputs or None)
+
+    def replayed(self, base) -> Any:
+        """What the steps make of `base`: a Tensor, or an array."""
+        for primitive, options, k in self.steps:
+            base = primitive(base, **options)
+            base = base if k is None else base[k]
+        return base
+
+
+def in_place(function):
+    """The method that gives its Tensor the value of `function`."""
+
+    def method(self, *args, **kwargs):
+        return self.changed(function, *args, **kwargs)
+
+    method.__doc__ = f"In place: {function.__doc__}"
+    return method
+
+
+class Tensor(Variable):
+    """An n-dimensional array of numbers of one dtype that remembers how it was computed."""
+
+    __slots__ = ("array", "seen_from")
+    __array_priority__ = 1000
+    array: np.ndarray
+    is_cuda = False
+    device = device("cpu")
+
+    def __init__(self, data: Any = (), requires_grad: bool = False):
+        self.array, self.origin, self.seen_from = as_array(data), None, None
+        if requires_grad:
+            self.requires_grad_()
+
+    @classmethod
+    def wrap(cls, array: np.ndarray, origin=None) -> Tensor:
+        """A Tensor around an array, sharing its memory."""
+        t = Tensor.__new__(Tensor)
+        t.array, t.origin, t.seen_from = array, origin, None
+        return t
+
+    def note_views(self, primitive: Primitive, options: dict, result) -> None:
+        """Remember that `result` was made from self by a step that shares memory."""
+        base, steps = self.seen_from or (self, ())
+        several = primitive.several
+        for k, view in enumerate(result if several else (result,)):
+            if view.array.base is not None and shares_owner(view.array, base.array):
+                step = (primitive, options, k if several else None)
+                view.seen_from = View(base, (*steps, step))
+                memory.note_view(view)
+
+    # ---- what it is ---------------------------------------------------------------------------
+
+    @property
+    def shape(self) -> Size:
+        return Size(self.array.shape)
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.array.dtype
+
+    @property
+    def ndim(self) -> int:
+        return self.array.ndim
+
+    @property
+    def is_leaf(self) -> bool:
+        """Was it made by the user, not by a recorded operation?"""
+        return self.origin is None or type(self.origin) is Leaf
+
+    @property
+    def requires_grad(self) -> bool:
+        return self.origin is not None
+
+    @requires_grad.setter
+    def requires_grad(self, wanted: bool):
+        self.requires_grad_(wanted)
+
+    @property
+    def grad_fn(self) -> Node | None:
+        """The recorded operation that made it; None for a leaf."""
+        origin = self.origin
+        if isinstance(origin, Output):
+            return origin.node
+        return origin if isinstance(origin, Node) else None
+
+    @property
+    def data(self) -> Tensor:
+        """The same memory, outside the graph."""
+        return self.detach()
+
+    @data.setter
+    def data(self, new: Tensor):
+        self.array = as_array(new)
+        if type(self.origin) is Leaf:
+            self.origin.shape, self.origin.dtype = self.array.shape, self.array.dtype
+
+    T, mT = property(ops.T), property(ops.mT)
+    H = T
+
+    def size(self, dim: int | None = None):
+        return self.shape if dim is None else self.array.shape[dim]
+
+    def dim(self) -> int:
+        return self.array.ndim
+
+    ndimension = dim
+
+    def numel(self) -> int:
+        return self.array.size
+
+    nelement = numel
+
+    def element_size(self) -> int:
+        return self.array.itemsize
+
+    def stride(self, dim: int | None = None):
+        steps = tuple(s // self.array.itemsize for s in self.array.strides)
+        return steps if dim is None else steps[dim]
+
+    def is_contiguous(self) -> bool:
+        return self.array.flags.c_contiguous
+
+    def is_floating_point(self) -> bool:
+        return self.array.dtype.kind == "f"
+
+    def data_ptr(self) -> int:
+        return self.array.ctypes.data
+
+    def item(self):
+        """The only element, as a Python number."""
+        if self.array.size != 1:
+            raise RuntimeError(
+                f"a Tensor with {self.array.size} elements cannot be converted to Scalar"
+            )
+        return self.array.item()
+
+    def tolist(self):
+        return self.array.tolist()
+
+    def numpy(self) -> np.ndarray:
+        """The same memory as a NumPy array."""
+        if self.origin is not None:
+            raise RuntimeError(
+                "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() "
+                "instead."
+            )
+        memory.note_export(self.array)
+        return self.array
+
+    def requires_grad_(self, requires_grad: bool = True) -> Tensor:
+        """Make it a leaf whose gradient is wanted, or no longer."""
+        if not requires_grad:
+            if not self.is_leaf:
+                raise RuntimeError(
+                    "you can only change requires_grad flags of leaf variables. If you want to use "
+                    "a computed variable in a subgraph that doesn't require differentiation use "
+                    "var_no_grad = var.detach()."
+                )
+            self.origin = None
+        elif self.array.dtype.kind not in dtypes.DIFFERENTIABLE:
+            raise RuntimeError(
+                "only Tensors of floating point dtype can require gradients, and this one is "
+                f"{self.array.dtype}: write .float() first, or 2.0 instead of 2"
+            )
+        elif self.origin is None:
+            self.origin = Leaf(self.array.shape, self.array.dtype)
+        return self
+
+    # ---- showing it ---------------------------------------------------------------------------
+
+    def __repr__(self):
+        text = shown(self.array, "tensor(")
+        if self.dtype not in (dtypes.get_default_dtype(), dtypes.int64, dtypes.bool):
+            text += f", dtype={self.dtype}"
+        if isinstance(self.origin, Leaf):
+            text += ", requires_grad=True"
+        elif self.grad_fn is not None:
+            text += f", grad_fn=<{self.grad_fn.name()}>"
+        return f"tensor({text})"
+
+    def __format__(self, spec):
+        if self.array.ndim == 0 and spec:
+            return self.item().__format__(spec)
+        return object.__format__(self, spec)
+
+    # ---- as a Python value --------------------------------------------------------------------
+
+    __hash__ = object.__hash__
+
+    def __bool__(self):
+        if self.array.size != 1:
+            raise RuntimeError(
+                "Boolean value of Tensor with "
+                f"{'more than one value' if self.array.size else 'no values'} is ambiguous: "
+                "write .all() or .any()"
+            )
+        return builtins.bool(self.item())
+
+    def __float__(self):
+        return builtins.float(self.item())
+
+    def __int__(self):
+        return builtins.int(self.item())
+
+    def __index__(self):
+        if self.array.size != 1 or self.array.dtype.kind not in "iub":
+            raise TypeError("only integer tensors of a single element can be converted to an index")
+        return builtins.int(self.item())
+
+    def __len__(self):
+        if self.array.ndim == 0:
+            raise TypeError("len() of a 0-d tensor")
+        return len(self.array)
+
+    def __iter__(self):
+        if self.array.ndim == 0:
+            raise TypeError("iteration over a 0-d tensor")
+        return iter(ops.unbind(self, 0))
+
+    def __contains__(self, element):
+        return builtins.bool((self.array == as_array(element)).any())
+
+    def __array__(self, dtype=None, copy=None):
+        if self.origin is not None:
+            raise RuntimeError(
+                "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() "
+                "instead: NumPy would cut it off from the graph without a word."
+            )
+        if not copy:
+            memory.note_export(self.array)
+        return np.array(self.array, dtype, copy=copy)
+
+    def __dlpack__(self, **kwargs):
+        if self.origin is not None:
+            raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
+        memory.note_export(self.array)
+        return self.array.__dlpack__(**kwargs)
+
+    def __dlpack_device__(self):
+        return self.array.__dlpack_device__()
+
+    def __deepcopy__(self, memo):
+        if not self.is_leaf:
+            raise RuntimeError(
+                "Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
+                "protocol at the moment: write .detach().clone()"
+            )
+        new = copy.copy(self)
+        memo[id(self)] = new
+        new.array, new.seen_from = self.array.copy(), None
+        if self.requires_grad:
+            new.origin = Leaf(self.array.shape, self.array.dtype)
+            if self.grad is not None:
+                new.grad = copy.deepcopy(self.grad, memo)
+        for name, value in getattr(self, "__dict__", {}).items():
+            setattr(new, name, copy.deepcopy(value, memo))
+        return new
+
+    def __reduce_ex__(self, protocol):
+        if not self.is_leaf:
+            raise RuntimeError(
+                "only leaves of the graph can be copied or pickled: write .detach() first"
+            )
+        state = getattr(self, "__dict__", {})
+        return rebuilt, (type(self), self.array, self.requires_grad), (dict(state) or None)
+
+    # ---- operators ----------------------------------------------------------------------------
+    # fmt: off
+
+    def __add__(self, other): return ops.elementwise.add(self, other) if known(other) else NotImplemented
+    def __radd__(self, other): return ops.elementwise.add(other, self) if known(other) else NotImplemented
+    def __sub__(self, other): return ops.elementwise.sub(self, other) if known(other) else NotImplemented
+    def __rsub__(self, other): return ops.elementwise.sub(other, self) if known(other) else NotImplemented
+    def __mul__(self, other): return ops.mul(self, other) if known(other) else NotImplemented
+    def __rmul__(self, other): return ops.mul(other, self) if known(other) else NotImplemented
+    def __truediv__(self, other): return ops.elementwise.div(self, other) if known(other) else NotImplemented
+    def __rtruediv__(self, other): return ops.elementwise.div(other, self) if known(other) else NotImplemented
+    def __floordiv__(self, other): return ops.floor_divide(self, other) if known(other) else NotImplemented
+    def __rfloordiv__(self, other): return ops.floor_divide(other, self) if known(other) else NotImplemented
+    def __mod__(self, other): return ops.remainder(self, other) if known(other) else NotImplemented
+    def __rmod__(self, other): return ops.remainder(other, self) if known(other) else NotImplemented
+    def __pow__(self, other): return ops.pow(self, other) if known(other) else NotImplemented
+    def __rpow__(self, other): return ops.pow(other, self) if known(other) else NotImplemented
+    def __matmul__(self, other): return ops.matmul(self, other) if known(other) else NotImplemented
+    def __rmatmul__(self, other): return ops.matmul(other, self) if known(other) else NotImplemented
+    def __and__(self, other): return ops.bitwise_and(self, other) if known(other) else NotImplemented
+    def __rand__(self, other): return ops.bitwise_and(other, self) if known(other) else NotImplemented
+    def __or__(self, other): return ops.bitwise_or(self, other) if known(other) else NotImplemented
+    def __ror__(self, other): return ops.bitwise_or(other, self) if known(other) else NotImplemented
+    def __xor__(self, other): return ops.bitwise_xor(self, other) if known(other) else NotImplemented
+    def __rxor__(self, other): return ops.bitwise_xor(other, self) if known(other) else NotImplemented
+    def __eq__(self, other): return ops.eq(self, other) if known(other) else NotImplemented
+    def __ne__(self, other): return ops.ne(self, other) if known(other) else NotImplemented
+    def __lt__(self, other): return ops.lt(self, other) if known(other) else NotImplemented
+    def __le__(self, other): return ops.le(self, other) if known(other) else NotImplemented
+    def __gt__(self, other): return ops.gt(self, other) if known(other) else NotImplemented
+    def __ge__(self, other): return ops.ge(self, other) if known(other) else NotImplemented
+    def __neg__(self): return ops.neg(self)
+    def __pos__(self): return self
+    def __abs__(self): return ops.abs(self)
+    def __invert__(self): return ops.bitwise_not(self)
+    def __getitem__(self, index): return ops.getitem(self, index)
+
+    def __iadd__(self, other): return self.changed(ops.elementwise.add, other)
+    def __isub__(self, other): return self.changed(ops.elementwise.sub, other)
+    def __imul__(self, other): return self.changed(ops.mul, other)
+    def __itruediv__(self, other): return self.changed(ops.elementwise.div, other)
+    def __ifloordiv__(self, other): return self.changed(ops.floor_divide, other)
+    def __imod__(self, other): return self.changed(ops.remainder, other)
+    def __ipow__(self, other): return self.changed(ops.pow, other)
+    def __iand__(self, other): return self.changed(ops.bitwise_and, other)
+    def __ior__(self, other): return self.changed(ops.bitwise_or, other)
+    def __ixor__(self, other): return self.changed(ops.bitwise_xor, other)
+
+    # ---- methods: the table of operations, with this Tensor as the first argument --------------
+
+    abs = absolute = ops.abs
+    add, sub, mul, div, neg, pow = ops.add, ops.sub, ops.mul, ops.div, ops.neg, ops.pow
+    subtract, multiply, divide, negative = sub, mul, div, neg
+    floor_divide, remainder, fmod = ops.floor_divide, ops.remainder, ops.remainder
+    exp, expm1, log, log1p, log2, log10 = ops.exp, ops.expm1, ops.log, ops.log1p, ops.log2, ops.log10
+    sqrt, rsqrt, square, reciprocal = ops.sqrt, ops.rsqrt, ops.square, ops.reciprocal
+    sin, cos, tan, asin, acos, atan, atan2 = ops.sin, ops.cos, ops.tan, ops.asin, ops.acos, ops.atan, ops.atan2
+    sinh, cosh, tanh, sigmoid, relu, erf = ops.sinh, ops.cosh, ops.tanh, ops.sigmoid, ops.relu, ops.erf
+    sign, floor, ceil, round = ops.sign, ops.floor, ops.ceil, ops.round
+    clamp = clip = ops.clamp
+    clamp_min, clamp_max, maximum, minimum = ops.clamp_min, ops.clamp_max, ops.maximum, ops.minimum
+    eq, ne, lt, le, gt, ge = ops.eq, ops.ne, ops.lt, ops.le, ops.gt, ops.ge
+    isnan, isinf, isfinite, isclose, allclose, equal = ops.isnan, ops.isinf, ops.isfinite, ops.isclose, ops.allclose, ops.equal
+    logical_and, logical_or, logical_xor, logical_not = ops.logical_and, ops.logical_or, ops.logical_xor, ops.logical_not
+    bitwise_and, bitwise_or, bitwise_xor, bitwise_not = ops.bitwise_and, ops.bitwise_or, ops.bitwise_xor, ops.bitwise_not
+
+    sum, mean, var, std, prod, norm = ops.sum, ops.mean, ops.var, ops.std, ops.prod, ops.norm
+    max, min, amax, amin, argmax, argmin = ops.max, ops.min, ops.amax, ops.amin, ops.argmax, ops.argmin
+    all, any, cumsum, cumprod = ops.all, ops.any, ops.cumsum, ops.cumprod
+    logsumexp, softmax, log_softmax = ops.logsumexp, ops.softmax, ops.log_softmax
+
+    reshape, reshape_as, view, view_as, t = ops.reshape, ops.reshape_as, ops.view, ops.view_as, ops.t
+    flatten, unflatten, squeeze, unsqueeze = ops.flatten, ops.unflatten, ops.squeeze, ops.unsqueeze
+    transpose = swapaxes = ops.transpose
+    permute, movedim, flip, roll = ops.permute, ops.movedim, ops.flip, ops.roll
+    expand, expand_as, broadcast_to, repeat, tile = ops.expand, ops.expand_as, ops.broadcast_to, ops.repeat, ops.tile
+    repeat_interleave, split, chunk, unbind = ops.repeat_interleave, ops.split, ops.chunk, ops.unbind
+    tril, triu, diagonal, diag = ops.tril, ops.triu, ops.diagonal, ops.diag
+    clone, detach, contiguous = ops.clone, ops.detach, ops.contiguous
+
+    select, narrow, take, gather, scatter, scatter_add = ops.select, ops.narrow, ops.take, ops.gather, ops.scatter, ops.scatter_add
+    index_select, index_add, masked_fill, masked_select = ops.index_select, ops.index_add, ops.masked_fill, ops.masked_select
+    take_along_dim, nonzero, sort, argsort, topk = ops.take_along_dim, ops.nonzero, ops.sort, ops.argsort, ops.topk
+
+    matmul, mm, bmm, mv, dot, outer = ops.matmul, ops.mm, ops.bmm, ops.mv, ops.dot, ops.outer
+    addmm, inner = ops.addmm, ops.inner
+
+    add_, sub_, mul_, div_, pow_ = (in_place(f) for f in (ops.add, ops.sub, ops.mul, ops.div, ops.pow))
+    neg_, abs_, exp_, log_, sqrt_ = (in_place(f) for f in (ops.neg, ops.abs, ops.exp, ops.log, ops.sqrt))
+    relu_, sigmoid_, tanh_, clamp_ = (in_place(f) for f in (ops.relu, ops.sigmoid, ops.tanh, ops.clamp))
+    masked_fill_, index_add_, scatter_, scatter_add_ = (
+        in_place(f) for f in (ops.masked_fill, ops.index_add, ops.scatter, ops.scatter_add))
+    # fmt: on
+
+    def where(self, condition, other):
+        """self where the condition holds, else other."""
+        return ops.where(condition, self, other)
+
+    # ---- other dtypes -------------------------------------------------------------------------
+
+    def to(self, *args, dtype=None, device=None, copy: bool = False, **ignored) -> Tensor:
+        """The same values in another dtype, given as such or as that of another Tensor. (The only
+        device is "cpu"; another is an error.)"""
+        for arg in args:
+            if isinstance(arg, Tensor):
+                dtype = arg.dtype
+            elif isinstance(arg, (str, device_class)) and not is_dtype(arg):
+                device = arg
+            elif not isinstance(arg, bool):
+                dtype = arg
+        if device is not None:
+            device_class(device)
+        if dtype is None or np.dtype(dtype) == self.dtype:
+            return ops.clone(self) if copy else self
+        return ops.reductions.astype(self, dtype=np.dtype(dtype))
+
+    def float(self):
+        return self.to(dtypes.float32)
+
+    def double(self):
+        return self.to(dtypes.float64)
+
+    def half(self):
+        return self.to(dtypes.float16)
+
+    def long(self):
+        return self.to(dtypes.int64)
+
+    def int(self):
+        return self.to(dtypes.int32)
+
+    def bool(self):
+        return self.to(dtypes.bool)
+
+    def byte(self):
+        return self.to(dtypes.uint8)
+
+    def cpu(self):
+        return self
+
+    def type_as(self, other):
+        return self.to(other.dtype)
+
+    def type(self, dtype=None):
+        return str(self.dtype) if dtype is None else self.to(dtype)
+
+    # ---- in place -----------------------------------------------------------------------------
+
+    def changed(self, function, *args, **kwargs) -> Tensor:
+        """self ← function(self, …), as an in-place operator means it."""
+        recording, interpreters = mode.get()
+        primitive = function if isinstance(function, Primitive) else None
+        if primitive is not None and primitive.ufunc is not None and not interpreters:
+            if not recording or (self.origin is None and not any(map(tracked, args))):
+                return self.written(primitive, args)
+        return self.become(function(self, *args, **kwargs))
+
+    def written(self, primitive, args) -> Tensor:
+        """The ufunc's result written straight into memory: no temporary."""
+        arrays = [self.array, *(a.array if isinstance(a, Tensor) else a for a in args)]
+        if any(getattr(a, "dtype", self.dtype) != self.dtype for a in arrays):
+            return self.become(primitive(self, *args))
+        if self.dtype.kind not in dtypes.FRACTIONAL:
+            return self.become(primitive(self, *args))
+        shapes = [np.shape(a) for a in arrays]
+        if np.broadcast_shapes(*shapes) != self.array.shape:
+            return self.become(primitive(self, *args))
+        primitive.ufunc(*arrays, out=self.array)
+        memory.note_write(self.array)
+        return self
+
+    def become(self, new: Tensor) -> Tensor:
+        """self ← new.
+
+        Where nothing is tracked, memory is written. Otherwise the graph must keep the old value:
+        the same object gets the new value and the new origin, so every name of it sees the
+        change; and so do the Tensor it is a view of and every other view of that.
+        """
+        if new.array.shape != self.array.shape:
+            raise ShapeError(
+                f"output with shape {list(self.shape)} doesn't match the broadcast shape "
+                f"{list(new.shape)}: an in-place operation cannot change the shape"
+            )
+        if not dtypes.can_hold(self.dtype, new.dtype):
+            raise RuntimeError(
+                f"result type {new.dtype} can't be cast to the desired output type {self.dtype}: "
+                "write x = x + … instead of x += …"
+            )
+        if new.dtype != self.dtype:
+            new = ops.reductions.astype(new, dtype=self.dtype)
+        if new.origin is None and not (mode.get()[0] and self.origin is not None):
+            assign(self, new)
+            return self
+        base, steps = self.seen_from or (self, ())
+        for each in (self, base):
+            if type(each.origin) is Leaf:
+                raise RuntimeError(
+                    f"{'a view of ' if each is not self else ''}a leaf Variable that requires grad "
+                    "is being used in an in-place operation. Write under torch.no_grad(), or work "
+                    "on a .clone()."
+                )
+        if memory.is_exported(base.array):
+            raise RuntimeError(
+                explanation(
+                    "an in-place operation cannot be recorded on memory that a NumPy array looks "
+                    "at (from .numpy(), from_numpy or as_tensor)",
+                    why="the array would keep the old value without a word",
+                    remedy="write x = x + …, or work on a .clone()",
+                )
+            )
+        if not steps:
+            self.replace(new)
+            return self
+        flat = np.arange(base.array.size).reshape(base.array.shape)
+        places = View(base, steps).replayed(flat)
+        if places.size and 0 in places.strides and len(np.unique(places)) < places.size:
+            raise RuntimeError(
+                "unsupported operation: more than one element of the written-to tensor refers to "
+                "a single memory location. Please clone() the tensor before performing the "
+                "operation."
+            )
+        base.replace(ops.indexing.put(base, new, places))
+        return self
+
+    def replace(self, new: Tensor) -> None:
+        """Take the value and the origin of `new`, and let every live view of self follow."""
+        views = [v for v in memory.live_views(self.array) if v.seen_from and v.seen_from.base is self]
+        was_tracked = self.origin is not None
+        if self.origin is not None and self.origin.stop is not None and self.retains_grad:
+            self.origin.stop.keeps_grad = False
+            if new.origin is not None:
+                new.retain_grad()
+        self.array, self.origin = new.array, new.origin
+        if new.array.base is not None or memory.live_views(new.array):
+            self.array = np.array(new.array)
+        for view in views:
+            cut = any(primitive.name == "detach" for primitive, *_ in view.seen_from.steps)
+            follows = view.origin is not None or not (was_tracked or cut)
+            with switched(recording=follows):
+                again = view.seen_from.replayed(self)
+            view.array, view.origin = again.array, again.origin
+            memory.note_view(view)
+
+    def __setitem__(self, index, value):
+        value = value if isinstance(value, Tensor) else as_value(value, self.dtype)
+        recording = mode.get()[0]
+        if recording and (self.origin is not None or tracked(value)):
+            self.become(ops.indexing.replaced(self, index, value))
+        elif mode.get()[1]:
+            assign(ops.getitem(self, index), value)
+        else:
+            template, arrays = ops.indexing.parsed(index)
+            array = value.array if isinstance(value, Tensor) else value
+            target = self.array[ops.indexing.filled(template, arrays)]
+            self.array[ops.indexing.filled(template, arrays)] = ops.indexing.fitted(
+                array, target.shape
+            )
+            memory.note_write(self.array)
+
+    def overwritten(self, value) -> Tensor:
+        """self ← value, of any shape that broadcasts; recorded, if anything is tracked."""
+        self[...] = value
+        return self
+
+    def zero_(self):
+        """In place: zeros."""
+        return self.overwritten(0)
+
+    def fill_(self, value):
+        """In place: `value` everywhere."""
+        return self.overwritten(value)
+
+    def copy_(self, src, non_blocking: bool = False):
+        """In place: the values of `src`, which may broadcast."""
+        return self.overwritten(src)
+
+    def normal_(self, mean: float = 0.0, std: float = 1.0, *, generator=None):
+        """In place: numbers drawn from the normal distribution N(mean, std²)."""
+        from .random import source
+
+        drawn = source(generator).standard_normal(self.array.shape, dtypes.float64) * std + mean
+        return self.overwritten(drawn)
+
+    def uniform_(self, a: float = 0.0, b: float = 1.0, *, generator=None):
+        """In place: numbers drawn evenly from [a, b)."""
+        from .random import source
+
+        return self.overwritten(source(generator).random(self.array.shape) * (b - a) + a)
+
+    def bernoulli_(self, p: float = 0.5, *, generator=None):
+        """In place: 1 with probability p, else 0."""
+        from .random import source
+
+        return self.overwritten(source(generator).random(self.array.shape) < p)
+
+    def detach_(self):
+        """Cut it off from the graph."""
+        self.origin = None
+        return self
+
+    def new_zeros(self, *size, dtype=None):
+        """Zeros of self's dtype."""
+        return Tensor.wrap(np.zeros(ops.naming.sizes(size), dtype or self.dtype))
+
+    def new_ones(self, *size, dtype=None):
+        """Ones of self's dtype."""
+        return Tensor.wrap(np.ones(ops.naming.sizes(size), dtype or self.dtype))
+
+    def new_tensor(self, data, dtype=None):
+        """A Tensor of self's dtype from `data`."""
+        return Tensor.wrap(np.array(as_array(data), dtype or self.dtype))
+
+    # ---- gradients ----------------------------------------------------------------------------
+
+    @property
+    def stop(self) -> Stop:
+        """What happens where this value's gradient arrives; it lives with the origin."""
+        if self.origin is None:
+            raise RuntimeError(
+                "cannot register a hook or retain_grad on a tensor that doesn't require gradient: "
+                "write requires_grad=True where it is made"
+            )
+        if self.origin.stop is None:
+            self.origin.stop = Stop()
+        return self.origin.stop
+
+    @property
+    def grad(self) -> Tensor | None:
+        """What backward() has added up so far; None before."""
+        return None if self.origin is None or self.origin.stop is None else self.origin.stop.grad
+
+    @grad.setter
+    def grad(self, value: Tensor | None):
+        if value is None:
+            if self.origin is not None and self.origin.stop is not None:
+                self.origin.stop.grad = None
+            return
+        if not isinstance(value, Tensor):
+            raise TypeError(f"assigned grad expected to be a Tensor or None but got {type(value)}")
+        if value.shape != self.shape or value.dtype != self.dtype:
+            raise RuntimeError(
+                f"assigned grad has data of a different size or type: {list(value.shape)} "
+                f"{value.dtype}, for a tensor of {list(self.shape)} {self.dtype}"
+            )
+        self.stop.grad = value
+
+    @property
+    def retains_grad(self) -> bool:
+        stop = self.origin.stop if self.origin is not None else None
+        return stop is not None and stop.keeps_grad and not self.is_leaf
+
+    def retain_grad(self) -> None:
+        """Let backward() leave this value's gradient in `.grad`, as it does for a leaf."""
+        self.stop.keeps_grad = True
+
+    def register_hook(self, hook):
+        """Call `hook(gradient)` when this value's gradient is complete; what it returns, unless
+        None, replaces it. Gives a handle with `remove()`."""
+        hooks = self.stop.hooks
+        handle = Handle(hooks)
+        hooks[id(handle)] = lambda g: called_with_tensor(hook, g)
+        return handle
+
+    def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None) -> None:
+        """Add d(self)/d(leaf), times `gradient`, to the `.grad` of every leaf, or of `inputs`."""
+        backward([self], [gradient], retain_graph, create_graph, inputs)
+
+    # ---- NumPy's functions and operators --------------------------------------------------------
+
+    def __array_ufunc__(self, ufunc, method, *inputs, **kwargs):
+        from .ops import numpy_api
+
+        return numpy_api.apply_ufunc(ufunc, method, inputs, kwargs)
+
+    def __array_function__(self, function, types, args, kwargs):
+        from .ops import numpy_api
+
+        return numpy_api.apply_function(function, args, kwargs)
+
+
+device_class = device
+
+
+class Handle:
+    """Removes a hook."""
+
+    __slots__ = ("hooks", "__weakref__")
+
+    def __init__(self, hooks: dict):
+        self.hooks = hooks
+
+    def remove(self) -> None:
+        self.hooks.pop(id(self), None)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *exc):
+        self.remove()
+
+
+def backward(outputs, gradients, retain_graph=None, create_graph=False, inputs=None) -> None:
+    """One walk from `outputs`, and the accumulation of what arrives at the leaves."""
+    seeds = [seed_for(y, g) for y, g in zip(outputs, gradients, strict=True)]
+    origins = [y.origin for y in outputs]
+    wanted = None
+    if inputs is not None:
+        inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
+        if not inputs:
+            raise RuntimeError("'inputs' argument to backward() cannot be empty.")
+        for x in inputs:
+            if x.origin is None:
+                raise RuntimeError("One of the differentiated Tensors does not require grad")
+        wanted = {x.origin for x in inputs}
+    release = not (create_graph if retain_graph is None else retain_graph)
+    if not create_graph and not mode.get()[1]:
+        accumulated(backpropagate(origins, [s.array for s in seeds], wanted, release=release))
+    else:  # on Tensors: they record the walk, and show it to whoever interprets
+        with switched(recording=create_graph):
+            accumulated(backpropagate(origins, seeds, wanted, release=release))
+
+
+def seed_for(y: Tensor, gradient) -> Tensor:
+    """The cotangent that backward() starts from at y: `gradient`, or 1 for a scalar."""
+    if y.origin is None:
+        raise RuntimeError(
+            explanation(
+                "element 0 of tensors does not require grad and does not have a grad_fn",
+                why="nothing it was computed from has requires_grad=True, or it was computed "
+                "under no_grad(), detached, or turned to numbers by .item() or .numpy()",
+                remedy="give a tensor it depends on requires_grad=True",
+            )
+        )
+    if gradient is None:
+        if y.array.size != 1:
+            raise RuntimeError(
+                "grad can be implicitly created only for scalar outputs, and this one has shape "
+                f"{list(y.shape)}: call .sum().backward() (or .mean()), or .backward(gradient) "
+                "with a gradient of that shape"
+            )
+        # np.ones would take four times as long
+        return Tensor.wrap(np.array(1, y.array.dtype, ndmin=y.array.ndim))
+    gradient = gradient if isinstance(gradient, Tensor) else Tensor(gradient)
+    if gradient.array.shape != y.array.shape:
+        raise RuntimeError(
+            f"Mismatch in shape: grad_output has a shape of {gradient.shape} and output has a "
+            f"shape of {y.shape}."
+        )
+    return gradient if gradient.dtype == y.dtype else gradient.to(y.dtype)
+
+
+def accumulated(found: dict) -> None:
+    """Add each gradient to what its origin has, in an array that no one else holds."""
+    while found:
+        origin, g = found.popitem()  # now nobody here but `g` holds it
+        if origin.stop is None:
+            origin.stop = Stop()
+        before = origin.stop.grad
+        if isinstance(g, Tensor):
+            origin.stop.grad = ops.clone(g) if before is None else before + g
+        elif before is not None and before.origin is None:
+            np.add(before.array, g, out=before.array)
+            memory.note_write(before.array)
+        elif before is not None:
+            origin.stop.grad = before + Tensor.wrap(g)
+        else:
+            # `g` and getrefcount's argument make two; one more, and it is also another leaf's, a
+            # hook's, or something a node saved
+            alone = (
+                type(g) is np.ndarray
+                and g.base is None
+                and sys.getrefcount(g) <= 2
+                and g.flags.writeable
+            )
+            origin.stop.grad = Tensor.wrap(g if alone else np.array(g))
+
+
+def called_with_tensor(hook, g):
+    if isinstance(g, Tensor):
+        return hook(g)
+    with no_grad():
+        replaced = hook(Tensor.wrap(g))
+    return None if replaced is None else as_array(replaced)
+
+
+# ---- small parts ---------------------------------------------------------------------------------
+
+
+NUMERIC = (Tensor, bool, int, float, np.ndarray, np.generic)
+
+
+def known(other) -> bool:
+    """Can it stand beside a Tensor in an operator?"""
+    return isinstance(other, NUMERIC) or isinstance(other, (complex, list)) or is_exact(other)
+
+
+def is_exact(other) -> bool:
+    return hasattr(other, "numerator") and hasattr(other, "denominator")
+
+
+def tracked(value) -> bool:
+    return isinstance(value, Tensor) and value.origin is not None
+
+
+def is_dtype(name) -> bool:
+    try:
+        np.dtype(name)
+    except TypeError:
+        return False
+    return True
+
+
+def shares_owner(a: np.ndarray, b: np.ndarray) -> bool:
+    return memory.owner(a) is memory.owner(b)
+
+
+def rebuilt(kind, array, requires_grad):
+    """A pickled or copied leaf."""
+    t = kind.__new__(kind)
+    t.array, t.origin, t.seen_from = array, None, None
+    return t.requires_grad_() if requires_grad else t
+
+
+def as_value(value, dtype) -> np.ndarray:
+    """What is written into a Tensor of `dtype`."""
+    array = as_array(value)
+    return array if array.dtype == dtype else array.astype(dtype)
+
+
+def as_array(data: Any) -> np.ndarray:
+    """Python floats take the default dtype; arrays and Tensors keep their own."""
+    if isinstance(data, Tensor):
+        return data.array
+    if isinstance(data, (np.ndarray, np.generic)):
+        return np.asarray(data)
+    if isinstance(data, (list, tuple)):
+        data = plain(data)
+    try:
+        array = np.asarray(data)
+    except ValueError as error:
+        raise ValueError(
+            f"the nested lists do not make a rectangle: {error}: every row needs the same length"
+        ) from error
+    if array.dtype == np.float64:
+        return array.astype(dtypes.get_default_dtype())
+    if array.dtype.kind in "OUS" and not all(map(is_exact, array.reshape(-1))):
+        raise TypeError(f"a tensor is made of numbers, and this holds {type(data).__name__}")
+    return array
+
+
+def plain(data: Sequence):
+    """Nested lists, the Tensors in them as lists of numbers."""
+    return [
+        x.tolist() if isinstance(x, Tensor) else plain(x) if isinstance(x, (list, tuple)) else x
+        for x in data
+    ]
+
+
+def shown(array: np.ndarray, prefix: str) -> str:
+    """The elements as PyTorch shows them: four decimals, unless all are whole."""
+    whole = array.dtype.kind != "f" or bool(
+        np.all(~np.isfinite(array) | (array == np.round(array))) and np.all(np.abs(array) < 1e6)
+        if array.size
+        else True
+    )
+    text = np.array2string(
+        array,
+        separator=", ",
+        prefix=prefix,
+        precision=4,
+        floatmode="unique" if whole else "fixed",
+        threshold=1000,
+        edgeitems=3,
+    )
+    return text if array.size else f"[], size={array.shape}" if array.ndim > 1 else "[]"

@@ -1,0 +1,1 @@
+"""Programs that use autodiff and nn."""

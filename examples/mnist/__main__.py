@@ -1,0 +1,8 @@
+"""`python -m examples.mnist`."""
+
+import sys
+
+from .train import main
+
+if __name__ == "__main__":
+    sys.exit(main())
