@@ -1,1 +1,1 @@
-"""Programs that use autodiff and nn."""
+"""Programs to run and read. (A package, so that no other one of this name shadows it.)"""

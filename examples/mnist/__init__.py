@@ -1,1 +1,1 @@
-"""Training on MNIST: `tutorial.py`, the classic program, and `python -m examples.mnist`, the tool."""
+"""Handwritten digits: `tutorial.py`, the classic program, and `python -m examples.mnist`, a tool."""

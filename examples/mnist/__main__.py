@@ -1,8 +1,11 @@
 """`python -m examples.mnist`."""
 
 import sys
+from pathlib import Path
 
-from .train import main
+if not __package__:  # run as `python examples/mnist`
+    sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-if __name__ == "__main__":
-    sys.exit(main())
+from examples.mnist.train import main
+
+sys.exit(main())

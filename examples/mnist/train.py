@@ -1,18 +1,19 @@
-"""Train a network on MNIST, keep what happened, and go on after an interruption."""
+"""Train a network on MNIST, watch it learn, keep everything, and go on after any stop."""
 
 from __future__ import annotations
 
 import argparse
 import json
-import os
+import math
+import shlex
 import sys
 import time
-from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 HERE = Path(__file__).resolve().parent
-sys.path.insert(0, str(HERE.parent.parent))  # our `examples`, whoever else has a package so called
+if not __package__:  # run as a file: our `examples`, whatever other package is called so
+    sys.path.insert(0, str(HERE.parents[1]))
 
 import autodiff as torch  # noqa: E402
 import nn  # noqa: E402
@@ -20,261 +21,347 @@ from nn import checkpoint, optim, transforms  # noqa: E402
 from nn.data import DataLoader, Subset  # noqa: E402
 from nn.datasets import MNIST, FashionMNIST  # noqa: E402
 from nn.optim.lr_scheduler import StepLR  # noqa: E402
-from nn.training import Callback, Progress, evaluate, fit  # noqa: E402
+from nn.training import Callback, Checkpoint, Progress, Training, evaluate  # noqa: E402
 
-STATISTICS = {"mnist": (0.1307, 0.3081), "fashion-mnist": (0.2860, 0.3530)}
-SAVE_EVERY = 10.0  # seconds between checkpoints within an epoch
-REMEMBERED = (  # what a resumed run must have in common with the one it goes on with
-    "batch_size", "lr", "gamma", "seed", "optimizer", "momentum", "hidden", "dataset", "limit",
-)  # fmt: skip
+DATASETS = {  # class, and the mean and standard deviation of its training pixels
+    "mnist": (MNIST, 0.1307, 0.3081),
+    "fashion-mnist": (FashionMNIST, 0.2860, 0.3530),
+}
+RATES = {"sgd": 0.01, "adam": 0.001, "adamw": 0.001}  # learning rates that suit each optimiser
+CONFIG, STATE, METRICS = "config.json", "checkpoint.safetensors", "metrics.jsonl"
+
+DESCRIPTION = """\
+Train a small network to read handwritten digits, on the real 60,000 MNIST images.
+
+Without a flag this is the classic program: 784 pixels -> 512 ReLU units -> 10 digits,
+cross-entropy, plain gradient descent, ten epochs. It ends near 96.7 percent of the
+10,000 test digits read correctly."""
+
+EPILOG = """\
+things to try
+  python -m examples.mnist --momentum 0.9                past 98 percent: each step keeps part of
+                                                         the one before, and so builds up speed
+  python -m examples.mnist --optimizer adam --epochs 5   each weight gets a step length of its own
+  python -m examples.mnist --hidden 32                   how few units are enough?
+  python -m examples.mnist --hidden 256 128              two hidden layers
+  python -m examples.mnist --limit 1000 --epochs 30      few images: watch it learn them by heart,
+                                                         while the test accuracy stays behind
+  python -m examples.mnist --lr 1                        too long a stride
+  python -m examples.mnist --dataset fashion-mnist       clothes: the same network, a harder task
+
+what a run leaves in its folder
+  config.json             the settings
+  metrics.jsonl           a JSON object for each epoch
+  checkpoint.safetensors  everything needed to go on, after each epoch and every 30 seconds.
+                          After Ctrl-C, a crash or a power cut, --resume FOLDER goes on where
+                          it stopped and ends with the same weights, to the last bit
+  *.png                   curves, confusions, the worst mistakes, what the first layer looks for"""
 
 
-def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(
-        prog="python -m examples.mnist",
-        description="Train a multilayer perceptron on MNIST. Without any flag it is the classic "
-        "program: 784 inputs, 512 hidden units with ReLU, 10 classes, cross-entropy, plain SGD, "
-        "ten epochs; it ends at about 96.7 %% of the test digits right.",
-        epilog="To pass 98 %%: --optimizer adam --lr 0.001, or --momentum 0.9. To go on after "
-        "Ctrl-C: --resume with the folder that was printed.",
+# ---- the command line --------------------------------------------------------------------------
+
+
+# fmt: off
+def command_line() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="python -m examples.mnist", description=DESCRIPTION, epilog=EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    n = p.add_argument
-    n("--batch-size", type=int, default=64, metavar="N", help="images a training step (64)")
-    n("--test-batch-size", type=int, default=1000, metavar="N", help="images a test step (1000)")
-    n("--epochs", type=int, default=10, metavar="N", help="times through the training set (10)")
-    n("--lr", type=float, default=0.01, metavar="LR", help="learning rate: the step's length (0.01)")
-    n("--gamma", type=float, default=1.0, metavar="G", help="factor on the rate after each epoch (1: no decay)")
-    n("--dry-run", action="store_true", help="a single batch, to see that all works")
-    n("--seed", type=int, default=1, metavar="S", help="of all that is random (1)")
-    n("--log-interval", type=int, default=0, metavar="N", help="a line each N batches (none)")
-    n("--save-model", action="store_true", help="also write the weights alone: model.safetensors")
-    n("--optimizer", choices=("sgd", "adam", "adamw"), default="sgd", help="how weights are moved (sgd)")
-    n("--momentum", type=float, default=0.0, metavar="M", help="of SGD: share of the last step kept (0)")
-    n("--hidden", type=int, nargs="*", default=[512], metavar="N", help="sizes of the hidden layers (512)")
-    n("--dataset", choices=tuple(STATISTICS), default="mnist", help="digits or clothes (mnist)")
-    n("--data", type=Path, metavar="DIR", help="where the four files are (the repository's)")
-    n("--out", type=Path, metavar="DIR", help="the run's own folder (a new one under runs/)")
-    n("--resume", type=Path, metavar="DIR", help="go on with the run in this folder")
-    n("--threads", type=int, metavar="N", help="processor threads (all that are allowed)")
-    n("--limit", type=int, metavar="N", help="train on the first N images only")
-    n("--target-accuracy", type=float, metavar="P", help="exit with status 1 below P per cent")
-    return p
+
+    add = parser.add_argument_group("the network and how it learns").add_argument
+    add("--hidden", type=positive(int), nargs="+", default=[512], metavar="N",
+        help="units in each hidden layer (default 512)")
+    add("--epochs", type=positive(int), default=10, metavar="N",
+        help="how often to go through all training images (default 10)")
+    add("--batch-size", type=positive(int), default=64, metavar="N",
+        help="images a step: the gradient is their mean (default 64)")
+    add("--optimizer", choices=tuple(RATES), default="sgd",
+        help="how a gradient becomes a step (default sgd)")
+    add("--lr", type=positive(float), metavar="X",
+        help="learning rate, the step for a gradient of 1 (default 0.01 for sgd, else 0.001)")
+    add("--momentum", type=fraction, default=0.0, metavar="X",
+        help="for sgd: the share of the last step that the next one keeps (default 0)")
+    add("--gamma", type=positive(float), default=1.0, metavar="X",
+        help="the learning rate is multiplied by this after each epoch (default 1: no decay)")
+    add("--seed", type=int, default=1, metavar="N",
+        help="decides the first weights and the order of the images (default 1)")
+
+    add = parser.add_argument_group("the images").add_argument
+    add("--dataset", choices=tuple(DATASETS), default="mnist",
+        help="digits, or Zalando's clothes in the same format (default mnist)")
+    add("--data", type=Path, metavar="DIR",
+        help="the folder with the four .gz files (default: the one beside this program); what is "
+        "missing is downloaded")
+    add("--limit", type=positive(int), metavar="N", help="train on the first N images only")
+    add("--test-batch-size", type=positive(int), default=1000, metavar="N",
+        help="images at a time when testing; changes nothing but memory (default 1000)")
+
+    add = parser.add_argument_group("the run").add_argument
+    add("--out", type=Path, metavar="DIR",
+        help="the run's own folder, new or empty (default: a new one under runs/)")
+    add("--resume", type=Path, metavar="DIR",
+        help="go on with the run in this folder, with its settings; --epochs may be raised")
+    add("--dry-run", action="store_true",
+        help="one batch through everything, and nothing written")
+    add("--log-interval", type=int, default=0, metavar="N",
+        help="also print a line every N batches (default 0: only one each epoch)")
+    add("--checkpoint-seconds", type=positive(float), default=30.0, metavar="X",
+        help="save within an epoch when the last checkpoint is this old (default 30)")
+    add("--save-model", action="store_true",
+        help="at the end, also write the weights alone, to model.safetensors")
+    add("--target-accuracy", type=float, metavar="P",
+        help="exit with status 1 if the test accuracy is below P percent")
+    add("--threads", type=positive(int), metavar="N",
+        help="processor cores to use (default: all this process may)")
+    return parser
+# fmt: on
 
 
-def note(text: str) -> None:
-    """A notice: not a result, so not on stdout."""
-    print(text, file=sys.stderr, flush=True)
+# What may differ between the start of a run and its going on; nothing here moves a weight.
+FREE = {
+    "epochs", "data", "test_batch_size", "log_interval", "checkpoint_seconds", "save_model",
+    "target_accuracy", "threads",
+}  # fmt: skip
+NOT_KEPT = {"out", "resume", "dry_run"}
 
 
-def folder_for(args: argparse.Namespace) -> Path:
-    """The run's folder: new, unless it is one to go on with."""
-    if args.resume is not None:
-        args.resume.mkdir(parents=True, exist_ok=True)
-        return args.resume
-    if args.out is None:
-        stamp = datetime.now().strftime("%Y%m%d-%H%M%S")
-        for k in range(1000):
-            folder = Path("runs") / (f"mnist-{stamp}" + (f"-{k}" if k else ""))
-            try:
-                folder.mkdir(parents=True)
-            except FileExistsError:
-                continue
-            return folder
-    if args.out.exists() and any(args.out.iterdir()):
-        sys.exit(
-            f"{args.out} holds a run already, which is never overwritten: choose another folder, or "
-            f"go on with it by --resume {args.out}"
-        )
-    args.out.mkdir(parents=True, exist_ok=True)
-    return args.out
+def positive(kind: type) -> Any:
+    def number(text: str) -> Any:
+        value = kind(text)
+        if not (value > 0 and math.isfinite(value)):
+            raise argparse.ArgumentTypeError(f"{text} is not a positive number")
+        return value
+
+    number.__name__ = kind.__name__  # argparse: "invalid int value"
+    return number
 
 
-class Keeper(Callback):
-    """Checkpoints: after each epoch, and within one every so many seconds."""
-
-    def __init__(self, folder: Path, parts: dict[str, Any], config: dict[str, Any]):
-        self.path, self.parts, self.config = folder / "checkpoint.safetensors", parts, config
-        self.saved = time.monotonic()
-
-    def save(self, progress: Progress) -> None:
-        state = {name: part.state_dict() for name, part in self.parts.items()}
-        state |= {
-            "progress": progress.state_dict(),
-            "random": torch.get_rng_state(),
-            "config": self.config,
-        }
-        checkpoint.save(self.path, state)
-        self.saved = time.monotonic()
-
-    def restore(self, progress: Progress) -> None:
-        state = checkpoint.load(self.path)
-        for name, part in self.parts.items():
-            part.load_state_dict(state[name])
-        progress.load_state_dict(state["progress"])
-        if not progress.batch:  # between epochs, the random numbers go on from where they stood
-            torch.set_rng_state(state["random"])
-
-    def on_batch_end(self, progress: Progress) -> None:
-        if time.monotonic() - self.saved > SAVE_EVERY:
-            self.save(progress)
-
-    def on_epoch_end(self, progress: Progress, metrics: dict[str, float]) -> None:
-        self.save(progress)
+def fraction(text: str) -> float:
+    value = float(text)
+    if not 0 <= value < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
+    return value
 
 
-class Reporter(Callback):
-    """A line an epoch; on a terminal, a live bar as well."""
-
-    def __init__(self, args, folder: Path, test):
-        self.args, self.folder, self.test = args, folder, test
-        self.bar: Any = None
-        self.started = time.perf_counter()
-
-    def on_epoch_start(self, progress: Progress) -> None:
-        self.started = time.perf_counter()
-        self.first = progress.seen
-        if sys.stdout.isatty() and sys.stderr.isatty():
-            try:
-                from tqdm import tqdm
-            except ImportError:
-                return
-            self.bar = tqdm(
-                total=progress.batches * self.args.batch_size,
-                initial=progress.seen,
-                desc=f"epoch {progress.epoch + 1}/{progress.epochs}",
-                unit="image",
-                unit_scale=True,
-                leave=False,
-            )
-
-    def on_batch_end(self, progress: Progress) -> None:
-        if self.bar is not None:
-            self.bar.update(progress.seen - self.bar.n)
-            if progress.batch % 20 == 0:
-                self.bar.set_postfix_str(
-                    f"loss {progress.loss:.4f}, accuracy {100 * progress.accuracy:.2f} %"
+def settings(argv: list[str] | None) -> argparse.Namespace:
+    """The flags, on top of the settings of the run to go on with."""
+    parser = command_line()
+    args = parser.parse_args(argv)
+    if args.out and args.resume:
+        parser.error("--out begins a run, --resume goes on with one: give one of them")
+    if args.dry_run and (args.out or args.resume):
+        parser.error("--dry-run writes nothing, so it takes neither --out nor --resume")
+    kept: dict[str, Any] = {}
+    if args.resume and (args.resume / CONFIG).exists():
+        kept = read_config(args.resume / CONFIG)
+        parser.set_defaults(**kept)
+        args = parser.parse_args(argv)
+    if args.lr is None:
+        args.lr = RATES[args.optimizer]
+    if args.momentum and args.optimizer != "sgd":
+        parser.error(f"--momentum is for sgd: {args.optimizer} has its own kind of it")
+    if args.data is not None:
+        args.data = Path(args.data).resolve()
+    if args.resume and (args.resume / STATE).exists():
+        for name in kept.keys() - FREE:
+            if getattr(args, name) != kept[name]:
+                parser.error(
+                    f"this run began with {flag(name)} {shown(kept[name])}: it cannot go on with "
+                    f"{shown(getattr(args, name))}. Leave the flag out, or begin another run"
                 )
-        every = self.args.log_interval
-        if every and progress.batch % every == 0:
-            print(
-                f"  batch {progress.batch}/{progress.batches}  loss {progress.loss:.4f}", flush=True
-            )
-
-    def on_epoch_end(self, progress: Progress, metrics: dict[str, float]) -> None:
-        if self.bar is not None:
-            self.bar.close()
-            self.bar = None
-        seconds = time.perf_counter() - self.started
-        images = len(self.test.train) - self.first
-        loss, accuracy = self.test()
-        metrics |= {"test_loss": loss, "test_accuracy": accuracy, "seconds": seconds}
-        with open(self.folder / "metrics.jsonl", "a", encoding="utf-8") as file:
-            file.write(json.dumps(metrics) + "\n")
-        width = len(str(progress.epochs))
-        print(
-            f"epoch {progress.epoch:{width}}/{progress.epochs}  loss {metrics['loss']:.4f}  "
-            f"train {100 * metrics['accuracy']:.2f} %  test {100 * accuracy:.2f} %  "
-            f"{images / seconds:,.0f} images/s  {seconds:.1f} s",
-            flush=True,
-        )
+    return args
 
 
-class Test:
-    """The loss and accuracy on the test set."""
-
-    def __init__(self, model, loss, loader, train):
-        self.model, self.loss, self.loader, self.train = model, loss, loader, train
-
-    def __call__(self) -> tuple[float, float]:
-        return evaluate(self.model, self.loader, self.loss)
+def flag(name: str) -> str:
+    return "--" + name.replace("_", "-")
 
 
-def dataset(args, train: bool):
-    kind = {"mnist": MNIST, "fashion-mnist": FashionMNIST}[args.dataset]
-    mean, std = STATISTICS[args.dataset]
-    steps = [transforms.ToTensor(), transforms.Normalize((mean,), (std,))]
-    root = args.data or (HERE / "data" if args.dataset == "mnist" else HERE / "data" / args.dataset)
-    return kind(root, train=train, download=True, transform=transforms.Compose(steps))
+def shown(value: Any) -> str:
+    return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
-def optimizer_for(args, parameters):
+# ---- the run's folder --------------------------------------------------------------------------
+
+
+def read_config(path: Path) -> dict[str, Any]:
+    try:
+        return dict(json.loads(path.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        stop(f"{path} cannot be read as the settings of a run: {error}")
+
+
+def claim_folder(args: argparse.Namespace) -> Path:
+    """The run's own folder, with its settings written there; never one that holds another run."""
+    try:
+        if args.resume:
+            folder = args.resume
+            folder.mkdir(parents=True, exist_ok=True)
+            for leftover in folder.glob(".*.tmp"):  # of a save that was killed
+                leftover.unlink()
+        elif args.out:
+            folder = args.out
+            folder.mkdir(parents=True, exist_ok=True)
+            if any(folder.iterdir()):
+                stop(
+                    f"{folder} is not empty, and no run overwrites another. Go on with it: "
+                    f"--resume {shlex.quote(str(folder))}, or choose a new folder"
+                )
+        else:
+            folder = new_folder(Path("runs") / f"{args.dataset}-{time.strftime('%Y%m%d-%H%M%S')}")
+        kept = {name: value for name, value in vars(args).items() if name not in NOT_KEPT}
+        text = json.dumps(kept, indent=2, default=str) + "\n"
+        checkpoint.write_atomically(folder / CONFIG, text.encode())
+    except OSError as error:
+        stop(f"the run's folder cannot be used: {error}. Choose another one with --out DIR")
+    return folder
+
+
+def new_folder(wanted: Path) -> Path:
+    """`wanted`, or `wanted-2`, `wanted-3`, … : the first that nobody has made."""
+    folder, k = wanted, 1
+    while True:
+        try:
+            folder.mkdir(parents=True)
+            return folder
+        except FileExistsError:
+            k += 1
+            folder = wanted.with_name(f"{wanted.name}-{k}")
+
+
+class Metrics(Callback):
+    """A JSON object for each epoch, a line each; after a stop, of the epochs the run went on from."""
+
+    def __init__(self, path: Path):
+        self.path = path
+
+    def on_train_start(self, training: Training) -> None:
+        text = "".join(json.dumps(row) + "\n" for row in training.history)
+        checkpoint.write_atomically(self.path, text.encode())
+
+    def on_epoch_end(self, training: Training) -> None:
+        with open(self.path, "a", encoding="utf-8") as file:
+            file.write(json.dumps(training.history[-1]) + "\n")
+
+
+# ---- the parts of the run ------------------------------------------------------------------------
+
+
+def images(args: argparse.Namespace, train: bool) -> Any:
+    kind, mean, std = DATASETS[args.dataset]
+    # Both data sets' files have the same names: each in a folder of its own.
+    root = args.data or (HERE / "data" if kind is MNIST else HERE / "data" / args.dataset)
+    transform = transforms.Compose(
+        [transforms.ToTensor(), transforms.Normalize((mean,), (std,))]
+    )
+    return kind(root, train=train, download=True, transform=transform)
+
+
+def training_run(args: argparse.Namespace, train: Any, test: Any) -> Training:
+    model = nn.MLP(784, *args.hidden, 10)
     if args.optimizer == "sgd":
-        return optim.SGD(parameters, lr=args.lr, momentum=args.momentum)
-    return {"adam": optim.Adam, "adamw": optim.AdamW}[args.optimizer](parameters, lr=args.lr)
+        optimizer = optim.SGD(model.parameters(), lr=args.lr, momentum=args.momentum)
+    else:
+        chosen = {"adam": optim.Adam, "adamw": optim.AdamW}[args.optimizer]
+        optimizer = chosen(model.parameters(), lr=args.lr)
+    return Training(
+        model,
+        DataLoader(train, batch_size=args.batch_size, shuffle=True),
+        loss=nn.CrossEntropyLoss(),
+        optimizer=optimizer,
+        scheduler=StepLR(optimizer, step_size=1, gamma=args.gamma),
+        epochs=args.epochs,
+        test_loader=DataLoader(test, batch_size=args.test_batch_size),
+    )
 
 
-def check_config(path: Path, config: dict[str, Any]) -> None:
-    """A run is resumed with the settings it began with."""
-    before = checkpoint.load(path)["config"]
-    changed = [
-        f"--{name.replace('_', '-')} was {before[name]}, is {config[name]}"
-        for name in REMEMBERED
-        if before.get(name) != config[name]
-    ]
-    if changed:
-        sys.exit(f"this run began with other settings: {'; '.join(changed)}. Give the same ones again")
+def draw_pictures(folder: Path, training: Training, test: Any) -> None:
+    try:
+        from examples.mnist import plots
+    except ImportError as error:
+        notice(f"no pictures, because {error.name} is not installed: pip install matplotlib")
+        return
+    plots.draw(folder, training, test)
+
+
+# ---- the program ---------------------------------------------------------------------------------
 
 
 def main(argv: list[str] | None = None) -> int:
-    args = parser().parse_args(argv)
-    if args.threads is not None:
+    """Run the program; returns its exit status."""
+    args = settings(argv)
+    if args.threads:
         torch.set_num_threads(args.threads)
-    folder = folder_for(args)
-    config = {name: str(v) if isinstance(v, Path) else v for name, v in vars(args).items()}
-    resuming = args.resume is not None and (folder / "checkpoint.safetensors").exists()
-    if resuming:
-        check_config(folder / "checkpoint.safetensors", config)
     try:
-        train, test = dataset(args, True), dataset(args, False)
-    except (RuntimeError, ValueError) as error:
-        note(str(error))
-        return 2
-    if args.limit is not None:
+        train, test = images(args, train=True), images(args, train=False)
+    except (RuntimeError, ValueError, OSError) as error:
+        stop(str(error))
+    if args.dry_run:
+        args.epochs, args.limit = 1, args.batch_size
+        test = Subset(test, range(min(args.test_batch_size, len(test))))
+    if args.limit:
         train = Subset(train, range(min(args.limit, len(train))))
+
     torch.manual_seed(args.seed)
-    model = nn.MLP(784, *args.hidden, 10)
-    loss = nn.CrossEntropyLoss()
-    optimizer = optimizer_for(args, model.parameters())
-    scheduler = StepLR(optimizer, 1, args.gamma)
-    loader = DataLoader(train, batch_size=args.batch_size, shuffle=True)
-    test_loader = DataLoader(test, batch_size=args.test_batch_size)
-    progress = Progress(args.epochs)
-    keeper = Keeper(
-        folder,
-        {"model": model, "optimizer": optimizer, "scheduler": scheduler, "loader": loader},
-        config,
+    training = training_run(args, train, test)
+    notice(
+        f"{' -> '.join(map(str, (784, *args.hidden, 10)))}, {args.optimizer} lr {args.lr:g}, "
+        f"batch {args.batch_size}, seed {args.seed}: {len(train):,} training images, "
+        f"{len(test):,} test images, {torch.get_num_threads()} threads"
     )
-    if resuming:
-        keeper.restore(progress)
-        note(f"going on after epoch {progress.epoch}, batch {progress.batch}")
-    (folder / "config.json").write_text(json.dumps(config, indent=2) + "\n", encoding="utf-8")
-    tested = Test(model, loss, test_loader, train)
-    reporter = Reporter(args, folder, tested)
-    note(f"{len(train):,} images, {torch.get_num_threads()} threads, writing to {folder}")
+    if args.dry_run:
+        training.run([Progress(args.log_interval)])
+        return 0
+
+    callbacks: list[Callback] = [Progress(args.log_interval)]
+    folder = claim_folder(args)
+    callbacks.append(Metrics(folder / METRICS))
     try:
-        fit(
-            model, loader, loss=loss, optimizer=optimizer, scheduler=scheduler, progress=progress,
-            epochs=1 if args.dry_run else args.epochs, max_batches=1 if args.dry_run else None,
-            callbacks=[reporter, keeper],
-        )  # fmt: skip
-    except KeyboardInterrupt:
-        note(f"\nstopped; go on with: python -m examples.mnist --resume {str(folder)!r} and the same settings")
-        return 130
-    _, accuracy = tested()
-    if args.save_model:
-        checkpoint.save(folder / "model.safetensors", model.state_dict())
-    try:
-        from examples.mnist import pictures
+        checkpoint.safetensors()
+        callbacks.append(Checkpoint(folder / STATE, args.checkpoint_seconds))
     except ImportError as error:
-        note(f"no pictures: {error}. pip install matplotlib draws them")
+        notice(f"no checkpoints: {error}")
+    if args.resume and (folder / STATE).exists():
+        training.load_state_dict(checkpoint.load(folder / STATE))
+        notice(f"going on {place(training)} with the run in {folder}")
     else:
-        pictures.draw(folder, model, test, test_loader)
-    print(f"test accuracy: {100 * accuracy:.2f} %")
-    if args.target_accuracy is not None and 100 * accuracy < args.target_accuracy:
+        notice(f"writing to {folder}")
+
+    try:
+        training.run(callbacks)
+        accuracy = 100 * (evaluate(training.model, training.test_loader, training.loss).accuracy or 0)
+        if args.save_model:
+            checkpoint.save(folder / "model.safetensors", training.model.state_dict())
+        draw_pictures(folder, training, test)
+    except KeyboardInterrupt:
+        again = f"python -m examples.mnist --resume {shlex.quote(str(folder))}"
+        kept = (folder / STATE).exists()
+        notice(
+            f"\nstopped {place(training)}. "
+            + (f"To go on:\n  {again}" if kept else "Nothing is kept of it: there is no checkpoint")
+        )
+        return 130
+    print(f"test accuracy: {accuracy:.2f} %", flush=True)
+    if args.target_accuracy is not None and accuracy < args.target_accuracy:
+        notice(f"that is below the target of {args.target_accuracy:g}")
         return 1
     return 0
 
 
+def place(training: Training) -> str:
+    return f"after epoch {training.epoch}" + (
+        f" and {training.batch} batches of the next" if training.batch else ""
+    )
+
+
+def notice(text: str) -> None:
+    """Something worth knowing that is not a result: on stderr."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def stop(text: str) -> NoReturn:
+    notice(text)
+    sys.exit(2)
+
+
 if __name__ == "__main__":
-    os.environ.setdefault("PYTHONIOENCODING", "utf-8")
     sys.exit(main())

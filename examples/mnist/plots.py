@@ -1,0 +1,133 @@
+"""Pictures of a run: how it learnt, what it confuses, its worst mistakes, what it looks for."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure  # drawn off screen: no display is needed, no pyplot state kept
+
+import autodiff as torch
+from nn.training import Training
+
+INK, SOFT, TRAIN, TEST = "#222222", "#8a8f98", "#3b6fb6", "#d9622b"
+STYLE = {
+    "font.size": 10, "axes.titlesize": 11, "axes.titleweight": "bold", "axes.titlelocation": "left",
+    "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": SOFT,
+    "axes.labelcolor": INK, "text.color": INK, "xtick.color": INK, "ytick.color": INK,
+    "axes.grid": False, "grid.color": "#e6e8eb", "figure.facecolor": "white",
+    "figure.constrained_layout.use": True, "savefig.dpi": 110,
+}  # fmt: skip
+
+
+def draw(folder: Path, training: Training, test: Any) -> None:
+    """All pictures of the run, as PNG files in `folder`."""
+    images, labels = test.data.numpy(), test.targets.numpy()
+    names = [name.split(" - ")[0] for name in test.classes]
+    guesses = probabilities(training)
+    pictures = {
+        "curves": lambda: curves(training.history),
+        "confusion": lambda: confusion(guesses.argmax(1), labels, names),
+        "mistakes": lambda: mistakes(guesses, images, labels, names),
+        "weights": lambda: weights(training.model),
+    }
+    with matplotlib.rc_context(STYLE):
+        for name, picture in pictures.items():
+            picture().savefig(folder / f"{name}.png")
+
+
+def probabilities(training: Training) -> np.ndarray:
+    """For each test image, the network's probability of each class."""
+    training.model.eval()
+    with torch.no_grad():
+        found = [torch.softmax(training.model(x), 1).numpy() for x, _ in training.test_loader]
+    return np.concatenate(found)
+
+
+def curves(history: list[dict[str, Any]]) -> Figure:
+    """Loss and accuracy of each epoch."""
+    figure = Figure(figsize=(9, 3.6))
+    epochs = [row["epoch"] for row in history]
+    for axes, key, scale, title in zip(
+        figure.subplots(1, 2), ("loss", "accuracy"), (1, 100), ("Loss", "Accuracy, %"), strict=True
+    ):
+        lines = [("training", key, TRAIN), ("test", f"test_{key}", TEST)]
+        ends = [scale * history[-1][column] for _, column, _ in lines] if history else []
+        for (label, column, colour), end in zip(lines, ends, strict=False):
+            values = [scale * row[column] for row in history]
+            axes.plot(epochs, values, "o-", color=colour, linewidth=1.8, markersize=3.5)
+            above = end == max(ends)
+            axes.annotate(
+                f"{label} {end:.{3 if scale == 1 else 2}f}", (epochs[-1], end), color=colour,
+                xytext=(7, 6 if above else -6), textcoords="offset points", va="center",
+            )  # fmt: skip
+        axes.set(title=title, xlabel="epoch")
+        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.set_xlim(0.5, len(epochs) * 1.28 + 0.5)
+        axes.set_xticks([tick for tick in axes.get_xticks() if 1 <= tick <= len(epochs)])
+        axes.grid(axis="y")
+    return figure
+
+
+def confusion(found: np.ndarray, labels: np.ndarray, names: list[str]) -> Figure:
+    """How often each class was taken for each other; the right answers stand in grey."""
+    n = len(names)
+    table = np.bincount(labels * n + found, minlength=n * n).reshape(n, n)
+    wrong = np.where(np.eye(n, dtype=bool), 0, table)
+    figure = Figure(figsize=(6.4, 6.1))
+    axes = figure.subplots()
+    axes.imshow(wrong, cmap="Oranges", vmin=0, vmax=max(wrong.max(), 1) * 1.15)
+    for i, j in np.ndindex(n, n):
+        if table[i, j]:
+            bold = wrong[i, j] > 0.6 * wrong.max() > 0
+            axes.text(
+                j, i, table[i, j], ha="center", va="center", fontsize=9,
+                color=SOFT if i == j else "white" if bold else INK,
+            )  # fmt: skip
+    long = max(map(len, names)) > 2
+    axes.set_xticks(range(n), names, rotation=45 if long else 0, ha="right" if long else "center")
+    axes.set_yticks(range(n), names)
+    axes.set(xlabel="taken for", ylabel="is", title=f"{wrong.sum():,} of {len(labels):,} wrong")
+    axes.spines[:].set_visible(False)
+    axes.tick_params(length=0)
+    return figure
+
+
+def mistakes(
+    guesses: np.ndarray, images: np.ndarray, labels: np.ndarray, names: list[str]
+) -> Figure:
+    """The wrong answers that were given with the greatest confidence."""
+    found, sure = guesses.argmax(1), guesses.max(1)
+    wrong = np.flatnonzero(found != labels)
+    worst = wrong[np.argsort(-sure[wrong], kind="stable")][:24]
+    figure = Figure(figsize=(9, 5.6))
+    for axes, k in zip(figure.subplots(4, 6).flat, [*worst, *[None] * 24], strict=False):
+        axes.axis("off")
+        if k is not None:
+            axes.imshow(images[k], cmap="gray_r")
+            axes.set_title(
+                f"{names[found[k]]}? {100 * sure[k]:.1f} %\nis {names[labels[k]]}",
+                fontsize=8.5, fontweight="normal", loc="center",
+            )  # fmt: skip
+    figure.suptitle("Most confidently wrong", x=0.01, ha="left", fontweight="bold", fontsize=11)
+    return figure
+
+
+def weights(model: Any) -> Figure:
+    """The first layer's weights, of the units that the next layer listens to most."""
+    first, second = [p.detach().numpy() for p in model.parameters() if p.ndim == 2][:2]
+    loud = np.argsort(-np.linalg.norm(second, axis=0), kind="stable")[:48]
+    figure = Figure(figsize=(9, 6.3))
+    for axes, k in zip(figure.subplots(6, 8).flat, [*loud, *[None] * 48], strict=False):
+        axes.axis("off")
+        if k is not None:
+            unit = first[k].reshape(28, 28)
+            limit = np.abs(unit).max()
+            axes.imshow(unit, cmap="RdBu_r", vmin=-limit, vmax=limit)
+    figure.suptitle(
+        "First-layer weights: red where ink speaks for a unit, blue where against",
+        x=0.01, ha="left", fontweight="bold", fontsize=11,
+    )  # fmt: skip
+    return figure
