@@ -86,8 +86,7 @@ class Context:
     def mark_dirty(self, *tensors) -> None:
         """These inputs were changed in place: not supported."""
         raise RuntimeError(
-            "mark_dirty is not supported: let forward give a new tensor instead of changing its "
-            "input"
+            "mark_dirty is not supported: let forward give a new tensor instead of changing its input"
         )
 
     def set_materialize_grads(self, value: bool) -> None:
@@ -176,5 +175,3 @@ def once_differentiable(function):
             return function(*args)
 
     return once
-
-

@@ -22,14 +22,14 @@ def finished(array: np.ndarray, requires_grad: builtins.bool, device=None) -> Te
 def tensor(data: Any, *, dtype=None, device=None, requires_grad: builtins.bool = False) -> Tensor:
     """A new Tensor with a copy of `data`: a number, nested lists, an array. Python floats become
     the default dtype, an array keeps its own."""
-    return finished(np.array(as_array(data), dtype), requires_grad, device)
+    return finished(np.array(as_array(data, dtype), dtype), requires_grad, device)
 
 
 def as_tensor(data: Any, dtype=None, device=None) -> Tensor:
     """`data` as a Tensor: itself if it is one, and an array's memory shared."""
     if isinstance(data, Tensor):
         return data if dtype is None else data.to(dtype)
-    array = as_array(data)
+    array = as_array(data, dtype)
     if dtype is not None:
         array = array.astype(dtype, copy=False)
     if isinstance(data, np.ndarray):

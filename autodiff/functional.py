@@ -141,8 +141,7 @@ def jvp(f: Callable, primals, tangents):
         found = iter(push_forward([x.origin for x in inputs], ts, reached))
         moved = [None if each.origin is None else next(found) for each in ys]
     moved = [
-        Tensor.wrap(np.zeros_like(each.array)) if t is None else t
-        for each, t in zip(ys, moved, strict=True)
+        Tensor.wrap(np.zeros_like(each.array)) if t is None else t for each, t in zip(ys, moved, strict=True)
     ]
     return (y, tuple(moved)) if several else (y, moved[0])
 
@@ -176,9 +175,7 @@ def jacobian(f: Callable, argnums: int = 0, mode: str = "auto") -> Callable:
                     (t,) = push_forward([x.origin], [unit(x.shape, x.dtype, k)], [y.origin])
                     columns.append(Tensor.wrap(np.zeros_like(y.array)) if t is None else t)
                 return ops.reshape(ops.stack(columns, -1), *shape)
-            rows = [
-                pulled_back(y, unit(y.shape, y.dtype, k), [x])[0] for k in range(y.numel())
-            ]
+            rows = [pulled_back(y, unit(y.shape, y.dtype, k), [x])[0] for k in range(y.numel())]
             return ops.reshape(ops.stack(rows, 0), *shape)
 
     return matrix

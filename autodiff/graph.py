@@ -78,9 +78,7 @@ class Node(Origin):
     @property
     def next_functions(self) -> tuple:
         """The origins of the inputs, each with the number of the output it stands for."""
-        return tuple(
-            (s.node, s.index) if type(s) is Output else (s, 0) for s in self.sources
-        )
+        return tuple((s.node, s.index) if type(s) is Output else (s, 0) for s in self.sources)
 
     def __repr__(self) -> str:
         return f"<{self.name()} at {describe(self.site)}>"
@@ -104,13 +102,17 @@ class Variable:
     """A value that may stand in a graph. Its origin is None when nobody tracks it."""
 
     __slots__ = ("origin", "__weakref__")
-    origin: Origin | None
+    origin: Any
+    array: Any
+    shape: Any
+    dtype: Any
+    wrap: Any
 
 
 # ---- the order, and the walks ------------------------------------------------------------------
 
 
-def reverse_topological_order(roots: Iterable[Origin]) -> list[Origin]:
+def reverse_topological_order(roots: Iterable) -> list:
     """Every origin below `roots`, each after all those that read it.
 
     Why an order at all: a node may pull back only when its cotangent is complete, when every
@@ -141,7 +143,8 @@ def reverse_topological_order(roots: Iterable[Origin]) -> list[Origin]:
     return order
 
 
-def backpropagate(outputs, cotangents, wanted=None, *, order=None, release=False) -> dict:
+def backpropagate(outputs, cotangents, wanted=None, *, order: list | None = None, release=False
+) -> dict:
     """dict: origin → cotangent, for the `wanted` origins, or else for all that keep their
     gradient, which the leaves do.
 
@@ -151,7 +154,7 @@ def backpropagate(outputs, cotangents, wanted=None, *, order=None, release=False
     totals: dict = {}
     for output, cotangent in zip(outputs, cotangents, strict=True):
         accumulate(totals, output, cotangent)
-    order = order or reverse_topological_order(totals)
+    order = reverse_topological_order(totals) if order is None else order
     useful = None if wanted is None else leading_to(wanted, order)
     check(order, useful)
     found = {}
@@ -301,7 +304,7 @@ class no_grad(ContextDecorator):
 
     recording = False
 
-    def __new__(cls, function=None):
+    def __new__(cls, function=None) -> Any:
         if function is not None:
             return recorded_as(function, cls.recording)
         return super().__new__(cls)
@@ -330,7 +333,7 @@ class enable_grad(no_grad):
 class inference_mode(set_grad_enabled):
     """PyTorch's name for no_grad() where results will never be differentiated."""
 
-    def __new__(cls, mode=True):
+    def __new__(cls, mode=True) -> Any:
         return recorded_as(mode, False) if callable(mode) else super().__new__(cls)
 
     def __init__(self, mode: bool = True):

@@ -20,7 +20,7 @@ records.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from operator import itemgetter
 from types import MethodType
 from typing import Any
@@ -86,7 +86,7 @@ class Primitive:
         self.known = self.inputs + self.outputs
         self.ufunc = forward if isinstance(forward, np.ufunc) else getattr(forward, "ufunc", None)
         self.defaults = options_of(forward)
-        self.rules: tuple[Callable | None, ...] = tuple(rules)
+        self.rules: tuple[Any, ...] = tuple(rules)
         self.plans: dict[int, Plan] = {}
         for trait, value in traits.items():
             setattr(self, trait, value)
@@ -168,9 +168,7 @@ class Primitive:
         plan = self.plans.get(wanted)
         if plan is None:
             plan = self.plans[wanted] = Plan(self, wanted)
-        saved = plan.keep(
-            (*arrays, *y) if self.named_outputs else (*arrays, y)
-        )
+        saved = plan.keep((*arrays, *y) if self.named_outputs else (*arrays, y))
         for i in plan.shapes:
             saved += (shape_of(arrays[i]),)
 
@@ -230,12 +228,10 @@ class Primitive:
         saved = node.saved
         like = next((h for h in flat(head) if h is not None), None)
         if isinstance(like, Variable):
-            saved = [
-                placed(like, v, p, node) for v, p in zip(saved, node.plan.places, strict=True)
-            ]
+            saved = [placed(like, v, p, node) for v, p in zip(saved, node.plan.places, strict=True)]
         return (*head, *saved, *node.options.values()) if node.options else (*head, *saved)
 
-    def cotangents(self, node, parts: dict) -> tuple:
+    def cotangents(self, node, parts: Any) -> tuple:
         """One for each output; zeros for an output that nobody read."""
         like = next(iter(parts.values()))
         gs = [
@@ -277,9 +273,7 @@ class Primitive:
     def transposed_twice(self, node, tangents):
         """J·t as the vjp, in u, of the vjp u ↦ Jᵀ·u, which is linear."""
         like = next(t for t in tangents if t is not None)
-        sources = [
-            s if t is not None else None for s, t in zip(node.sources, tangents, strict=True)
-        ]
+        sources = [s if t is not None else None for s, t in zip(node.sources, tangents, strict=True)]
         shapes = node.shape if self.several else [node.shape]
         dtypes = node.dtype if self.several else [node.dtype]
         with enable_grad():
@@ -326,9 +320,7 @@ class Elementwise(Primitive):
     def push(self, node, tangents):
         picks = node.plan.picks
         terms = [
-            self.rules[i](*picks[i](self.row(node, (t,))))
-            for i, t in enumerate(tangents)
-            if t is not None
+            self.rules[i](*picks[i](self.row(node, (t,)))) for i, t in enumerate(tangents) if t is not None
         ]
         t = total(terms)
         return t if t.shape == node.shape else broadcast_to(t, to=node.shape)
@@ -431,7 +423,7 @@ def update(name, forward, inputs, writes=1, **traits):
     return Update(name, forward, inputs, [], writes=writes, **traits)
 
 
-def times(partial):
+def times(partial) -> Any:
     """The rule g · partial, reading what `partial` reads."""
     if not callable(partial):
         if partial == 1:
@@ -443,13 +435,16 @@ def times(partial):
         return partial
     if len(reads) == 1:  # nearly all of them; half a call cheaper than the general case
 
-        def rule(g, read):
+        def by_one(g, read):
             return g * partial(read)
+
+        rule: Any = by_one
     else:
 
-        def rule(g, *all_read):
+        def by_several(g, *all_read):
             return g * partial(*all_read)
 
+        rule = by_several
     rule.reads = ("g", *reads)
     return rule
 
@@ -475,7 +470,7 @@ def cotangent_names(outputs, named) -> tuple:
     return tuple(f"g_{name}" for name in outputs) if named else ("gs",)
 
 
-def picker(positions):
+def picker(positions) -> Any:
     """row ↦ the tuple of its entries at `positions`. (itemgetter alone gives no 1- or 0-tuple.)"""
     if len(positions) > 1:
         return itemgetter(*positions)
@@ -563,8 +558,6 @@ def _astype(x, *, dtype):
     return np.asarray(x).astype(dtype)
 
 
-broadcast_to = linear_map(
-    "broadcast_to", _broadcast_to, lambda g, x_shape: sum_to(g, to=x_shape), views=True
-)
+broadcast_to = linear_map("broadcast_to", _broadcast_to, lambda g, x_shape: sum_to(g, to=x_shape), views=True)
 sum_to = linear_map("sum_to", _sum_to, lambda g, x_shape: broadcast_to(g, to=x_shape))
 astype = linear_map("astype", _astype, lambda g: g)  # `fit` casts the cotangent back

@@ -134,7 +134,5 @@ def bernoulli(p: Tensor, *, generator=None) -> Tensor:
 def multinomial(p: Tensor, num_samples: int, replacement=False, *, generator=None) -> Tensor:
     """Indices drawn with the probabilities that the last dimension of p is proportional to."""
     rows = p.array.reshape(-1, p.array.shape[-1]).astype(np.float64)
-    drawn = [
-        source(generator).choice(len(row), num_samples, replacement, row / row.sum()) for row in rows
-    ]
+    drawn = [source(generator).choice(len(row), num_samples, replacement, row / row.sum()) for row in rows]
     return Tensor.wrap(np.array(drawn).reshape(*p.shape[:-1], num_samples))

@@ -14,6 +14,7 @@ from . import dtypes, memory, ops
 from .errors import ShapeError, explanation
 from .graph import Leaf, Node, Output, Stop, Variable, backpropagate, mode, no_grad, switched
 from .ops.updates import assign
+from .ops.naming import sizes
 from .primitive import Primitive
 
 
@@ -192,9 +193,7 @@ class Tensor(Variable):
     def item(self):
         """The only element, as a Python number."""
         if self.array.size != 1:
-            raise RuntimeError(
-                f"a Tensor with {self.array.size} elements cannot be converted to Scalar"
-            )
+            raise RuntimeError(f"a Tensor with {self.array.size} elements cannot be converted to Scalar")
         return self.array.item()
 
     def tolist(self):
@@ -204,8 +203,7 @@ class Tensor(Variable):
         """The same memory as a NumPy array."""
         if self.origin is not None:
             raise RuntimeError(
-                "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() "
-                "instead."
+                "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
             )
         memory.note_export(self.array)
         return self.array
@@ -321,9 +319,7 @@ class Tensor(Variable):
 
     def __reduce_ex__(self, protocol):
         if not self.is_leaf:
-            raise RuntimeError(
-                "only leaves of the graph can be copied or pickled: write .detach() first"
-            )
+            raise RuntimeError("only leaves of the graph can be copied or pickled: write .detach() first")
         state = getattr(self, "__dict__", {})
         return rebuilt, (type(self), self.array, self.requires_grad), (dict(state) or None)
 
@@ -427,7 +423,7 @@ class Tensor(Variable):
 
     # ---- other dtypes -------------------------------------------------------------------------
 
-    def to(self, *args, dtype=None, device=None, copy: bool = False, **ignored) -> Tensor:
+    def to(self, *args, dtype: Any = None, device=None, copy: bool = False, **ignored) -> Tensor:
         """The same values in another dtype, given as such or as that of another Tensor. (The only
         device is "cpu"; another is an error.)"""
         for arg in args:
@@ -581,9 +577,7 @@ class Tensor(Variable):
             template, arrays = ops.indexing.parsed(index)
             array = value.array if isinstance(value, Tensor) else value
             target = self.array[ops.indexing.filled(template, arrays)]
-            self.array[ops.indexing.filled(template, arrays)] = ops.indexing.fitted(
-                array, target.shape
-            )
+            self.array[ops.indexing.filled(template, arrays)] = ops.indexing.fitted(array, target.shape)
             memory.note_write(self.array)
 
     def overwritten(self, value) -> Tensor:
@@ -629,11 +623,11 @@ class Tensor(Variable):
 
     def new_zeros(self, *size, dtype=None):
         """Zeros of self's dtype."""
-        return Tensor.wrap(np.zeros(ops.naming.sizes(size), dtype or self.dtype))
+        return Tensor.wrap(np.zeros(sizes(size), dtype or self.dtype))
 
     def new_ones(self, *size, dtype=None):
         """Ones of self's dtype."""
-        return Tensor.wrap(np.ones(ops.naming.sizes(size), dtype or self.dtype))
+        return Tensor.wrap(np.ones(sizes(size), dtype or self.dtype))
 
     def new_tensor(self, data, dtype=None):
         """A Tensor of self's dtype from `data`."""
@@ -795,12 +789,7 @@ def accumulated(found: dict) -> None:
         else:
             # `g` and getrefcount's argument make two; one more, and it is also another leaf's, a
             # hook's, or something a node saved
-            alone = (
-                type(g) is np.ndarray
-                and g.base is None
-                and sys.getrefcount(g) <= 2
-                and g.flags.writeable
-            )
+            alone = type(g) is np.ndarray and g.base is None and sys.getrefcount(g) <= 2 and g.flags.writeable
             origin.stop.grad = Tensor.wrap(g if alone else np.array(g))
 
 
@@ -820,7 +809,7 @@ NUMERIC = (Tensor, bool, int, float, np.ndarray, np.generic)
 
 def known(other) -> bool:
     """Can it stand beside a Tensor in an operator?"""
-    return isinstance(other, NUMERIC) or isinstance(other, (complex, list)) or is_exact(other)
+    return isinstance(other, NUMERIC) or is_exact(other)
 
 
 def is_exact(other) -> bool:
@@ -856,8 +845,8 @@ def as_value(value, dtype) -> np.ndarray:
     return array if array.dtype == dtype else array.astype(dtype)
 
 
-def as_array(data: Any) -> np.ndarray:
-    """Python floats take the default dtype; arrays and Tensors keep their own."""
+def as_array(data: Any, dtype=None) -> np.ndarray:
+    """Python floats take the default dtype, unless one is given; arrays and Tensors keep theirs."""
     if isinstance(data, Tensor):
         return data.array
     if isinstance(data, (np.ndarray, np.generic)):
@@ -870,7 +859,7 @@ def as_array(data: Any) -> np.ndarray:
         raise ValueError(
             f"the nested lists do not make a rectangle: {error}: every row needs the same length"
         ) from error
-    if array.dtype == np.float64:
+    if array.dtype == np.float64 and dtype is None:
         return array.astype(dtypes.get_default_dtype())
     if array.dtype.kind in "OUS" and not all(map(is_exact, array.reshape(-1))):
         raise TypeError(f"a tensor is made of numbers, and this holds {type(data).__name__}")
@@ -880,8 +869,7 @@ def as_array(data: Any) -> np.ndarray:
 def plain(data: Sequence):
     """Nested lists, the Tensors in them as lists of numbers."""
     return [
-        x.tolist() if isinstance(x, Tensor) else plain(x) if isinstance(x, (list, tuple)) else x
-        for x in data
+        x.tolist() if isinstance(x, Tensor) else plain(x) if isinstance(x, (list, tuple)) else x for x in data
     ]
 
 

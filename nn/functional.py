@@ -3,13 +3,24 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import autodiff
 from autodiff import Tensor, ops
 from autodiff.errors import ShapeError
 from autodiff.ops import (
-    batch_norm, conv2d, layer_norm, linear, log_softmax, max_pool2d, one_hot, pad, sigmoid, softmax,
-    softplus, tanh,
+    batch_norm,
+    conv2d,
+    layer_norm,
+    linear,
+    log_softmax,
+    max_pool2d,
+    one_hot,
+    pad,
+    sigmoid,
+    softmax,
+    softplus,
+    tanh,
 )
 from autodiff.ops import log_sigmoid as logsigmoid
 from autodiff.random import source  # fmt: skip
@@ -152,7 +163,7 @@ def nll_loss(
     return weighted(losses, labels, kept, weight, reduction)
 
 
-def counted(target: Tensor, ignore_index: int) -> tuple[Tensor | None, Tensor]:
+def counted(target: Tensor, ignore_index: int) -> Any:
     """(which samples count, or None for all; labels with 0 where they don't)."""
     kept = target.array != ignore_index
     if kept.all():
@@ -189,9 +200,7 @@ def cross_entropy(
         )
         return one.squeeze(0) if reduction == "none" else one
     if target.is_floating_point() or label_smoothing:
-        return cross_entropy_composed(
-            input, target, weight, ignore_index, reduction, label_smoothing
-        )
+        return cross_entropy_composed(input, target, weight, ignore_index, reduction, label_smoothing)
     check_classes(input, target, ignore_index)
     kept, labels = counted(target, ignore_index)
     return weighted(ops.cross_entropy(input, labels), labels, kept, weight, reduction)

@@ -5,6 +5,10 @@ import os
 from hypothesis import HealthCheck, settings
 
 quiet = [HealthCheck.too_slow, HealthCheck.data_too_large]
-settings.register_profile("default", max_examples=30, deadline=None, derandomize=True, suppress_health_check=quiet)
-settings.register_profile("thorough", max_examples=400, deadline=None, print_blob=True, suppress_health_check=quiet)
+settings.register_profile(
+    "default", max_examples=30, deadline=None, derandomize=True, suppress_health_check=quiet
+)
+settings.register_profile(
+    "thorough", max_examples=400, deadline=None, print_blob=True, suppress_health_check=quiet
+)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))

@@ -42,14 +42,20 @@ def check_derivatives(f, *arrays, seed=0, order=2, rtol=None):
     for k, (x, t) in enumerate(zip(inputs, tangents, strict=True)):
 
         def along(a, k=k):
-            return np.asarray(weighted(*[ad.Tensor(a if j == k else b) for j, b in enumerate(arrays)]).numpy())
+            return np.asarray(
+                weighted(*[ad.Tensor(a if j == k else b) for j, b in enumerate(arrays)]).numpy()
+            )
 
         expected = slope(along, arrays[k], t)
         assert x.grad is not None and x.grad.shape == x.shape and x.grad.dtype == x.dtype
         close(np.vdot(x.grad.numpy(), t), expected, f"vjp of input {k}")
         close(x.detach().numpy(), before[k], "the input was changed")
     _, moved = ad.jvp(lambda *xs: f(*xs), arrays, tangents)
-    close(np.vdot(moved.detach().numpy(), g), sum(np.vdot(x.grad.numpy(), t) for x, t in zip(inputs, tangents, strict=True)), "jvp")
+    close(
+        np.vdot(moved.detach().numpy(), g),
+        sum(np.vdot(x.grad.numpy(), t) for x, t in zip(inputs, tangents, strict=True)),
+        "jvp",
+    )
     if order < 2:
         return
     numbers = tuple(range(len(arrays)))

@@ -11,7 +11,6 @@ import math
 import numpy as np
 
 
-
 def size_of_output(n, k, stride, padding, dilation, ceil_mode=False) -> int:
     """How many windows of k elements, `dilation` apart, fit in n elements and their padding."""
     span = n + 2 * padding - dilation * (k - 1) - 1
@@ -36,7 +35,7 @@ def windows(x, kernel, stride, dilation, counts):
     return np.lib.stride_tricks.as_strided(x, shape, strides, writeable=False)
 
 
-def counts_of(shape, kernel, stride, padding, dilation, ceil_mode=False) -> tuple[int, int]:
+def counts_of(shape, kernel, stride, padding, dilation, ceil_mode=False) -> tuple:
     counts = tuple(
         size_of_output(n, k, s, p, d, ceil_mode)
         for n, k, s, p, d in zip(shape[2:], kernel, stride, padding, dilation, strict=True)

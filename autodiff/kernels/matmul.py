@@ -107,7 +107,7 @@ def numba_missing() -> str:
     """Why Numba can't be used, or ''."""
     try:
         import numba  # noqa: F401
-    except Exception as error:  # noqa: BLE001  an import of Numba fails in many ways
+    except Exception as error:
         return f"{type(error).__name__}: {error}"
     return ""
 

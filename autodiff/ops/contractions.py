@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from string import ascii_letters
+from typing import Any
 
 import numpy as np
 
@@ -88,8 +89,7 @@ def matmul(a, b):
         return product(a, b)
     if a.ndim == 0 or b.ndim == 0:
         raise ShapeError(
-            "both arguments to matmul need to be at least 1D, but they are "
-            f"{a.ndim}D and {b.ndim}D"
+            f"both arguments to matmul need to be at least 1D, but they are {a.ndim}D and {b.ndim}D"
         )
     mismatch = matmul_mismatch(a.shape, b.shape)
     if mismatch:
@@ -118,9 +118,7 @@ def mm(input, mat2):
 def bmm(input, mat2):
     """The products of two batches of matrices, of the same size."""
     if input.ndim == mat2.ndim == 3 and input.shape[0] != mat2.shape[0]:
-        raise ShapeError(
-            f"bmm: expected the same batch size, got {input.shape[0]} and {mat2.shape[0]}"
-        )
+        raise ShapeError(f"bmm: expected the same batch size, got {input.shape[0]} and {mat2.shape[0]}")
     return of_rank("bmm", input, 3, mat2, 3)
 
 
@@ -133,13 +131,12 @@ def dot(input, other):
     """Σ a·b of two vectors."""
     if input.ndim != 1 or other.ndim != 1:
         raise ShapeError(
-            f"1D tensors expected, but got {input.ndim}D and {other.ndim}D tensors: "
-            "matmul takes every rank"
+            f"1D tensors expected, but got {input.ndim}D and {other.ndim}D tensors: matmul takes every rank"
         )
     if input.shape != other.shape:
         raise ShapeError(
-            "inconsistent tensor size, expected tensor [{}] and src [{}] to have the same number "
-            "of elements".format(input.shape[0], other.shape[0])
+            f"inconsistent tensor size, expected tensor [{input.shape[0]}] and src [{other.shape[0]}] to have the same number "
+            "of elements"
         )
     return matmul(input, other)
 
@@ -178,9 +175,7 @@ def explicit(equation: str, ranks: list[int]) -> tuple[list[str], str]:
     left, arrow, output = equation.partition("->")
     terms = left.split(",")
     if len(terms) != len(ranks):
-        raise ValueError(
-            f"einsum(): the equation '{equation}' names {len(terms)} operands, got {len(ranks)}"
-        )
+        raise ValueError(f"einsum(): the equation '{equation}' names {len(terms)} operands, got {len(ranks)}")
     unused = [letter for letter in ascii_letters if letter not in equation]
     widths = [rank - len(term.replace("...", "")) for rank, term in zip(ranks, terms, strict=True)]
     for term, rank, width in zip(terms, ranks, widths, strict=True):
@@ -190,9 +185,7 @@ def explicit(equation: str, ranks: list[int]) -> tuple[list[str], str]:
             )
     widest = max((w for w, term in zip(widths, terms, strict=True) if "..." in term), default=0)
     dots = "".join(unused[:widest])
-    terms = [
-        term.replace("...", dots[widest - width :]) for term, width in zip(terms, widths, strict=True)
-    ]
+    terms = [term.replace("...", dots[widest - width :]) for term, width in zip(terms, widths, strict=True)]
     if arrow:
         output = output.replace("...", dots)
     else:
@@ -206,7 +199,7 @@ def explicit(equation: str, ranks: list[int]) -> tuple[list[str], str]:
 
 
 def without_repeats(term: str, x):
-    """"ii" → "i": an operand's diagonal, where a letter occurs twice in it."""
+    """ "ii" → "i": an operand's diagonal, where a letter occurs twice in it."""
     for letter in dict.fromkeys(term):
         while term.count(letter) > 1:
             first = term.index(letter)
@@ -216,7 +209,7 @@ def without_repeats(term: str, x):
     return term, x
 
 
-def tensordot(a, b, dims=2):
+def tensordot(a, b, dims: Any = 2):
     """Σ over pairs of dimensions: the last `dims` of a with the first of b, or ([of a], [of b])."""
     if isinstance(dims, int):
         left, right = list(range(a.ndim - dims, a.ndim)), list(range(dims))
@@ -232,9 +225,7 @@ def tensordot(a, b, dims=2):
     rest_a = [d for d in range(a.ndim) if d not in left]
     rest_b = [d for d in range(b.ndim) if d not in right]
     n = math.prod(a.shape[d] for d in left)
-    rows, columns = (
-        math.prod(x.shape[d] for d in rest) for x, rest in ((a, rest_a), (b, rest_b))
-    )
+    rows, columns = (math.prod(x.shape[d] for d in rest) for x, rest in ((a, rest_a), (b, rest_b)))
     matrix_a = reshaped(permuted(a, dims=(*rest_a, *left)), to=(rows, n))
     matrix_b = reshaped(permuted(b, dims=(*right, *rest_b)), to=(n, columns))
     to = (*(a.shape[d] for d in rest_a), *(b.shape[d] for d in rest_b))
@@ -246,7 +237,7 @@ def pair(value) -> tuple[int, int]:
     return (value, value) if isinstance(value, int) else tuple(value)
 
 
-def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
+def conv2d(input, weight, bias=None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups=1):
     """The cross-correlation of (N, C, H, W) images with (O, C/groups, h, w) kernels, plus a bias
     for each of the O output channels. `padding` is a number of zeros, "valid" or "same"."""
     if input.ndim not in (3, 4) or weight.ndim != 4:
@@ -284,9 +275,7 @@ def conv2d(input, weight, bias=None, stride=1, padding=0, dilation=1, groups=1):
     return y if input.ndim == 4 else reshape(y, *y.shape[1:])
 
 
-def max_pool2d(
-    input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False
-):
+def max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
     """The largest element of each window of (…, H, W) planes; the windows step by the kernel's
     size unless `stride` says otherwise."""
     if input.ndim not in (3, 4):

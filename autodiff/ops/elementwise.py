@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from functools import wraps
+from typing import Any
 
 import numpy as np
 
@@ -19,10 +20,11 @@ def silent(function):
     """`function` without NumPy's warnings where infinity or NaN is simply the answer: 1/0, log 0."""
 
     @wraps(function)
-    def quiet(*arrays):
+    def call(*arrays):
         with np.errstate(all="ignore"):
             return function(*arrays)
 
+    quiet: Any = call
     quiet.ufunc = function if isinstance(function, np.ufunc) else None
     return quiet
 
@@ -192,8 +194,7 @@ def divide(x, other, *, rounding_mode=None):
         return floor_divide(x, other)
     if rounding_mode != "trunc":
         raise RuntimeError(
-            "div expected rounding_mode to be one of None, 'trunc', or 'floor' but found "
-            f"'{rounding_mode}'"
+            f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'"
         )
     quotient = div(x, other)
     return mul(sign(quotient), floor(abs(quotient)))
@@ -217,7 +218,7 @@ def clamp(x, min=None, max=None):
     return x if max is None else clamp_max(x, max)
 
 
-def where(condition, input=None, other=None):
+def where(condition, input=None, other=None) -> Any:
     """input where the condition holds, else other; with the condition alone, its indices."""
     if input is None and other is None:
         from .indexing import nonzero  # the one-argument form is a search, not a choice

@@ -95,9 +95,7 @@ def cross_entropy(x, target):
     n_classes = x.shape[1]
     labels = target.array if hasattr(target, "array") else np.asarray(target)
     if labels.shape != (x.shape[0], *x.shape[2:]):
-        raise ShapeError(
-            f"Expected target size {[x.shape[0], *x.shape[2:]]}, got {list(labels.shape)}"
-        )
+        raise ShapeError(f"Expected target size {[x.shape[0], *x.shape[2:]]}, got {list(labels.shape)}")
     if labels.size and (labels.min() < 0 or labels.max() >= n_classes):
         wrong = labels[(labels < 0) | (labels >= n_classes)].flat[0]
         raise IndexError(f"Target {wrong} is out of bounds: there are {n_classes} classes")
@@ -129,9 +127,7 @@ def standardise_rule(g_z, g_scale, z, scale, dims):
     return scale * (g_z - mean_g - z * mean_gz) - g_scale * scale * scale * z / n
 
 
-standardised = general(
-    "standardise", _standardise, standardise_rule, outputs="z scale", to_float=True
-)
+standardised = general("standardise", _standardise, standardise_rule, outputs="z scale", to_float=True)
 
 
 def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
@@ -161,8 +157,7 @@ def batch_norm(
         n = math.prod(input.shape[d] for d in dims)
         if n <= 1:
             raise ValueError(
-                "Expected more than 1 value per channel when training, got input size "
-                f"{list(input.shape)}"
+                f"Expected more than 1 value per channel when training, got input size {list(input.shape)}"
             )
         y = standardised(input, dims=dims, eps=eps)[0]
         if running_mean is not None:

@@ -85,8 +85,9 @@ def filled(template: tuple, arrays) -> tuple:
 
 
 def _take(x, *index, template):
-    """x[index]."""
-    return x[filled(template, index)]
+    """x[index]: with "...", so that a single element is a view too, not a number."""
+    whole = template if index or Ellipsis in template else (*template, Ellipsis)
+    return x[filled(whole, index)]
 
 
 def _add_back(x, *index, template, to):
@@ -164,9 +165,7 @@ def getitem(x, index):
     count += sum(a.ndim if a.dtype.kind == "b" else 1 for a in arrays)
     if count > x.ndim:
         if x.ndim == 0:
-            raise IndexError(
-                "invalid index of a 0-dim tensor. Use `tensor.item()` to convert it to a number"
-            )
+            raise IndexError("invalid index of a 0-dim tensor. Use `tensor.item()` to convert it to a number")
         raise IndexError(f"too many indices for tensor of dimension {x.ndim}")
     return taken(x, *arrays, template=template)
 
@@ -218,8 +217,7 @@ def select_(x, dim, index):
     n = x.shape[positive(dim, x.ndim)]
     if not -n <= index < n:
         raise IndexError(
-            f"select(): index {index} out of range for tensor of size {list(x.shape)} at "
-            f"dimension {dim}"
+            f"select(): index {index} out of range for tensor of size {list(x.shape)} at dimension {dim}"
         )
     return at(x, dim, as_int(index))
 
@@ -232,9 +230,7 @@ def narrow(x, dim, start, length):
     if start < 0:
         start += n
     if length < 0 or not 0 <= start <= n or start + length > n:
-        raise RuntimeError(
-            f"start ({start}) + length ({length}) exceeds dimension size ({n})."
-        )
+        raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({n}).")
     return at(x, dim, slice(start, start + length))
 
 

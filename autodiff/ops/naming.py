@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import wraps
 from operator import index as as_int
+from typing import Any
 
 import numpy as np
 
@@ -36,7 +37,7 @@ def sizes(given: tuple) -> tuple:
     return tuple(as_int(n) for n in given)
 
 
-def dims(dim):
+def dims(dim) -> Any:
     """A dimension, several, or None for all: as a static option, hashable, of Python's ints."""
     if dim is None:
         return None
@@ -51,13 +52,12 @@ def positive(dim: int, ndim: int) -> int:
     size = max(ndim, 1)
     if not -size <= dim < size:
         raise IndexError(
-            f"Dimension out of range (expected to be in range of [{-size}, {size - 1}], "
-            f"but got {dim})"
+            f"Dimension out of range (expected to be in range of [{-size}, {size - 1}], but got {dim})"
         )
     return dim % size
 
 
-def operands(*xs):
+def operands(*xs) -> Any:
     """Those given, unless none is a Variable: then NumPy arrays, so that `.shape` is there."""
     if any(isinstance(x, Variable) for x in xs):
         return xs

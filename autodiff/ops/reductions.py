@@ -3,34 +3,28 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 
-from ..dtypes import FRACTIONAL, get_default_dtype
+from ..dtypes import FRACTIONAL
 from ..kernels import softmax as kernels
-from ..primitive import Linear, astype, broadcast_view, constant, general, linear_map
+from ..primitive import astype, broadcast_view, constant, general, linear_map
+from .elementwise import abs as absolute
 from .elementwise import (
     as_number,
-    clamp_min,
-    div,
     equal_to,
     exp,
     gate,
-    isfinite,
-    log,
-    mul,
     power,
-    reciprocal,
     select,
-    sign,
     sqrt,
     square,
     sub,
 )
-from .elementwise import abs as absolute
 from .indexing import ValuesAndIndices, gathered
 from .naming import dims, numpy_names, positive
-from .shapes import flipped, reshape, reshaped
+from .shapes import flipped, reshaped
 
 
 def _sum(x, *, dim=None, keepdim=False):
@@ -186,7 +180,7 @@ def cumprod_pullback(g, x, dim):
 
 def shifted(g, dim):
     """g moved one place towards the front along `dim`, a zero coming in at the end."""
-    from .indexing import at, taken
+    from .indexing import taken
     from .shapes import zero_pad
 
     dim %= len(g.shape)
@@ -349,7 +343,7 @@ def any(x, dim=None, keepdim=False):
 
 
 @numpy_names
-def norm(x, p=2, dim=None, keepdim=False):
+def norm(x, p: Any = 2, dim=None, keepdim=False):
     """(Σ |x|^p)^(1/p) over `dim`; p may be inf, −inf or 0. Where the norm is 0, so is the gradient."""
     dim = dims(dim)
     if p in ("fro", None):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import accumulate, pairwise
+from typing import Any
 
 import numpy as np
 
@@ -218,7 +219,7 @@ def unflatten(x, dim, sizes):
 def squeeze(x, dim=None):
     """x without its dimensions of size 1, or without those of `dim` that have size 1."""
     gone = range(x.ndim) if dim is None else dims(dim)
-    gone = {positive(d, x.ndim) for d in (gone if np.iterable(gone) else (gone,))}
+    gone = {positive(d, x.ndim) for d in (gone if isinstance(gone, (range, tuple)) else (gone,))}
     return reshaped(x, to=tuple(n for d, n in enumerate(x.shape) if d not in gone or n != 1))
 
 
@@ -242,9 +243,7 @@ def permute(x, *dims):
     """x with its dimensions in the order given."""
     order = tuple(positive(d, x.ndim) for d in sizes(dims))
     if sorted(order) != list(range(x.ndim)):
-        raise RuntimeError(
-            f"permute(): dims {order} are not an ordering of the {x.ndim} dimensions"
-        )
+        raise RuntimeError(f"permute(): dims {order} are not an ordering of the {x.ndim} dimensions")
     return permuted(x, dims=order)
 
 
@@ -264,8 +263,7 @@ def mT(x):
     """x with its last two dimensions exchanged."""
     if x.ndim < 2:
         raise RuntimeError(
-            "tensor.mT is only supported on matrices or batches of matrices. "
-            f"Got {x.ndim}-D tensor."
+            f"tensor.mT is only supported on matrices or batches of matrices. Got {x.ndim}-D tensor."
         )
     return permuted(x, dims=(*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
 
@@ -310,8 +308,7 @@ def repeat(x, *repeats):
     counts = sizes(repeats)
     if len(counts) < x.ndim:
         raise ShapeError(
-            "Number of dimensions of repeat dims can not be smaller than number of dimensions "
-            "of tensor"
+            "Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor"
         )
     return tiled(x, repeats=counts)
 
@@ -370,8 +367,7 @@ def several(name, tensors) -> list:
     """A sequence of tensors, none of them missing."""
     if isinstance(tensors, Variable):
         raise TypeError(
-            f"{name}(): argument 'tensors' must be tuple of Tensors, not Tensor: "
-            f"write {name}([a, b])"
+            f"{name}(): argument 'tensors' must be tuple of Tensors, not Tensor: write {name}([a, b])"
         )
     tensors = list(tensors)
     if not tensors:
@@ -475,7 +471,7 @@ def pad(x, pad, mode="constant", value=None):
             inside = _pad(np.ones(x.shape, bool), widths=widths)
             y = y + np.where(inside, 0, value).astype(y.dtype)
         return y
-    names = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
+    names: dict[str, Any] = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
     if mode not in names:
         raise ValueError(f"Unrecognised padding mode {mode}: write one of constant, {', '.join(names)}")
     from .indexing import index_select  # a border that repeats elements is an indexing

@@ -65,8 +65,10 @@ def curves(history: list[dict[str, Any]]) -> Figure:
             )  # fmt: skip
         axes.set(title=title, xlabel="epoch")
         axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.set_xlim(0.5, len(epochs) * 1.28 + 0.5)
+        axes.set_xlim(0.5, len(epochs) * 1.32 + 0.5)
         axes.set_xticks([tick for tick in axes.get_xticks() if 1 <= tick <= len(epochs)])
+        axes.spines.bottom.set_bounds(1, max(len(epochs), 1.01))
+        axes.margins(y=0.1)
         axes.grid(axis="y")
     return figure
 
@@ -108,7 +110,7 @@ def mistakes(
         if k is not None:
             axes.imshow(images[k], cmap="gray_r")
             axes.set_title(
-                f"{names[found[k]]}? {100 * sure[k]:.1f} %\nis {names[labels[k]]}",
+                f"{names[found[k]]} ({100 * sure[k]:.1f} %)\nis {names[labels[k]]}",
                 fontsize=8.5, fontweight="normal", loc="center",
             )  # fmt: skip
     figure.suptitle("Most confidently wrong", x=0.01, ha="left", fontweight="bold", fontsize=11)
@@ -118,16 +120,25 @@ def mistakes(
 def weights(model: Any) -> Figure:
     """The first layer's weights, of the units that the next layer listens to most."""
     first, second = [p.detach().numpy() for p in model.parameters() if p.ndim == 2][:2]
-    loud = np.argsort(-np.linalg.norm(second, axis=0), kind="stable")[:48]
-    figure = Figure(figsize=(9, 6.3))
-    for axes, k in zip(figure.subplots(6, 8).flat, [*loud, *[None] * 48], strict=False):
+    loud = np.argsort(-np.linalg.norm(second, axis=0), kind="stable")[:40]
+    figure = Figure(figsize=(9, 6))
+    for axes, k in zip(figure.subplots(5, 8).flat, [*loud, *[None] * 40], strict=False):
         axes.axis("off")
         if k is not None:
-            unit = first[k].reshape(28, 28)
+            unit = smoothed(first[k].reshape(28, 28))
             limit = np.abs(unit).max()
-            axes.imshow(unit, cmap="RdBu_r", vmin=-limit, vmax=limit)
+            axes.imshow(unit, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="bicubic")
     figure.suptitle(
-        "First-layer weights: red where ink speaks for a unit, blue where against",
+        "What the first layer looks for: ink for (red) and against (blue) each unit, smoothed",
         x=0.01, ha="left", fontweight="bold", fontsize=11,
     )  # fmt: skip
     return figure
+
+
+def smoothed(picture: np.ndarray) -> np.ndarray:
+    """Each pixel averaged with its neighbours, 1 : 2 : 1 both ways, so that the strokes which were
+    learnt stand out from the random numbers that training began with."""
+    for _ in range(2):
+        p = np.pad(picture, ((1, 1), (0, 0)), mode="edge")
+        picture = ((p[:-2] + 2 * p[1:-1] + p[2:]) / 4).T
+    return picture

@@ -39,9 +39,7 @@ def read_idx(path: str | Path) -> np.ndarray:
     dtype = np.dtype(TYPES[kind])
     size = math.prod(shape) * dtype.itemsize
     if len(content) - start != size:
-        raise wrong(
-            f"{len(content) - start} bytes of elements", f"{size} for {shape} of {dtype.name}"
-        )
+        raise wrong(f"{len(content) - start} bytes of elements", f"{size} for {shape} of {dtype.name}")
     array = np.frombuffer(content, dtype, offset=start).reshape(shape)
     return array.astype(dtype.newbyteorder("="))
 

@@ -51,9 +51,7 @@ class MNIST(Dataset):
     ):  # fmt: skip
         self.root, self.train = Path(root), train
         self.transform, self.target_transform = transform, target_transform
-        images, labels = (
-            read_idx(self.located(k, download)) for k in ((0, 1) if train else (2, 3))
-        )
+        images, labels = (read_idx(self.located(k, download)) for k in ((0, 1) if train else (2, 3)))
         if images.ndim != 3 or labels.ndim != 1 or len(images) != len(labels):
             raise ValueError(
                 f"the images {images.shape} and labels {labels.shape} under {self.root} do not belong "
@@ -74,9 +72,7 @@ class MNIST(Dataset):
             try:
                 path = files.fetch(name, digest, self.mirrors, self.root / self.folder / "raw")
             except RuntimeError as error:
-                raise RuntimeError(
-                    f"{name}.gz could not be downloaded ({error}). {self.needed()}"
-                ) from error
+                raise RuntimeError(f"{name}.gz could not be downloaded ({error}). {self.needed()}") from error
         elif download:
             files.verify(path, digest)
         return path

@@ -120,4 +120,6 @@ def not_negative(**values: float) -> None:
     """PyTorch's errors for options that must not be negative."""
     for name, value in values.items():
         if not value >= 0:
-            raise ValueError(f"Invalid {name.replace('_', ' ')}{' value' * (name != 'learning_rate')}: {value}")
+            raise ValueError(
+                f"Invalid {name.replace('_', ' ')}{' value' * (name != 'learning_rate')}: {value}"
+            )

@@ -144,7 +144,9 @@ def test_shapes_and_others(name, shape, seed):
     check_derivatives(SHAPED[name], values(shape, seed), seed=seed)
 
 
-@pytest.mark.parametrize("f", [ad.tril, ad.triu, ad.diagonal, lambda x: x.mT, lambda x: ad.diag(x[0]), lambda x: x.transpose(0, 1)])
+@pytest.mark.parametrize(
+    "f", [ad.tril, ad.triu, ad.diagonal, lambda x: x.mT, lambda x: ad.diag(x[0]), lambda x: x.transpose(0, 1)]
+)
 @given(rows=st.integers(1, 3), columns=st.integers(1, 3), seed=seeds)
 def test_of_matrices(f, rows, columns, seed):
     check_derivatives(f, values((rows, columns), seed))
@@ -167,7 +169,9 @@ def test_indexing(data, shape, seed):
 @given(data=st.data(), seed=seeds)
 def test_matmul_of_every_rank(data, seed):
     signature = "(m?,n),(n,p?)->(m?,p?)"
-    found = data.draw(hnp.mutually_broadcastable_shapes(signature=signature, max_dims=2, max_side=3, min_side=0))
+    found = data.draw(
+        hnp.mutually_broadcastable_shapes(signature=signature, max_dims=2, max_side=3, min_side=0)
+    )
     a, b = (values(s, seed + k) for k, s in enumerate(found.input_shapes))
     np.testing.assert_allclose((ad.Tensor(a) @ ad.Tensor(b)).numpy(), a @ b, atol=1e-12)
     check_derivatives(ad.matmul, a, b)
@@ -194,14 +198,23 @@ def test_other_contractions():
     check_derivatives(lambda i, a, b: ad.addmm(i, a, b, beta=2, alpha=3), values((2, 2), 4), a, b)
     check_derivatives(lambda a, b: ad.tensordot(a, b, ([0, 1], [1, 0])), a, b)
     check_derivatives(ad.bmm, values((2, 2, 3), 1), values((2, 3, 2), 2))
-    check_derivatives(lambda x, w, b: ad.linear(x, w, b), values((2, 2, 3), 5), values((4, 3), 6), values((4,), 7))
+    check_derivatives(
+        lambda x, w, b: ad.linear(x, w, b), values((2, 2, 3), 5), values((4, 3), 6), values((4,), 7)
+    )
     check_derivatives(lambda x, w: ad.linear(x, w), values((2, 3), 5), values((4, 3), 6))
 
 
-@given(stride=st.integers(1, 2), padding=st.integers(0, 2), dilation=st.integers(1, 2), groups=st.sampled_from([1, 2]))
+@given(
+    stride=st.integers(1, 2),
+    padding=st.integers(0, 2),
+    dilation=st.integers(1, 2),
+    groups=st.sampled_from([1, 2]),
+)
 def test_conv2d(stride, padding, dilation, groups):
     x, w = values((2, 2, 5, 4), 1), values((4, 2 // groups, 2, 2), 2)
-    check_derivatives(lambda x, w, b: ad.conv2d(x, w, b, stride, padding, dilation, groups), x, w, values((4,), 3))
+    check_derivatives(
+        lambda x, w, b: ad.conv2d(x, w, b, stride, padding, dilation, groups), x, w, values((4,), 3)
+    )
 
 
 def test_max_pool2d():
@@ -219,7 +232,12 @@ def test_cross_entropy_and_its_composition():
 
 
 def test_batch_norm():
-    check_derivatives(lambda x, w, b: ad.batch_norm(x, None, None, w, b, True), values((3, 2, 2), 1), values((2,), 2), values((2,), 3))
+    check_derivatives(
+        lambda x, w, b: ad.batch_norm(x, None, None, w, b, True),
+        values((3, 2, 2), 1),
+        values((2,), 2),
+        values((2,), 3),
+    )
 
 
 def test_in_place_programs():

@@ -1,0 +1,500 @@
+"""The graph, the walks, in-place work, hooks, modes and errors."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import gc
+import pickle
+import time
+import tracemalloc
+import weakref
+from concurrent.futures import ThreadPoolExecutor
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import autodiff as ad
+from autodiff.graph import Node, backpropagate, mode, reverse_topological_order, switched
+from autodiff.provenance import call_site, describe
+
+
+def leaf(*shape, seed=0):
+    return ad.Tensor(np.random.default_rng(seed).standard_normal(shape)).requires_grad_()
+
+
+# ---- the walk --------------------------------------------------------------------------------------
+
+
+@given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 20)), min_size=1, max_size=20))
+def test_the_order_is_topological_and_gradients_count_paths(edges):
+    """Node k adds two earlier ones; the gradient at the leaf is the number of paths to it."""
+    x = ad.tensor(1.0, dtype=ad.float64, requires_grad=True)
+    values, paths = [x], [1]
+    for a, b in edges:
+        a, b = a % len(values), b % len(values)
+        values.append(values[a] + values[b])
+        paths.append(paths[a] + paths[b])
+    order = reverse_topological_order([values[-1].origin])
+    place = {origin: k for k, origin in enumerate(order)}
+    assert all(place[o] < place[s] for o in order for s in o.sources)
+    values[-1].backward()
+    assert x.grad.item() == paths[-1]
+
+
+def test_a_chain_of_100_000_and_a_ladder_of_2_to_the_60_paths():
+    x = ad.tensor(1.0, dtype=ad.float64, requires_grad=True)
+    y = x
+    for _ in range(100_000):
+        y = y * 1.00001
+    y.backward()
+    assert x.grad.item() == pytest.approx(1.00001**100_000, rel=1e-9)
+    del y
+    x.grad = None
+    y = x
+    for _ in range(60):
+        y = y + y
+    started = time.perf_counter()
+    y.backward()
+    assert x.grad.item() == 2.0**60
+    assert time.perf_counter() - started < 60  # by paths it would take centuries
+
+
+def test_graphs_are_freed_by_reference_counting_alone():
+    gc.collect()
+    gc.disable()
+    try:
+        x = leaf(10)
+        y = x.exp()
+        z = (y * y).sum()
+        seen = [weakref.ref(o) for o in reverse_topological_order([z.origin]) if isinstance(o, Node)]
+        z.backward()
+        del y, z
+        assert len(seen) == 3 and all(ref() is None for ref in seen)
+    finally:
+        gc.enable()
+
+
+def test_only_what_a_rule_reads_is_kept():
+    big = ad.Tensor(np.ones(250_000, np.float32)).requires_grad_()
+    tracemalloc.start()
+    y = big
+    for _ in range(50):
+        y = y + 1.0
+    held, _ = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert held < 1.3e6
+    (only,) = (big * ad.ones(1)).origin.saved
+    assert only.shape == (1,)
+
+
+def test_exact_arithmetic_stays_exact():
+    a = np.array([[Fraction(1, 3), Fraction(2, 5)], [Fraction(-1, 7), Fraction(3)]], object)
+    b = np.array([[Fraction(2), Fraction(1, 2)], [Fraction(5, 3), Fraction(-4)]], object)
+    x = ad.Tensor(a).requires_grad_()
+    y = ((x @ ad.Tensor(b)) * x / (ad.Tensor(b) * 3)).relu().sum()
+    g = backpropagate([y.origin], [np.array(Fraction(1), object)])[x.origin]
+    assert all(isinstance(q, (Fraction, int)) for q in g.ravel())
+
+
+def test_gradients_accumulate_in_memory_of_their_own():
+    x, z = leaf(3), leaf(3, seed=1)
+    (x + z).sum().backward()
+    assert not np.shares_memory(x.grad.array, z.grad.array)
+    assert x.grad.array.flags.writeable
+    held = x.grad
+    (x * 3).sum().backward()
+    assert x.grad is held and held.tolist() == [4, 4, 4]
+    seed = np.ones(3)
+    x.grad = None
+    x.backward(ad.Tensor(seed))
+    assert not np.shares_memory(x.grad.array, seed)
+
+
+def test_hooks_retain_grad_and_release():
+    x = leaf(3)
+    y = x * 2
+    seen = []
+    handle = y.register_hook(lambda g: seen.append(g.tolist()) or g * 10)
+    y.retain_grad()
+    z = (y * y).sum()
+    z.backward(retain_graph=True)
+    np.testing.assert_allclose(y.grad.numpy(), 20 * y.detach().numpy())
+    np.testing.assert_allclose(x.grad.numpy(), 40 * y.detach().numpy())
+    handle.remove()
+    z.backward()
+    assert len(seen) == 1
+    with pytest.raises(RuntimeError, match="Trying to backward through the graph a second time") as error:
+        z.backward()
+    assert "retain_graph=True" in str(error.value) and "test_engine.py" in str(error.value)
+
+
+def test_backward_into_chosen_inputs_only():
+    x, w = leaf(3), leaf(3, seed=1)
+    y = x * w
+    (y * y).sum().backward(inputs=[y])
+    assert x.grad is None and w.grad is None
+    np.testing.assert_allclose(y.grad.numpy(), 2 * y.detach().numpy())
+
+
+# ---- in place ----------------------------------------------------------------------------------------
+
+
+def test_every_name_and_every_view_sees_a_recorded_change():
+    x = leaf(3, 2)
+    y = x.exp()
+    alias, row, column, cut = y, y[1], y.T[0], y.detach()
+    row.mul_(5)
+    want = np.exp(x.detach().numpy())
+    want[1] *= 5
+    for found, expected in ((alias, want), (row, want[1]), (column, want[:, 0]), (cut, want)):
+        np.testing.assert_allclose(found.detach().numpy(), expected)
+    assert row.requires_grad and column.requires_grad and not cut.requires_grad
+    (column.sum() + row.sum()).backward()
+    scale = np.ones((3, 2))
+    scale[1] = 5
+    weight = np.zeros((3, 2))
+    weight[:, 0] += 1
+    weight[1] += 1
+    np.testing.assert_allclose(x.grad.numpy(), np.exp(x.detach().numpy()) * scale * weight)
+
+
+def test_an_untracked_tensor_written_with_a_tracked_value_becomes_tracked():
+    x = leaf(3)
+    out = ad.zeros(3, dtype=ad.float64)
+    view = out[1:]
+    out[1] = (x * x).sum()
+    assert out.requires_grad and view.requires_grad
+    view.sum().backward()
+    np.testing.assert_allclose(x.grad.numpy(), 2 * x.detach().numpy())
+
+
+def test_repeated_places_keep_the_last_value_and_its_gradient():
+    x, v = leaf(3), leaf(4, seed=1)
+    y = x * 1
+    y[[0, 2, 0, 2]] = v
+    np.testing.assert_allclose(y.detach().numpy()[[0, 2]], v.detach().numpy()[[2, 3]])
+    (y * ad.tensor([1.0, 2, 3], dtype=ad.float64)).sum().backward()
+    assert v.grad.tolist() == [0, 0, 1, 3] and x.grad.tolist() == [0, 2, 0]
+
+
+def test_in_place_where_it_must_not_be():
+    x = leaf(3)
+    with pytest.raises(RuntimeError, match="a leaf Variable that requires grad"):
+        x += 1
+    with pytest.raises(RuntimeError, match="a view of a leaf Variable"):
+        x[0] += 1
+    y = x.exp()
+    array = y.detach().numpy()
+    with pytest.raises(RuntimeError, match="NumPy array"):
+        y += 1
+    wide = (x * 1).unsqueeze(0).expand(2, 3)
+    with pytest.raises(RuntimeError, match="more than one element"):
+        wide.mul_(2)
+    with pytest.raises(RuntimeError, match="doesn't match the broadcast shape"):
+        ad.zeros(3).add_(ad.zeros(2, 3))
+    with pytest.raises(RuntimeError, match="can't be cast"):
+        ad.tensor([1, 2]).add_(0.5)
+    assert array.shape == (3,)
+
+
+def test_a_stale_save_names_both_places_and_loses_nothing():
+    w = leaf(4)
+    y = (w * w).exp().sum()
+    view = w.detach().reshape(2, 2)
+    with ad.no_grad():
+        view[0] = 5.0  # the change
+    with pytest.raises(RuntimeError, match="modified by an inplace operation") as error:
+        y.backward()
+    assert "'mul' saved it at" in str(error.value) and "the change" in str(error.value)
+    assert w.grad is None and y.origin.saved is not None or y.origin.plan.holds_arrays is False
+    y = (w + w).sum()
+    with ad.no_grad():
+        w += 1
+    y.backward()  # addition saved nothing: nothing is stale
+    assert w.grad.tolist() == [2, 2, 2, 2]
+
+
+@pytest.mark.parametrize(
+    "change, expected",
+    [(lambda t: t.add_(1), [2, 3]), (lambda t: t.sub_(1, alpha=2), [-1, 0]), (lambda t: t.mul_(3), [3, 6]),
+     (lambda t: t.div_(2), [0.5, 1]), (lambda t: t.zero_(), [0, 0]), (lambda t: t.fill_(7), [7, 7]),
+     (lambda t: t.copy_(ad.tensor([5, 6])), [5, 6]), (lambda t: t.clamp_(max=1.5), [1, 1.5]),
+     (lambda t: (t - 1.5).relu_(), [0, 0.5]), (lambda t: t.masked_fill_(t > 1, 9), [1, 9])],
+)  # fmt: skip
+@pytest.mark.parametrize("recorded", [False, True])
+def test_in_place_methods(change, expected, recorded):
+    x = ad.tensor([1.0, 2.0], requires_grad=recorded)
+    with switched(recording=True):
+        y = change(x * 1)
+    assert y.tolist() == expected and y.requires_grad == recorded
+
+
+def test_random_in_place_methods_draw_from_the_one_seed():
+    ad.manual_seed(3)
+    first = [ad.zeros(4).normal_(), ad.zeros(4).uniform_(2, 3)]
+    ad.manual_seed(3)
+    again = [ad.zeros(4).normal_(), ad.zeros(4).uniform_(2, 3)]
+    assert all(a.equal(b) for a, b in zip(first, again, strict=True))
+    assert 2 <= float(first[1].min()) and float(first[1].max()) < 3
+
+
+# ---- modes and interpreters -----------------------------------------------------------------------------
+
+
+def test_modes_as_context_managers_decorators_and_functions():
+    x = leaf(2)
+
+    @ad.no_grad()
+    def quiet():
+        return x * 2
+
+    @ad.no_grad
+    def bare():
+        yield x * 2
+
+    assert not quiet().requires_grad and not next(bare()).requires_grad and ad.is_grad_enabled()
+    with ad.no_grad(), ad.enable_grad():
+        assert (x * 2).requires_grad
+    with ad.inference_mode(), ad.set_grad_enabled(False):
+        assert not (x * 2).requires_grad
+    ad.set_grad_enabled(False)
+    assert not ad.is_grad_enabled()
+    ad.set_grad_enabled(True)
+    assert ad.is_grad_enabled()
+
+
+def test_modes_belong_to_a_thread_and_to_a_task():
+    x = leaf(2)
+    with ad.no_grad(), ThreadPoolExecutor(1) as pool:
+        assert pool.submit(lambda: (x * x).requires_grad).result()
+
+    async def silent():
+        with ad.no_grad():
+            await asyncio.sleep(0)
+            return (x * x).requires_grad
+
+    async def loud():
+        await asyncio.sleep(0)
+        return (x * x).requires_grad
+
+    async def both():
+        return await asyncio.gather(silent(), loud())
+
+    assert asyncio.run(both()) == [False, True]
+
+
+class Tracer:
+    def __init__(self):
+        self.calls = []
+
+    def apply(self, primitive, args, options):
+        result = primitive(*args, **options)
+        self.calls.append((primitive.name, describe(call_site())))
+        return result
+
+
+def test_an_interpreter_sees_forward_backward_and_update():
+    x = leaf(3)
+    tracer = Tracer()
+    with switched(interpreters=(*mode.get()[1], tracer)):
+        y = (x.exp() * 2).sum()  # the traced line
+        y.backward()
+        with ad.no_grad():
+            x -= x.grad
+    names = [name for name, _ in tracer.calls]
+    assert names[:3] == ["exp", "mul", "sum"] and names[-1] == "assign" and names.count("mul") >= 3
+    assert "the traced line" in tracer.calls[1][1]
+
+
+# ---- derivatives of functions -------------------------------------------------------------------------------
+
+
+def test_nested_derivatives_are_not_mixed_up():
+    grad = ad.grad
+    assert grad(lambda x: x * grad(lambda y: x + y)(1.0))(3.0).item() == 1
+    assert grad(lambda x: x * grad(lambda y: x * y)(1.0))(3.0).item() == 6
+    x = ad.tensor(3.0, requires_grad=True)
+    inner = grad(lambda y: x * y)(x)
+    assert inner.item() == 3 and inner.requires_grad
+    g = ad.sin
+    for _ in range(5):
+        g = grad(g)
+    assert g(0.3).item() == pytest.approx(np.cos(0.3), rel=1e-6) and not g(0.3).requires_grad
+
+
+def test_jacobian_hessian_hvp_vjp():
+    a = np.random.default_rng(0).standard_normal((3, 2))
+    f = lambda x: (ad.Tensor(a) @ x).sin()
+    x = np.array([0.3, -0.4])
+    expected = np.cos(a @ x)[:, None] * a
+    for mode_ in ("auto", "reverse", "forward"):
+        np.testing.assert_allclose(ad.jacobian(f, mode=mode_)(ad.Tensor(x)).detach().numpy(), expected)
+    y, pull = ad.vjp(f, x)
+    np.testing.assert_allclose(pull(np.ones(3))[0].detach().numpy(), expected.sum(0))
+    h = ad.hessian(lambda x: f(x).sum())(ad.Tensor(x)).detach().numpy()
+    np.testing.assert_allclose(h, -(a.T * np.sin(a @ x)) @ a)
+    g, hv = ad.hvp(lambda x: f(x).sum(), x, np.array([1.0, 2.0]))
+    np.testing.assert_allclose(hv.detach().numpy(), h @ [1, 2])
+    value, gradient = ad.value_and_grad(lambda x, s: (x * s).sum(), argnums=(0, 1))(x, 2.0)
+    assert gradient[1].item() == pytest.approx(x.sum())
+
+
+def test_autograd_grad():
+    x, w = leaf(3), leaf(3, seed=1)
+    y = (x * x).sum()
+    (g,) = ad.autograd.grad(y, x, create_graph=True)
+    (h,) = ad.autograd.grad(g.sum(), x)
+    assert h.tolist() == [2, 2, 2] and x.grad is None
+    with pytest.raises(RuntimeError, match="appears to not have been used in the graph"):
+        ad.autograd.grad(y, w, retain_graph=True)
+    assert ad.autograd.grad(y, w, allow_unused=True, retain_graph=True) == (None,)
+
+
+def test_functions_with_a_derivative_of_their_own():
+    class Cube(ad.Function):
+        @staticmethod
+        def forward(ctx, x, scale):
+            ctx.save_for_backward(x)
+            ctx.scale = scale
+            return x * x * x * scale
+
+        @staticmethod
+        def backward(ctx, g):
+            (x,) = ctx.saved_tensors
+            return g * 3 * x * x * ctx.scale, None
+
+    x = leaf(3)
+    Cube.apply(x, 2.0).sum().backward()
+    np.testing.assert_allclose(x.grad.numpy(), 6 * x.detach().numpy() ** 2)
+    y = Cube.apply(x, 2.0)
+    (g,) = ad.autograd.grad(y.sum(), x, create_graph=True)
+    (h,) = ad.autograd.grad(g.sum(), x)
+    assert not y.is_leaf
+    np.testing.assert_allclose(h.numpy(), 12 * x.detach().numpy())
+
+    class Wrong(Cube):
+        @staticmethod
+        def backward(ctx, g):
+            return g
+
+    with pytest.raises(RuntimeError, match="incorrect number of gradients"):
+        Wrong.apply(x, 2.0).sum().backward()
+
+
+# ---- the Tensor as a Python value -----------------------------------------------------------------------------
+
+
+def test_as_a_python_value():
+    t = ad.tensor([[1.0, 2.5], [3.0, 4.0]])
+    assert repr(t) == "tensor([[1.0000, 2.5000],\n        [3.0000, 4.0000]])"
+    assert repr(ad.tensor([1, 2])) == "tensor([1, 2])" and repr(ad.tensor(2.0)) == "tensor(2.)"
+    assert repr(ad.tensor([1.0], requires_grad=True)) == "tensor([1.], requires_grad=True)"
+    assert "grad_fn=<MulBackward>" in repr(ad.tensor([1.0], requires_grad=True) * 2)
+    assert f"{ad.tensor(3.14159):.2f}" == "3.14"
+    assert len(t) == 2 and [row.tolist() for row in t] == [[1, 2.5], [3, 4]] and 2.5 in t and 7 not in t
+    assert float(t[0, 0]) == 1 and int(t[1, 1]) == 4 and [10, 20][ad.tensor(1)] == 20 and bool(ad.tensor(True))
+    assert t.shape == (2, 2) and t.size() == (2, 2) and t.size(0) == 2 and t.numel() == 4 and t.dim() == 2
+    assert {t: 1}[t] == 1 and (t == t).all() and (t != None) is True  # noqa: E711
+    for error, wrong in ((RuntimeError, lambda: bool(t)), (TypeError, lambda: len(t[0, 0])), (TypeError, lambda: [1][t]),
+                         (RuntimeError, lambda: t.item()), (TypeError, lambda: list(t[0, 0]))):  # fmt: skip
+        with pytest.raises(error):
+            wrong()
+
+
+def test_copies_and_pickles_of_leaves():
+    x = ad.tensor([1.0, 2.0], requires_grad=True)
+    (x * x).sum().backward()
+    for y in (copy.deepcopy(x), pickle.loads(pickle.dumps(x))):
+        assert y.equal(x) and y.requires_grad and y is not x and not np.shares_memory(y.array, x.array)
+    assert copy.deepcopy(x).grad.tolist() == [2, 4]
+    with pytest.raises(RuntimeError, match="graph leaves"):
+        copy.deepcopy(x * 2)
+
+
+PROMOTION = [
+    (ad.float32, 2.0, ad.float32), (ad.float32, np.float64(2), ad.float32), (ad.int64, 2.5, ad.float32),
+    (ad.int64, 2, ad.int64), (ad.uint8, 2, ad.uint8), (ad.bool, 1, ad.int64), (ad.int64, True, ad.int64),
+    (ad.float16, 2, ad.float16), (ad.float64, 2.0, ad.float64),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("dtype, number, expected", PROMOTION)
+def test_numbers_are_weak(dtype, number, expected):
+    t = ad.ones(3, dtype=dtype)
+    assert (t * number).dtype == expected and (number * t).dtype == expected
+
+
+def test_promotion_and_the_gradient_keeps_its_inputs_dtype():
+    f, i, d = ad.ones(3, requires_grad=True), ad.ones(3, dtype=ad.int64), ad.ones(3, dtype=ad.float64, requires_grad=True)
+    assert (f * i).dtype == ad.float32 and (i / i).dtype == ad.float32 and i.exp().dtype == ad.float32
+    assert (f * ad.tensor(2.0, dtype=ad.float64)).dtype == ad.float32
+    (f * d).sum().backward()
+    assert f.grad.dtype == ad.float32 and d.grad.dtype == ad.float64
+
+
+def test_numpy_functions_differentiate():
+    t = leaf(2, 3)
+    a = np.random.default_rng(2).standard_normal((2, 3))
+    y = np.sum(np.sin(t) * a + a * t + np.float64(2) * t, axis=0)
+    y.sum().backward()
+    np.testing.assert_allclose(t.grad.numpy(), np.cos(t.detach().numpy()) * a + a + 2)
+    assert np.std(t).item() == pytest.approx(t.detach().numpy().std())
+    assert np.concatenate([t, a], axis=1).shape == (2, 6) and isinstance(np.max(t, axis=0), ad.Tensor)
+    with pytest.raises(RuntimeError, match=r"detach\(\)"):
+        np.asarray(t)
+    for wrong, hint in ((lambda: np.add.reduce(t), "sum"), (lambda: np.gcd(t, t), "detach"), (lambda: np.fft.fft(t), "detach")):
+        with pytest.raises(TypeError, match=hint):
+            wrong()
+    with pytest.raises(TypeError, match="a = a"):
+        a += t
+
+
+ERRORS = [
+    (lambda: ad.zeros(3) + ad.zeros(2), RuntimeError, r"The size of tensor a \(3\) must match the size of tensor b \(2\)"),
+    (lambda: ad.zeros(2, 3) @ ad.zeros(2, 3), RuntimeError, "mat1 and mat2 shapes cannot be multiplied"),
+    (lambda: ad.zeros(2, 3).sum(5), IndexError, "Dimension out of range"),
+    (lambda: ad.zeros(2, 3).reshape(4), RuntimeError, "is invalid for input of size 6"),
+    (lambda: ad.zeros(3)[5], IndexError, "out of bounds"),
+    (lambda: ad.zeros(3)[0, 0], IndexError, "too many indices"),
+    (lambda: ad.tensor([1, 2], requires_grad=True), RuntimeError, r"\.float\(\)"),
+    (lambda: ad.zeros(3, requires_grad=True).backward(), RuntimeError, "implicitly created only for scalar outputs"),
+    (lambda: ad.zeros(()).backward(), RuntimeError, "does not require grad"),
+    (lambda: ad.zeros(2, requires_grad=True).numpy(), RuntimeError, "Can't call numpy"),
+    (lambda: ad.zeros(3).to("cuda"), RuntimeError, "CPU only"),
+    (lambda: ad.zeros(3, 2).T.view(6), RuntimeError, "view size is not compatible"),
+    (lambda: ad.tensor([[1, 2], [3]]), ValueError, "same length"),
+    (lambda: ad.stack([ad.zeros(2), ad.zeros(3)]), RuntimeError, "equal size"),
+    (lambda: ad.gather(ad.zeros(3), 0, ad.tensor([3])), IndexError, "out of bounds"),
+    (lambda: ad.one_hot(ad.tensor([3]), 3), RuntimeError, "Class values must be smaller"),
+    (lambda: ad.mean(ad.tensor([1, 2])), RuntimeError, "floating point"),
+    (lambda: ad.linear(ad.zeros(2, 3), ad.zeros(4, 5)), RuntimeError, "mat1 and mat2 shapes"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("wrong, error, phrase", ERRORS)
+def test_errors_say_what_people_search_for(wrong, error, phrase):
+    with pytest.raises(error, match=phrase):
+        wrong()
+
+
+CONVENTIONS = [
+    (lambda x: x.relu(), 0.0, 0), (lambda x: x.abs(), 0.0, 0), (lambda x: x.sqrt(), 0.0, np.inf),
+    (lambda x: ad.maximum(x, ad.tensor(1.0, dtype=ad.float64)), 1.0, 0.5), (lambda x: x.clamp(0, 1), 1.0, 1), (lambda x: x.clamp(0, 1), 0.0, 1),
+    (lambda x: x**0, 0.0, 0), (lambda x: x ** ad.tensor(0.0, dtype=ad.float64), 0.0, 0), (lambda x: 0.0**x, 2.0, 0),
+    (lambda x: ad.norm(x * ad.ones(2, dtype=ad.float64)), 0.0, 0), (lambda x: ad.std(x * ad.ones(2, dtype=ad.float64)), 1.0, 0),
+    (lambda x: ad.atan2(x, ad.tensor(0.0, dtype=ad.float64)), 0.0, 0), (lambda x: ad.where(x > 1, x.log(), x), 0.5, 1),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("f, at, expected", CONVENTIONS)
+def test_conventions_where_frameworks_disagree(f, at, expected):
+    assert ad.grad(f)(ad.tensor(at, dtype=ad.float64)).item() == expected
+
+
+def test_ties_share_the_gradient():
+    assert ad.grad(ad.amax)(ad.tensor([1.0, 3, 3])).tolist() == [0, 0.5, 0.5]
+    assert ad.grad(lambda x: x.max(0).values)(ad.tensor([1.0, 3, 3])).tolist() == [0, 1, 0]
