@@ -143,8 +143,7 @@ def reverse_topological_order(roots: Iterable) -> list:
     return order
 
 
-def backpropagate(outputs, cotangents, wanted=None, *, order: list | None = None, release=False
-) -> dict:
+def backpropagate(outputs, cotangents, wanted=None, *, order: list | None = None, release=False) -> dict:
     """dict: origin → cotangent, for the `wanted` origins, or else for all that keep their
     gradient, which the leaves do.
 

@@ -544,7 +544,7 @@ def broadcast_view(x, to):
     if type(x) is not np.ndarray or x.size != 1 or x.dtype.hasobject:
         return np.broadcast_to(x, to)
     y = np.ndarray(to, x.dtype, x, 0, (0,) * len(to))
-    y.setflags(False)
+    y.setflags(write=False)
     return y
 
 

@@ -13,8 +13,8 @@ import numpy as np
 from . import dtypes, memory, ops
 from .errors import ShapeError, explanation
 from .graph import Leaf, Node, Output, Stop, Variable, backpropagate, mode, no_grad, switched
-from .ops.updates import assign
 from .ops.naming import sizes
+from .ops.updates import assign
 from .primitive import Primitive
 
 

@@ -108,7 +108,8 @@ class Module:
             object.__delattr__(self, name)
 
     def __dir__(self):
-        return [*super().__dir__(), *self._parameters, *self._buffers, *self._modules]
+        tables = (self.__dict__.get(kind, ()) for kind in ("_parameters", "_buffers", "_modules"))
+        return [*super().__dir__(), *(name for table in tables for name in table)]
 
     def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
         """A Tensor that belongs to the module's state but is not learnt."""

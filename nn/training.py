@@ -112,9 +112,7 @@ class Training:
             "lr": rates[0], "seconds": self.seconds, "samples": self.seen,
         }  # fmt: skip
         if self.test_loader is not None:
-            row["test_loss"], row["test_accuracy"] = evaluate(
-                self.model, self.test_loader, self.loss
-            )
+            row["test_loss"], row["test_accuracy"] = evaluate(self.model, self.test_loader, self.loss)
         self.history.append(row)
         self.epoch += 1
         self._start_epoch()
@@ -135,9 +133,7 @@ class Training:
         present = [name for name in self.PARTS if getattr(self, name) is not None]
         missing = {*present, "random", "progress"} - state.keys()
         if missing:
-            raise KeyError(
-                f"this is not the state of such a training run: it has no {', '.join(missing)}"
-            )
+            raise KeyError(f"this is not the state of such a training run: it has no {', '.join(missing)}")
         for name in present:
             getattr(self, name).load_state_dict(state[name])
         autodiff.set_rng_state(state["random"])
@@ -184,9 +180,7 @@ def fit(
     return training
 
 
-def evaluate(
-    model: Module, loader: Any, loss: Callable[[Tensor, Tensor], Tensor]
-) -> Evaluation:
+def evaluate(model: Module, loader: Any, loss: Callable[[Tensor, Tensor], Tensor]) -> Evaluation:
     """Mean loss and accuracy over the samples of `loader`, in evaluation mode."""
     was_training = model.training
     model.eval()
@@ -288,15 +282,13 @@ class Progress(Callback):
         batches = len(training.loader)
         self.bar = tqdm(
             total=batches * training.epochs, initial=batches * training.epoch + training.batch,
-            bar_format="{desc} {percentage:3.0f}% |{bar}| {postfix}, {remaining} left",
-            leave=False, dynamic_ncols=True,
+            desc=f"epoch {training.epoch + 1}/{training.epochs}", leave=False, dynamic_ncols=True,
+            bar_format="{desc} {percentage:3.0f}% |{bar}| {remaining} left{postfix}",
         )  # fmt: skip
 
     def on_epoch_start(self, training: Training) -> None:
         if self.bar is not None:
-            self.bar.set_description_str(
-                f"epoch {training.epoch + 1}/{training.epochs}", refresh=False
-            )
+            self.bar.set_description_str(f"epoch {training.epoch + 1}/{training.epochs}", refresh=False)
 
     def on_batch_end(self, training: Training) -> None:
         if self.bar is not None:

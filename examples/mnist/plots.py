@@ -97,9 +97,7 @@ def confusion(found: np.ndarray, labels: np.ndarray, names: list[str]) -> Figure
     return figure
 
 
-def mistakes(
-    guesses: np.ndarray, images: np.ndarray, labels: np.ndarray, names: list[str]
-) -> Figure:
+def mistakes(guesses: np.ndarray, images: np.ndarray, labels: np.ndarray, names: list[str]) -> Figure:
     """The wrong answers that were given with the greatest confidence."""
     found, sure = guesses.argmax(1), guesses.max(1)
     wrong = np.flatnonzero(found != labels)

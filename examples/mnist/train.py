@@ -250,9 +250,7 @@ def images(args: argparse.Namespace, train: bool) -> Any:
     kind, mean, std = DATASETS[args.dataset]
     # Both data sets' files have the same names: each in a folder of its own.
     root = args.data or (HERE / "data" if kind is MNIST else HERE / "data" / args.dataset)
-    transform = transforms.Compose(
-        [transforms.ToTensor(), transforms.Normalize((mean,), (std,))]
-    )
+    transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((mean,), (std,))])
     return kind(root, train=train, download=True, transform=transform)
 
 
@@ -333,11 +331,10 @@ def main(argv: list[str] | None = None) -> int:
             checkpoint.save(folder / "model.safetensors", training.model.state_dict())
         draw_pictures(folder, training, test)
     except KeyboardInterrupt:
-        again = f"python -m examples.mnist --resume {shlex.quote(str(folder))}"
         kept = (folder / STATE).exists()
         notice(
             f"\nstopped {place(training)}. "
-            + (f"To go on:\n  {again}" if kept else "Nothing is kept of it: there is no checkpoint")
+            + (f"To go on:\n  {going_on(folder)}" if kept else "There is no checkpoint to go on from")
         )
         return 130
     print(f"test accuracy: {accuracy:.2f} %", flush=True)
@@ -351,6 +348,14 @@ def place(training: Training) -> str:
     return f"after epoch {training.epoch}" + (
         f" and {training.batch} batches of the next" if training.batch else ""
     )
+
+
+def going_on(folder: Path) -> str:
+    """The command that goes on with the run in `folder`, from where we are."""
+    here, python = Path.cwd(), Path(sys.executable)
+    program = [str(python.relative_to(here) if python.is_relative_to(here) else python)]
+    program += ["-m", "examples.mnist"] if __package__ else [sys.argv[0]]
+    return shlex.join([*program, "--resume", str(folder)])
 
 
 def notice(text: str) -> None:

@@ -71,15 +71,10 @@ class DataLoader:
             batch_size = None
         elif batch_size is None and drop_last:
             raise ValueError(
-                "batch_size=None option disables auto-batching and is mutually exclusive "
-                "with drop_last"
+                "batch_size=None option disables auto-batching and is mutually exclusive with drop_last"
             )
         if sampler is None:
-            sampler = (
-                RandomSampler(dataset, generator=generator)
-                if shuffle
-                else SequentialSampler(dataset)
-            )
+            sampler = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
         if batch_size is not None:
             batch_sampler = BatchSampler(sampler, batch_size, drop_last)
 
@@ -101,8 +96,7 @@ class DataLoader:
         fixed = ("dataset", "batch_size", "sampler", "batch_sampler", "drop_last")
         if name in fixed and hasattr(self, "_position"):
             raise ValueError(
-                f"{name} attribute should not be set after DataLoader is initialized: "
-                "make another DataLoader"
+                f"{name} attribute should not be set after DataLoader is initialized: make another DataLoader"
             )
         super().__setattr__(name, value)
 
@@ -193,7 +187,7 @@ def states(sources: list[Generator]) -> list[Tensor]:
 
 
 def restore(sources: list[Generator], saved: list[Tensor] | None) -> None:
-    for source, state in zip(sources, saved or ()):
+    for source, state in zip(sources, saved or (), strict=False):
         source.set_state(state)
 
 

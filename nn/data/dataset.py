@@ -71,9 +71,7 @@ class Subset(Dataset[Sample]):
         return len(self.indices)
 
 
-def random_split(
-    dataset: Any, lengths: Sequence[float], generator: Generator | None = None
-) -> list[Subset]:
+def random_split(dataset: Any, lengths: Sequence[float], generator: Generator | None = None) -> list[Subset]:
     """The samples dealt out by chance into parts of the given lengths, or fractions that sum to 1.
 
     Fractions are rounded down, and what is left over goes to the parts in turn.

@@ -46,13 +46,10 @@ class RandomSampler(Sampler[int]):
         generator: Generator | None = None,
     ):
         if not isinstance(replacement, bool):
-            raise TypeError(
-                f"replacement should be a boolean value, but got replacement={replacement}"
-            )
+            raise TypeError(f"replacement should be a boolean value, but got replacement={replacement}")
         if num_samples is not None and (not isinstance(num_samples, int) or num_samples <= 0):
             raise ValueError(
-                "num_samples should be a positive integer value, "
-                f"but got num_samples={num_samples}"
+                f"num_samples should be a positive integer value, but got num_samples={num_samples}"
             )
         self.data_source = data_source
         self.replacement = replacement
@@ -101,13 +98,10 @@ class BatchSampler(Sampler[list[int]]):
     def __init__(self, sampler: Iterable[int], batch_size: int, drop_last: bool = False):
         if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size <= 0:
             raise ValueError(
-                "batch_size should be a positive integer value, "
-                f"but got batch_size={batch_size}"
+                f"batch_size should be a positive integer value, but got batch_size={batch_size}"
             )
         if not isinstance(drop_last, bool):
-            raise ValueError(
-                f"drop_last should be a boolean value, but got drop_last={drop_last}"
-            )
+            raise ValueError(f"drop_last should be a boolean value, but got drop_last={drop_last}")
         self.sampler = sampler
         self.batch_size = batch_size
         self.drop_last = drop_last
@@ -128,4 +122,4 @@ def own_stream(generator: Generator | None) -> Generator:
     """`generator`, or a new one seeded by the default generator."""
     if generator is not None:
         return generator
-    return Generator().manual_seed(default_generator.numpy.integers(2**63 - 1))
+    return Generator().manual_seed(int(default_generator.numpy.integers(2**63 - 1)))

@@ -396,7 +396,9 @@ def test_as_a_python_value():
     assert "grad_fn=<MulBackward>" in repr(ad.tensor([1.0], requires_grad=True) * 2)
     assert f"{ad.tensor(3.14159):.2f}" == "3.14"
     assert len(t) == 2 and [row.tolist() for row in t] == [[1, 2.5], [3, 4]] and 2.5 in t and 7 not in t
-    assert float(t[0, 0]) == 1 and int(t[1, 1]) == 4 and [10, 20][ad.tensor(1)] == 20 and bool(ad.tensor(True))
+    assert (
+        float(t[0, 0]) == 1 and int(t[1, 1]) == 4 and [10, 20][ad.tensor(1)] == 20 and bool(ad.tensor(True))
+    )
     assert t.shape == (2, 2) and t.size() == (2, 2) and t.size(0) == 2 and t.numel() == 4 and t.dim() == 2
     assert {t: 1}[t] == 1 and (t == t).all() and (t != None) is True  # noqa: E711
     for error, wrong in ((RuntimeError, lambda: bool(t)), (TypeError, lambda: len(t[0, 0])), (TypeError, lambda: [1][t]),
@@ -429,7 +431,11 @@ def test_numbers_are_weak(dtype, number, expected):
 
 
 def test_promotion_and_the_gradient_keeps_its_inputs_dtype():
-    f, i, d = ad.ones(3, requires_grad=True), ad.ones(3, dtype=ad.int64), ad.ones(3, dtype=ad.float64, requires_grad=True)
+    f, i, d = (
+        ad.ones(3, requires_grad=True),
+        ad.ones(3, dtype=ad.int64),
+        ad.ones(3, dtype=ad.float64, requires_grad=True),
+    )
     assert (f * i).dtype == ad.float32 and (i / i).dtype == ad.float32 and i.exp().dtype == ad.float32
     assert (f * ad.tensor(2.0, dtype=ad.float64)).dtype == ad.float32
     (f * d).sum().backward()
@@ -446,7 +452,11 @@ def test_numpy_functions_differentiate():
     assert np.concatenate([t, a], axis=1).shape == (2, 6) and isinstance(np.max(t, axis=0), ad.Tensor)
     with pytest.raises(RuntimeError, match=r"detach\(\)"):
         np.asarray(t)
-    for wrong, hint in ((lambda: np.add.reduce(t), "sum"), (lambda: np.gcd(t, t), "detach"), (lambda: np.fft.fft(t), "detach")):
+    for wrong, hint in (
+        (lambda: np.add.reduce(t), "sum"),
+        (lambda: np.gcd(t, t), "detach"),
+        (lambda: np.fft.fft(t), "detach"),
+    ):
         with pytest.raises(TypeError, match=hint):
             wrong()
     with pytest.raises(TypeError, match="a = a"):

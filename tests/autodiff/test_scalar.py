@@ -20,7 +20,9 @@ STEPS = {
     "power": lambda a, b: (a * a + 1) ** b.tanh(),
 }  # fmt: skip
 numbers = st.floats(-2, 2).filter(lambda x: abs(x) > 1e-3)
-programs = st.lists(st.tuples(st.sampled_from(sorted(STEPS)), st.integers(0, 30), st.integers(0, 30)), min_size=1, max_size=8)
+programs = st.lists(
+    st.tuples(st.sampled_from(sorted(STEPS)), st.integers(0, 30), st.integers(0, 30)), min_size=1, max_size=8
+)
 
 
 @given(programs, numbers, numbers)
