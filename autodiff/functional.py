@@ -43,24 +43,31 @@ def placed(args: tuple, argnums: Argnums) -> tuple[tuple, list[Tensor]]:
     return new, [new[n] for n in numbers]
 
 
+def seen_outside(ys: list[Tensor], inputs: list[Tensor], *others: Tensor) -> bool:
+    """May somebody differentiate what is computed from these? So it is when a leaf that is not one
+    of the inputs lies below, when a cotangent or tangent is tracked, or under an interpreter."""
+    if mode.get()[1] or any(other.origin is not None for other in others):
+        return True
+    own = {x.origin for x in inputs}
+    order = reverse_topological_order([y.origin for y in ys if y.origin is not None])
+    return any(type(origin) is Leaf and origin not in own for origin in order)
+
+
+def cut_off(x: Tensor) -> Tensor:
+    """x's values without its graph, which nobody outside can see."""
+    return Tensor.wrap(x.array)
+
+
 def pulled_back(y: Tensor, cotangent: Tensor, inputs: list[Tensor], record: bool = False) -> list[Tensor]:
     """The vjp of y by the inputs.
 
-    The walk is on plain arrays, unless somebody may differentiate the result: when it meets a
-    leaf that is not one of the inputs, when the cotangent is tracked, or under an interpreter.
+    The walk is on plain arrays, unless somebody may differentiate the result.
     """
     found = {}
     if y.origin is not None:
-        wanted = {x.origin for x in inputs}
-        order = reverse_topological_order([y.origin])
-        record = (
-            record
-            or cotangent.origin is not None
-            or bool(mode.get()[1])
-            or any(type(origin) is Leaf and origin not in wanted for origin in order)
-        )
+        record = record or seen_outside([y], inputs, cotangent)
         seed = cotangent if record else cotangent.array
-        found = backpropagate([y.origin], [seed], wanted, order=order)
+        found = backpropagate([y.origin], [seed], {x.origin for x in inputs})
     gradients = [found.get(x.origin) for x in inputs]
     return [
         Tensor.wrap(np.zeros_like(x.array)) if g is None
@@ -91,6 +98,7 @@ def value_and_grad(f: Callable, argnums: Argnums = 0, has_aux: bool = False) -> 
                     f"gave one of shape {list(y.shape)}: end it with .sum(), or use jacobian or vjp"
                 )
             found = pulled_back(y, Tensor.wrap(np.ones_like(y.array)), inputs)
+            y = y if seen_outside([y], inputs) else cut_off(y)
         gradient = unwrapped(found, argnums)
         return ((y, aux), gradient) if has_aux else (y, gradient)
 
@@ -143,7 +151,9 @@ def jvp(f: Callable, primals, tangents):
     moved = [
         Tensor.wrap(np.zeros_like(each.array)) if t is None else t for each, t in zip(ys, moved, strict=True)
     ]
-    return (y, tuple(moved)) if several else (y, moved[0])
+    if not seen_outside(ys, inputs, *ts):
+        ys, moved = list(map(cut_off, ys)), list(map(cut_off, moved))
+    return (tuple(ys), tuple(moved)) if several else (ys[0], moved[0])
 
 
 def unit(shape, dtype, k: int) -> Tensor:
@@ -168,12 +178,14 @@ def jacobian(f: Callable, argnums: int = 0, mode: str = "auto") -> Callable:
             shape = (*y.shape, *x.shape)
             if y.origin is None or 0 in shape:
                 return Tensor.wrap(np.zeros(shape, y.dtype))
+            outside = seen_outside([y], [x])
             by_columns = mode == "forward" or (mode == "auto" and x.numel() < y.numel())
             if by_columns:
                 columns = []
                 for k in range(x.numel()):
                     (t,) = push_forward([x.origin], [unit(x.shape, x.dtype, k)], [y.origin])
-                    columns.append(Tensor.wrap(np.zeros_like(y.array)) if t is None else t)
+                    t = Tensor.wrap(np.zeros_like(y.array)) if t is None else t
+                    columns.append(t if outside else cut_off(t))
                 return ops.reshape(ops.stack(columns, -1), *shape)
             rows = [pulled_back(y, unit(y.shape, y.dtype, k), [x])[0] for k in range(y.numel())]
             return ops.reshape(ops.stack(rows, 0), *shape)

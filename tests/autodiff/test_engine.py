@@ -508,3 +508,20 @@ def test_conventions_where_frameworks_disagree(f, at, expected):
 def test_ties_share_the_gradient():
     assert ad.grad(ad.amax)(ad.tensor([1.0, 3, 3])).tolist() == [0, 0.5, 0.5]
     assert ad.grad(lambda x: x.max(0).values)(ad.tensor([1.0, 3, 3])).tolist() == [0, 1, 0]
+
+
+def test_what_nobody_outside_can_see_has_no_graph():
+    x, w = leaf(3), ad.tensor([1.0, 2.0, 3.0], dtype=ad.float64)
+    f = lambda x: (x * x * w).sum()
+    plain = x.detach()
+    for found in (
+        *ad.value_and_grad(f)(plain),
+        *ad.jvp(f, [plain], [plain]),
+        ad.hessian(f)(plain),
+        ad.jacobian(f)(plain),
+    ):
+        assert not found.requires_grad
+    for found in (*ad.value_and_grad(f)(x), *ad.jvp(f, [x], [plain]), ad.hessian(lambda x: f(x * x))(x)):
+        assert found.requires_grad
+    f = lambda x: (x.softmax(0) * x).sum()  # a tangent through the vjp of the vjp
+    assert not ad.jvp(f, [plain], [plain])[1].requires_grad
