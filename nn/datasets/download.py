@@ -1,86 +1,110 @@
-"""Files by name: found under a folder, or fetched from a mirror, and checked either way."""
+"""Published files: told from others by their SHA-256, and fetched from the first mirror that has them."""
 
 from __future__ import annotations
 
-import gzip
 import hashlib
+import http.client
 import os
-import tempfile
-import urllib.error
+import secrets
 import urllib.request
-import zlib
+from collections.abc import Sequence
+from functools import lru_cache
 from pathlib import Path
+from typing import Any, NamedTuple
 
-LARGEST = 2**28  # bytes: a mirror that sends more does not send these files
-
-
-def find(root: Path, folder: str, name: str) -> Path | None:
-    """The file, plain or .gz, in torchvision's layout (root/MNIST/raw) or in root itself."""
-    for place in (root / folder / "raw", root / folder, root):
-        for candidate in (place / name, place / f"{name}.gz"):
-            if candidate.is_file():
-                return candidate
-    return None
+from .idx import GZIP, content_of
 
 
-def verify(path: Path, digest: str) -> None:
-    """Is it the file it should be? `digest` is "sha256:…" of the content, decompressed, or "md5:…"
-    of the .gz as published."""
-    algorithm, _, expected = digest.partition(":")
-    if algorithm == "md5" and path.suffix != ".gz":
-        return  # only the compressed file's digest is published
+class Published(NamedTuple):
+    """A file that is known by its SHA-256: of its content, or of the .gz where only that is known."""
+
+    name: str  # without .gz
+    size: int  # bytes, decompressed
+    sha256: str
+    of_gz: bool = False
+
+    def fault(self, path: Path) -> str:
+        """What is wrong with the file at `path`, plain or compressed; nothing if it is this one."""
+        now = path.stat()
+        return fault(self, path.resolve(), now.st_mtime_ns, now.st_size)
+
+
+@lru_cache  # training and test data ask for the same files
+def fault(file: Published, path: Path, time: int, size: int) -> str:
+    """`file.fault(path)`, as long as the one at `path` has this time and size."""
     try:
-        opened = gzip.open(path) if algorithm == "sha256" and path.suffix == ".gz" else open(path, "rb")
-        with opened as file:
-            found = hashlib.file_digest(file, algorithm).hexdigest()
-    except (EOFError, OSError, zlib.error) as error:
-        raise ValueError(f"{path} is a broken file: {error}. Delete it and fetch it again") from error
-    if found != expected:
-        raise ValueError(
-            f"{path} is not the file it should be: found {algorithm} {found}, expected {expected}. "
-            "Delete it and fetch it again"
-        )
+        with open(path, "rb") as raw:
+            compressed = raw.read(len(GZIP)) == GZIP
+        with content_of(path) as stream:
+            content = stream.read(file.size + 1)  # no more, whatever a small file swells to
+    except ValueError as error:
+        return str(error)
+    if len(content) != file.size:
+        found = len(content) if len(content) < file.size else f"more than {file.size}"
+        return f"found {found} bytes, expected {file.size}"
+    if file.of_gz and not compressed:
+        return ""  # as far as can be told
+    found = hashlib.sha256(path.read_bytes() if file.of_gz else content).hexdigest()
+    return "" if found == file.sha256 else f"found SHA-256 {found}, expected {file.sha256}"
 
 
-def fetch(name: str, digest: str, mirrors: tuple[str, ...], folder: Path) -> Path:
-    """`name`.gz from the first mirror that sends it whole, put in place in one step."""
+def fetch(file: Published, mirrors: Sequence[str], folder: Path) -> Path:
+    """The file, checked, at folder/name.gz, where it is put in one step. RuntimeError that tells
+    what each mirror did, if none sent it."""
     folder.mkdir(parents=True, exist_ok=True)
+    path = folder / f"{file.name}.gz"
+    part = folder / f".{path.name}.{secrets.token_hex(4)}.part"
     failures = []
-    for mirror in mirrors:
-        handle, temporary = tempfile.mkstemp(suffix=".gz", dir=folder)
-        try:
-            with os.fdopen(handle, "wb") as file:
-                receive(f"{mirror}{name}.gz", file)
-            verify(Path(temporary), digest)
-            os.replace(temporary, folder / f"{name}.gz")
-            return folder / f"{name}.gz"
-        except (urllib.error.URLError, OSError, ValueError) as error:
-            failures.append(f"{mirror}: {error}")
-        finally:
-            Path(temporary).unlink(missing_ok=True)
+    try:
+        for mirror in mirrors:
+            try:
+                # Compressing makes no file longer by more than a thousandth.
+                receive(mirror + path.name, part, most=file.size + file.size // 1000 + 1000)
+                fault = file.fault(part)
+            except (OSError, http.client.HTTPException, ValueError) as error:
+                fault = str(error) or type(error).__name__
+            if not fault:
+                os.replace(part, path)
+                return path
+            failures.append(f"{mirror}: {fault}")
+    finally:
+        part.unlink(missing_ok=True)
     raise RuntimeError("; ".join(failures))
 
 
-def receive(url: str, file) -> None:
-    """The answer to `url`, written to `file`, with a progress bar where tqdm is installed."""
-    with urllib.request.urlopen(url, timeout=30) as answer:
-        size = int(answer.headers.get("Content-Length") or 0)
-        bar = progress(size, url.rpartition("/")[2])
-        received = 0
-        while block := answer.read(1 << 16):
-            received += len(block)
-            if received > LARGEST:
-                raise ValueError(f"more than {LARGEST} bytes came")
-            file.write(block)
-            bar(len(block))
-        if size and received != size:
-            raise ValueError(f"{received} bytes came, {size} were announced")
+def receive(url: str, path: Path, most: int) -> None:
+    """The answer to `url`, written to `path`: as long as it was announced, and at most `most` bytes."""
+    with urllib.request.urlopen(url, timeout=30) as answer, open(path, "wb") as file:
+        announced = answer.headers.get("Content-Length")
+        size, received = int(announced) if announced else None, 0
+        with progress(size, url.rpartition("/")[2]) as bar:
+            while block := answer.read(1 << 16):
+                received += len(block)
+                if received > most:
+                    raise ValueError(f"found more than {most} bytes, which this file never has")
+                file.write(block)
+                bar.update(len(block))
+        if size is not None and received != size:
+            raise ValueError(f"found {received} bytes, expected the {size} that were announced")
 
 
-def progress(size: int, name: str):
-    """A function that moves a progress bar on."""
+class Silent:
+    """A progress bar that shows nothing."""
+
+    def __enter__(self) -> Silent:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def update(self, n: int) -> None:
+        pass
+
+
+def progress(size: int | None, name: str) -> Any:
+    """A bar on the terminal, if there is one and tqdm is installed."""
     try:
         from tqdm import tqdm
     except ImportError:
-        return lambda n: None
-    return tqdm(total=size, desc=name, unit="B", unit_scale=True).update
+        return Silent()
+    return tqdm(total=size, desc=name, unit="B", unit_scale=True, disable=None)

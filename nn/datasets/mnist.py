@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,76 +14,115 @@ from autodiff import Tensor
 from ..data.collate import Batch
 from ..data.dataset import Dataset
 from ..transforms import supports_batch
-from . import download as files
+from .download import Published, fetch
 from .idx import read_idx
-
-NAMES = (
-    "train-images-idx3-ubyte", "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte",
-)  # fmt: skip
 
 
 class MNIST(Dataset):
-    """Handwritten digits (LeCun, Cortes and Burges). `root` is a folder that holds the four files,
-    plain or .gz, itself or in MNIST/raw; with `download=True` what is missing is fetched.
+    """Handwritten digits (LeCun, Cortes and Burges).
 
     A sample is (image, label): the image a (28, 28) array of bytes, or what `transform` makes of
-    it; the label an int, or what `target_transform` makes of it. `data` and `targets` hold all."""
+    it; the label an int, or what `target_transform` makes of it. `data` and `targets` hold all.
 
-    folder = "MNIST"
-    mirrors: tuple[str, ...] = (
+    `root` is a folder that holds the four files, .gz or decompressed, in MNIST/raw or itself. With
+    `download=True` their SHA-256 is checked, and those that are not there are fetched.
+
+    Raises RuntimeError if files are missing, ValueError for files that are not what they should be.
+    """
+
+    mirrors: Sequence[str] = (
         "https://ossci-datasets.s3.amazonaws.com/mnist/",
         "https://storage.googleapis.com/cvdf-datasets/mnist/",
     )
-    digests: tuple[str, ...] = (
-        "sha256:ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
-        "sha256:65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
-        "sha256:0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
-        "sha256:ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
-    )
-    classes = [
+    files: Sequence[Published] = (
+        Published(
+            "train-images-idx3-ubyte", 47_040_016,
+            "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
+        ),
+        Published(
+            "train-labels-idx1-ubyte", 60_008,
+            "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
+        ),
+        Published(
+            "t10k-images-idx3-ubyte", 7_840_016,
+            "0fa7898d509279e482958e8ce81c8e77db3f2f8254e26661ceb7762c4d494ce7",
+        ),
+        Published(
+            "t10k-labels-idx1-ubyte", 10_008,
+            "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
+        ),
+    )  # fmt: skip
+    classes: Sequence[str] = [
         "0 - zero", "1 - one", "2 - two", "3 - three", "4 - four", "5 - five", "6 - six",
         "7 - seven", "8 - eight", "9 - nine",
     ]  # fmt: skip
 
     def __init__(
-        self, root: str | Path, train: bool = True, transform: Callable | None = None,
-        target_transform: Callable | None = None, download: bool = False,
-    ):  # fmt: skip
-        self.root, self.train = Path(root), train
+        self,
+        root: str | os.PathLike,
+        train: bool = True,
+        transform: Callable[[Any], Any] | None = None,
+        target_transform: Callable[[Any], Any] | None = None,
+        download: bool = False,
+    ):
+        self.root, self.train = root, train
         self.transform, self.target_transform = transform, target_transform
-        images, labels = (read_idx(self.located(k, download)) for k in ((0, 1) if train else (2, 3)))
-        if images.ndim != 3 or labels.ndim != 1 or len(images) != len(labels):
+        wanted = self.files[:2] if train else self.files[2:]
+        # All four are fetched, so that the other half needs no `download=True`.
+        paths = {file: self._locate(file, download) for file in (self.files if download else wanted)}
+        images, labels = (read_idx(paths[file]) for file in wanted)
+        if images.shape[1:] != (28, 28) or images.dtype != np.uint8 or labels.shape != images.shape[:1]:
             raise ValueError(
-                f"the images {images.shape} and labels {labels.shape} under {self.root} do not belong "
-                "together: one label for each image was expected"
+                f"{paths[wanted[0]]} and {paths[wanted[1]]} do not belong together: found images "
+                f"{images.shape} of {images.dtype} and labels {labels.shape}, expected (N, 28, 28) of "
+                "uint8 and (N,)"
             )
         self.data = Tensor.wrap(images)
         self.targets = Tensor.wrap(labels.astype(np.int64))
 
-    def located(self, k: int, download: bool) -> Path:
-        """The k-th of the four files, checked."""
-        name, digest = NAMES[k], self.digests[k]
-        path = files.find(self.root, self.folder, name)
-        if path is None and not download:
-            raise RuntimeError(
-                f"Dataset not found. You can use download=True to download it. {self.needed()}"
-            )
-        if path is None:
+    @property
+    def raw_folder(self) -> Path:
+        """The data set's own folder under `root`, where downloads go."""
+        return Path(self.root) / type(self).__name__ / "raw"
+
+    def _locate(self, file: Published, download: bool) -> Path:
+        """Where the file is, in the end.
+
+        Every data set of this kind calls its files so: what lies in `root` itself counts only if it
+        is told to be this one. In the folder with the data set's name it is trusted, as torchvision
+        does, or checked if the call is one that could fetch it.
+        """
+        notes = []
+        for path in (self.raw_folder / f"{file.name}.gz", self.raw_folder / file.name):
+            if path.is_file():
+                fault = file.fault(path) if download else ""
+                if fault:
+                    raise ValueError(
+                        f"{path} is not the file of that name: {fault}. Move it away to have it fetched "
+                        "again, or leave out download=True to use it as it is"
+                    )
+                return path
+        for path in (Path(self.root) / f"{file.name}.gz", Path(self.root) / file.name):
+            if path.is_file():
+                unknown = file.of_gz and path.suffix != ".gz"
+                fault = "only the .gz can be told from others" if unknown else file.fault(path)
+                if not fault:
+                    return path
+                notes.append(f"{path} is not taken for it: {fault}")
+        if download:
             try:
-                path = files.fetch(name, digest, self.mirrors, self.root / self.folder / "raw")
+                return fetch(file, self.mirrors, self.raw_folder)
             except RuntimeError as error:
-                raise RuntimeError(f"{name}.gz could not be downloaded ({error}). {self.needed()}") from error
-        elif download:
-            files.verify(path, digest)
-        return path
+                missing, cause = f"{file.name}.gz could not be fetched ({error})", error
+        else:
+            missing, cause = "Dataset not found. You can use download=True to download it", None
+        names = ", ".join(f"{each.name}.gz" for each in self.files)
+        raise RuntimeError(
+            f"{missing}. {type(self).__name__} is four files: {names}. Put them, compressed or not, into "
+            f"{self.raw_folder} or {self.root}" + "".join(f". {note}" for note in notes)
+        ) from cause
 
-    def needed(self) -> str:
-        """Which files go where."""
-        listed = ", ".join(f"{name}.gz" for name in NAMES)
-        return f"{self.folder} is four files: {listed}. Put them into {self.root.absolute()}"
-
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self.data)
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
@@ -93,26 +133,56 @@ class MNIST(Dataset):
             label = self.target_transform(label)
         return image, label
 
-    def __getitems__(self, indices) -> Batch | list:
-        if not supports_batch(self.transform) or self.target_transform is not None:
-            return [self[k] for k in indices]
+    def __getitems__(self, indices: Sequence[int]) -> Batch | list[tuple[Any, Any]]:
+        """The samples of these numbers: at once, where nothing is asked for that goes one by one."""
+        whole = type(self).__getitem__ is MNIST.__getitem__  # else a subclass has its own samples
+        if not whole or not supports_batch(self.transform) or self.target_transform is not None:
+            return [self[index] for index in indices]
         rows = np.asarray(indices)
         images = self.transform.on_batch(self.data.array[rows])  # type: ignore[union-attr]
         return Batch((images, Tensor.wrap(self.targets.array[rows])))
 
-    def __repr__(self):
-        split = "Train" if self.train else "Test"
-        return f"Dataset {type(self).__name__}\n    Number of datapoints: {len(self)}\n    Root location: {self.root}\n    Split: {split}"
+    @property
+    def class_to_idx(self) -> dict[str, int]:
+        """The label of each class."""
+        return {name: label for label, name in enumerate(self.classes)}
+
+    def __repr__(self) -> str:
+        lines = [
+            f"Dataset {type(self).__name__}",
+            f"Number of datapoints: {len(self)}",
+            f"Root location: {self.root}",
+            f"Split: {'Train' if self.train else 'Test'}",
+        ]
+        lines += [f"Transform: {self.transform}"] if self.transform is not None else []
+        return "\n    ".join(lines)
 
 
 class FashionMNIST(MNIST):
-    """Articles of clothing, in MNIST's format (Xiao, Rasul and Vollgraf 2017)."""
+    """Articles of clothing, in MNIST's format (Xiao, Rasul and Vollgraf 2017, arXiv:1708.07747)."""
 
-    folder = "FashionMNIST"
-    mirrors = ("https://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",)
-    digests = (  # of the .gz files, as their authors publish them
-        "md5:8d4fb7e6c68d591d4c3dfef9ec88bf0d", "md5:25c81989df183df01b3e8a0aad5dffbe",
-        "md5:bef4ecab320f06d8554ea6380940ec79", "md5:bb300cfdad3c16e7a12a480ee83cd310",
+    mirrors = (
+        # An S3 website answers http alone. What comes is checked.
+        "http://fashion-mnist.s3-website.eu-central-1.amazonaws.com/",
+        "https://raw.githubusercontent.com/zalandoresearch/fashion-mnist/master/data/fashion/",
+    )
+    files = (  # SHA-256 of the .gz, as TensorFlow Datasets' url_checksums/fashion_mnist.txt lists them
+        Published(
+            "train-images-idx3-ubyte", 47_040_016,
+            "3aede38d61863908ad78613f6a32ed271626dd12800ba2636569512369268a84", of_gz=True,
+        ),
+        Published(
+            "train-labels-idx1-ubyte", 60_008,
+            "a04f17134ac03560a47e3764e11b92fc97de4d1bfaf8ba1a3aa29af54cc90845", of_gz=True,
+        ),
+        Published(
+            "t10k-images-idx3-ubyte", 7_840_016,
+            "346e55b948d973a97e58d2351dde16a484bd415d4595297633bb08f03db6a073", of_gz=True,
+        ),
+        Published(
+            "t10k-labels-idx1-ubyte", 10_008,
+            "67da17c76eaffca5446c3361aaab5c3cd6d1c2608764d35dfb1850b086bf8dd5", of_gz=True,
+        ),
     )  # fmt: skip
     classes = [
         "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag",
