@@ -109,6 +109,7 @@ def command_line() -> argparse.ArgumentParser:
         help="save within an epoch when the last checkpoint is this old (default 30)")
     add("--save-model", action="store_true",
         help="at the end, also write the weights alone, to model.safetensors")
+    add("--no-pictures", action="store_true", help="draw no pictures at the end")
     add("--target-accuracy", type=float, metavar="P",
         help="exit with status 1 if the test accuracy is below P percent")
     add("--threads", type=positive(int), metavar="N",
@@ -120,7 +121,7 @@ def command_line() -> argparse.ArgumentParser:
 # What may differ between the start of a run and its going on; nothing here moves a weight.
 FREE = {
     "epochs", "data", "test_batch_size", "log_interval", "checkpoint_seconds", "save_model",
-    "target_accuracy", "threads",
+    "no_pictures", "target_accuracy", "threads",
 }  # fmt: skip
 NOT_KEPT = {"out", "resume", "dry_run"}
 
@@ -329,7 +330,8 @@ def main(argv: list[str] | None = None) -> int:
         accuracy = 100 * (evaluate(training.model, training.test_loader, training.loss).accuracy or 0)
         if args.save_model:
             checkpoint.save(folder / "model.safetensors", training.model.state_dict())
-        draw_pictures(folder, training, test)
+        if not args.no_pictures:
+            draw_pictures(folder, training, test)
     except KeyboardInterrupt:
         kept = (folder / STATE).exists()
         notice(

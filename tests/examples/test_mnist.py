@@ -1,0 +1,229 @@
+"""The MNIST tool, run for real on a part of the images."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import examples.mnist
+from examples.mnist import train
+from examples.mnist.train import Metrics, command_line, main
+from nn import checkpoint
+from nn.training import Progress
+
+pytest.importorskip("safetensors")
+
+ROOT = Path(__file__).parents[2]
+FLAGS = """--batch-size --test-batch-size --epochs --lr --gamma --dry-run --seed --log-interval --save-model
+--optimizer --momentum --hidden --dataset --data --out --resume --threads --limit --target-accuracy"""
+SMALL = ["--limit", "640", "--epochs", "2", "--no-pictures"]
+
+
+load = train.images
+read = {}
+
+
+def images_once(args, train):
+    """The data sets, read and checked once for all tests."""
+    key = (args.dataset, args.data, train)
+    if key not in read:
+        read[key] = load(args, train)
+    return read[key]
+
+
+@pytest.fixture(autouse=True)
+def in_a_folder_of_its_own(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(train, "images", images_once)
+
+
+def refused(argv, capsys) -> str:
+    """What is said before it exits with status 2."""
+    with pytest.raises(SystemExit) as stopped:
+        main(argv)
+    assert stopped.value.code == 2
+    return " ".join(capsys.readouterr().err.split())
+
+
+def test_a_run_and_what_it_leaves_behind(capsys):
+    assert main([*SMALL, "--save-model", "--log-interval", "5", "--momentum", "0.9"]) == 0
+    out, err = capsys.readouterr()
+    lines = out.splitlines()
+    assert [line.split()[:2] for line in lines[:6]] == [
+        ["epoch", "1"], ["epoch", "1"], ["epoch", "1/2"], ["epoch", "2"], ["epoch", "2"], ["epoch", "2/2"],
+    ]  # fmt: skip
+    shown = re.fullmatch(r"test accuracy: (\d+\.\d\d) %", lines[-1])
+    assert shown and float(shown[1]) > 60
+    assert "784 -> 512 -> 10, sgd lr 0.01, batch 64, seed 1: 640 training images, 10,000 test" in err
+
+    (run,) = Path("runs").iterdir()
+    assert run.name.startswith("mnist-") and str(run) in err
+    config = json.loads((run / "config.json").read_text(encoding="utf-8"))
+    assert config["limit"] == 640 and config["momentum"] == 0.9 and config["hidden"] == [512]
+    rows = [json.loads(line) for line in (run / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    assert [row["epoch"] for row in rows] == [1, 2]
+    assert f"{100 * rows[-1]['test_accuracy']:.2f}" == shown[1]
+    saved, weights = (checkpoint.load(run / name) for name in ("checkpoint.safetensors", "model.safetensors"))
+    assert saved["progress"]["epoch"] == 2
+    assert weights["0.weight"].shape == (512, 784)
+    assert weights["0.weight"].array.tobytes() == saved["model"]["0.weight"].array.tobytes()
+
+
+def test_the_target_accuracy_decides_the_exit_status(capsys):
+    assert main([*SMALL, "--target-accuracy", "99.9"]) == 1
+    out, err = capsys.readouterr()
+    assert out.splitlines()[-1].startswith("test accuracy: ") and "below the target of 99.9" in err
+    assert main([*SMALL, "--target-accuracy", "10"]) == 0
+    assert len(list(Path("runs").iterdir())) == 2  # within the same second, too
+
+
+def test_a_dry_run_writes_nothing(tmp_path, capsys):
+    assert main(["--dry-run", "--batch-size", "32"]) == 0
+    assert capsys.readouterr().out.startswith("epoch 1/1  loss 2.")
+    assert not any(tmp_path.iterdir())
+    assert "neither --out nor --resume" in refused(["--dry-run", "--out", "x"], capsys)
+
+
+def test_no_run_overwrites_another(capsys):
+    assert main([*SMALL, "--out", "a run"]) == 0
+    before = {path: path.read_bytes() for path in Path("a run").iterdir()}
+    capsys.readouterr()
+    said = refused([*SMALL, "--out", "a run", "--seed", "2"], capsys)
+    assert "no run overwrites another" in said and "--resume 'a run'" in said
+    assert {path: path.read_bytes() for path in Path("a run").iterdir()} == before
+    Path("file").touch()
+    assert "cannot be used" in refused([*SMALL, "--out", "file"], capsys)
+
+
+def test_going_on_keeps_the_settings_and_may_raise_the_epochs(capsys):
+    assert main([*SMALL, "--out", "run", "--hidden", "16", "--optimizer", "adam"]) == 0
+    capsys.readouterr()
+    assert main(["--resume", "run"]) == 0
+    assert capsys.readouterr().out.startswith("test accuracy")  # there was nothing left to do
+    assert main(["--resume", "run", "--epochs", "3"]) == 0
+    out, err = capsys.readouterr()
+    assert out.startswith("epoch 3/3") and "784 -> 16 -> 10, adam lr 0.001" in err
+    for flags in (["--hidden", "17"], ["--seed", "2"], ["--batch-size", "32"], ["--limit", "100"]):
+        said = refused(["--resume", "run", *flags], capsys)
+        assert f"this run began with {flags[0]}" in said
+    assert "give one of them" in refused(["--resume", "run", "--out", "other"], capsys)
+    (Path("run") / "config.json").write_text("[1]", encoding="utf-8")
+    assert "cannot be read as the settings" in refused(["--resume", "run"], capsys)
+
+
+def test_resuming_a_folder_without_a_checkpoint_starts_anew(capsys):
+    assert main([*SMALL, "--resume", "new", "--hidden", "8"]) == 0
+    assert "epoch 1/2" in capsys.readouterr().out
+    (Path("new") / "checkpoint.safetensors").unlink()
+    (Path("new") / ".checkpoint.safetensors.0123.tmp").touch()  # as a killed save leaves it
+    assert main(["--resume", "new"]) == 0
+    assert "epoch 1/2" in capsys.readouterr().out
+    assert json.loads((Path("new") / "config.json").read_text(encoding="utf-8"))["hidden"] == [8]
+    assert not list(Path("new").glob(".*"))
+
+
+def test_metrics_after_a_kill_are_those_of_the_epochs_it_goes_on_from(tmp_path):
+    class At:
+        history = [{"epoch": 1}]
+
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"epoch": 1}\n{"epoch": 2}\n{"ep', encoding="utf-8")
+    Metrics(path).on_train_start(At())  # type: ignore[arg-type]
+    assert path.read_text(encoding="utf-8") == '{"epoch": 1}\n'
+
+
+def test_ctrl_c_saves_and_says_how_to_go_on(monkeypatch, capsys):
+    def press(self, training):
+        if training.batch == 4:
+            signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(Progress, "on_batch_end", press)
+    assert main([*SMALL, "--out", "my run"]) == 130
+    err = capsys.readouterr().err
+    assert "stopped after epoch 0 and 4 batches of the next. To go on:" in err
+    assert "-m examples.mnist --resume 'my run'" in err
+    assert checkpoint.load("my run/checkpoint.safetensors")["progress"]["batch"] == 4
+
+
+def test_pictures(capsys):
+    pytest.importorskip("matplotlib")
+    from matplotlib.image import imread
+
+    assert main(["--limit", "256", "--epochs", "1", "--hidden", "5", "--out", "run"]) == 0
+    for name in ("curves", "confusion", "mistakes", "weights"):
+        picture = imread(Path("run") / f"{name}.png")
+        assert min(picture.shape[:2]) > 300 and picture[..., :3].std() > 0.01
+
+
+def test_without_matplotlib_there_are_no_pictures_and_a_notice(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    monkeypatch.delitem(sys.modules, "examples.mnist.plots", raising=False)
+    monkeypatch.delattr(examples.mnist, "plots", raising=False)
+    assert main(["--limit", "64", "--epochs", "1", "--out", "run"]) == 0
+    out, err = capsys.readouterr()
+    assert "pip install matplotlib" in err and "test accuracy" in out.splitlines()[-1]
+
+
+def test_without_safetensors_there_are_no_checkpoints_and_a_notice(monkeypatch, capsys):
+    monkeypatch.setitem(sys.modules, "safetensors", None)
+    monkeypatch.setitem(sys.modules, "safetensors.numpy", None)
+    assert main([*SMALL, "--out", "run"]) == 0
+    assert "pip install safetensors" in capsys.readouterr().err
+    assert {path.name for path in Path("run").iterdir()} == {"config.json", "metrics.jsonl"}
+
+
+@pytest.mark.parametrize(
+    "argv, words",
+    [
+        (["--epochs", "0"], "0 is not a positive number"),
+        (["--lr", "nan"], "nan is not a positive number"),
+        (["--batch-size", "2.5"], "invalid int value"),
+        (["--momentum", "1"], "1 is not between 0 and 1"),
+        (["--optimizer", "adam", "--momentum", "0.5"], "--momentum is for sgd"),
+        (["--data", "file"], "MNIST"),
+    ],
+)
+def test_wrong_flags(argv, words, capsys):
+    Path("file").touch()
+    assert words in refused(argv, capsys)
+
+
+def test_help_teaches(capsys):
+    text = command_line().format_help()
+    assert all(flag in text for flag in FLAGS.split())
+    assert "things to try" in text and "what a run leaves" in text
+    assert max(map(len, text.splitlines())) < 100
+
+
+def test_as_a_file_in_a_folder_with_spaces_beside_another_examples_package(tmp_path):
+    """And with a display that does not exist."""
+    checkout, foreign = tmp_path / "my checkout", tmp_path / "foreign"
+    kept = shutil.ignore_patterns("data", "__pycache__", "pictures")
+    shutil.copytree(ROOT / "examples", checkout / "examples", ignore=kept)
+    (foreign / "examples").mkdir(parents=True)
+    (foreign / "examples" / "__init__.py").write_text("raise SystemExit('the other one')", encoding="utf-8")
+    path = os.pathsep.join([str(foreign), str(ROOT)])
+    environment = {**os.environ, "PYTHONPATH": path, "DISPLAY": ":99", "PYTHONIOENCODING": "gbk"}
+    data = str(ROOT / "examples" / "mnist" / "data")
+    run = subprocess.run(
+        [sys.executable, str(checkout / "examples" / "mnist" / "train.py"), "--limit", "64",
+         "--epochs", "1", "--out", str(tmp_path / "run"), "--data", data],
+        cwd=tmp_path, env=environment, capture_output=True, text=True,
+    )  # fmt: skip
+    assert run.returncode == 0, run.stderr
+    assert re.search(r"^test accuracy: \d+\.\d\d %\n\Z", run.stdout, re.MULTILINE)
+    assert (tmp_path / "run" / "curves.png").exists() or "pip install" in run.stderr
+    for program in (["-m", "examples.mnist"], [str(checkout / "examples" / "mnist")]):
+        run = subprocess.run(
+            [sys.executable, *program, "--help"],
+            cwd=checkout, env=environment, capture_output=True, text=True,
+        )  # fmt: skip
+        assert run.returncode == 0 and "things to try" in run.stdout, run.stderr

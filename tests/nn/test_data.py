@@ -1,0 +1,440 @@
+"""Data sets, samplers, collation and the loader: PyTorch's answers, and a place to go on from."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections import OrderedDict, namedtuple
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import autodiff as ad
+from nn.data import (
+    Batch,
+    BatchSampler,
+    DataLoader,
+    Dataset,
+    RandomSampler,
+    Sampler,
+    SequentialSampler,
+    Subset,
+    SubsetRandomSampler,
+    TensorDataset,
+    default_collate,
+    default_convert,
+    random_split,
+)  # fmt: skip
+
+Point = namedtuple("Point", "x y")
+counts, sizes = st.integers(0, 40), st.integers(1, 9)
+
+
+def numbered(n: int) -> TensorDataset:
+    """Samples that know their number."""
+    return TensorDataset(ad.arange(n), ad.arange(n).float() / 2)
+
+
+class OneByOne(Dataset):
+    """The same samples, without whole batches."""
+
+    def __init__(self, dataset):
+        self.dataset = dataset
+
+    def __getitem__(self, index):
+        return self.dataset[index]
+
+    def __len__(self):
+        return len(self.dataset)
+
+
+def seen(loader) -> list[list[int]]:
+    return [batch[0].tolist() for batch in loader]
+
+
+# ---- collation -----------------------------------------------------------------------------------
+
+leaves = st.sampled_from(["int", "float", "bool", "text", "array", "tensor", "number"])
+structures = st.recursive(
+    leaves,
+    lambda inner: st.one_of(
+        st.tuples(st.just("tuple"), st.lists(inner, min_size=1, max_size=3)),
+        st.tuples(st.just("list"), st.lists(inner, min_size=1, max_size=3)),
+        st.tuples(st.just("dict"), st.lists(inner, min_size=1, max_size=3)),
+        st.tuples(st.just("Point"), st.lists(inner, min_size=2, max_size=2)),
+    ),
+    max_leaves=6,
+)
+
+
+def sample(structure, rng, tensor):
+    """A random sample of the structure, its tensors made by `tensor`."""
+    if isinstance(structure, str):
+        return {
+            "int": lambda: int(rng.integers(100)),
+            "float": lambda: float(rng.standard_normal()),
+            "bool": lambda: bool(rng.integers(2)),
+            "text": lambda: str(rng.integers(100)),
+            "array": lambda: rng.standard_normal((2, 3)),
+            "tensor": lambda: tensor(rng.standard_normal(3).astype(np.float32)),
+            "number": lambda: rng.standard_normal(dtype=np.float32),
+        }[structure]()
+    kind, inner = structure
+    parts = [sample(each, rng, tensor) for each in inner]
+    make = {
+        "tuple": tuple, "list": list, "Point": lambda ps: Point(*ps),
+        "dict": lambda ps: OrderedDict((f"k{k}", p) for k, p in enumerate(ps)),
+    }[kind]  # fmt: skip
+    return make(parts)
+
+
+def assert_alike(ours, theirs):
+    if isinstance(ours, ad.Tensor):
+        assert str(theirs.dtype) == f"torch.{ours.dtype}"
+        np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+        return
+    assert type(ours) is type(theirs)
+    if isinstance(ours, dict):
+        assert ours.keys() == theirs.keys()
+        ours, theirs = list(ours.values()), list(theirs.values())
+    if isinstance(ours, (list, tuple)):
+        assert len(ours) == len(theirs)
+        for mine, other in zip(ours, theirs, strict=True):
+            assert_alike(mine, other)
+    else:
+        assert ours == theirs
+
+
+@given(structures, st.integers(1, 4), st.integers(0, 99))
+def test_collation_is_pytorchs(structure, n, seed):
+    torch = pytest.importorskip("torch")
+    from torch.utils.data import default_collate as theirs
+
+    def batch(tensor):
+        rng = np.random.default_rng(seed)
+        return [sample(structure, rng, tensor) for _ in range(n)]
+
+    assert_alike(default_collate(batch(ad.from_numpy)), theirs(batch(torch.from_numpy)))
+
+
+def test_a_batch_is_collated_already():
+    parts = Batch((ad.ones(3, 2), ad.arange(3)))
+    collated = default_collate(parts)
+    assert type(collated) is list and all(a is b for a, b in zip(collated, parts, strict=True))
+
+
+@pytest.mark.parametrize(
+    "batch, error, words",
+    [
+        ([object(), object()], TypeError, "batch must contain tensors, numpy arrays, numbers"),
+        ([None], TypeError, "found <class 'NoneType'>"),
+        ([np.array(["a"])], TypeError, "batch must contain"),
+        ([(1, 2), (1,)], RuntimeError, "each element in list of batch should be of equal size"),
+        ([ad.ones(2), ad.ones(3)], RuntimeError, r"got \[2\] at entry 0 and \[3\] at entry 1"),
+        ([np.ones(2), np.ones(3)], RuntimeError, "stack expects each tensor to be equal size"),
+    ],
+)
+def test_what_cannot_be_collated(batch, error, words):
+    with pytest.raises(error, match=words):
+        default_collate(batch)
+
+
+def test_conversion_makes_tensors_of_arrays_and_leaves_the_rest():
+    converted = default_convert({"a": (np.ones(2), "text"), "b": [3, Point(np.zeros(1), None)]})
+    assert isinstance(converted["a"][0], ad.Tensor) and converted["a"][1] == "text"
+    assert converted["b"][0] == 3 and isinstance(converted["b"][1], Point)
+    assert isinstance(converted["b"][1].x, ad.Tensor) and converted["b"][1].y is None
+
+
+# ---- data sets -------------------------------------------------------------------------------------
+
+
+def test_tensors_of_different_lengths_are_no_dataset():
+    with pytest.raises(ValueError, match=r"Size mismatch between tensors.*\(3, 2\), \(4,\)"):
+        TensorDataset(ad.ones(3, 2), ad.ones(4))
+    with pytest.raises(ValueError, match="Size mismatch"):
+        TensorDataset(ad.tensor(1.0))
+    with pytest.raises(NotImplementedError, match="__getitem__"):
+        Dataset()[0]
+
+
+@given(st.lists(st.integers(0, 9), max_size=12), st.data())
+def test_a_subset_counts_its_own_samples(indices, data):
+    subset = Subset(numbered(10), indices)
+    assert len(subset) == len(indices)
+    assert [int(subset[k][0]) for k in range(len(subset))] == indices
+    if indices:
+        chosen = data.draw(st.lists(st.integers(0, len(indices) - 1), min_size=1))
+        expected = [indices[k] for k in chosen]
+        assert subset.__getitems__(chosen)[0].tolist() == expected
+        slow = Subset(OneByOne(numbered(10)), indices).__getitems__(chosen)
+        assert [int(x) for x, _ in slow] == expected
+        assert subset[chosen][0].tolist() == expected
+
+
+@given(counts, st.lists(st.floats(0.01, 1), min_size=1, max_size=5), st.integers(0, 99))
+def test_random_split_deals_out_every_sample_once(n, shares, seed):
+    fractions = [share / sum(shares) for share in shares]
+    fractions[-1] = 1 - sum(fractions[:-1])
+    if sum(fractions) > 1:
+        return
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # a part may be empty
+        parts = random_split(range(n), fractions, ad.Generator().manual_seed(seed))
+        again = random_split(range(n), fractions, ad.Generator().manual_seed(seed))
+    dealt = list(map(list_of, parts))
+    assert sorted(sum(dealt, [])) == list(range(n))
+    assert dealt == list(map(list_of, again))
+    for part, fraction in zip(parts, fractions, strict=True):
+        assert abs(len(part) - n * fraction) <= 1
+
+
+def list_of(subset: Subset) -> list[int]:
+    return [subset[k] for k in range(len(subset))]
+
+
+def test_random_split_by_lengths_and_its_errors():
+    parts = random_split(range(10), [7, 3])
+    assert sorted(list_of(parts[0]) + list_of(parts[1])) == list(range(10))
+    with pytest.raises(ValueError, match="Sum of input lengths does not equal"):
+        random_split(range(10), [7, 4])
+    with pytest.raises(ValueError, match="Fraction at index 0 is not between 0 and 1"):
+        random_split(range(10), [1.5, -0.5])
+    with pytest.warns(UserWarning, match="Length of split at index 1 is 0"):
+        random_split(range(3), [3, 0])
+
+
+# ---- samplers --------------------------------------------------------------------------------------
+
+
+@given(st.integers(1, 40), st.integers(1, 100), st.booleans())
+def test_random_sampler(n, wanted, replacement):
+    order = list(RandomSampler(range(n), replacement, wanted, ad.Generator().manual_seed(0)))
+    assert len(order) == wanted == len(RandomSampler(range(n), replacement, wanted))
+    assert set(order) <= set(range(n))
+    if not replacement:  # whole permutations, one after the other
+        for k in range(0, wanted - n + 1, n):
+            assert sorted(order[k : k + n]) == list(range(n))
+
+
+@given(counts, sizes, st.booleans())
+def test_batches_are_the_order_cut_up(n, size, drop_last):
+    sampler = BatchSampler(SequentialSampler(range(n)), size, drop_last)
+    batches = list(sampler)
+    assert len(batches) == len(sampler)
+    kept = n - n % size if drop_last else n
+    assert sum(batches, []) == list(range(kept))
+    assert all(len(batch) == size for batch in batches[:-1])
+
+
+def test_subset_random_sampler_shuffles_the_given_numbers():
+    sampler = SubsetRandomSampler([3, 1, 4, 1, 5], ad.Generator().manual_seed(0))
+    assert sorted(sampler) == [1, 1, 3, 4, 5] and len(sampler) == 5
+
+
+@pytest.mark.parametrize(
+    "make, error, words",
+    [
+        (lambda: RandomSampler(range(3), replacement=1), TypeError, "replacement should be a boolean"),
+        (lambda: RandomSampler(range(3), num_samples=0), ValueError, "num_samples should be a positive"),
+        (lambda: BatchSampler(range(3), 0), ValueError, "batch_size should be a positive integer"),
+        (lambda: BatchSampler(range(3), True), ValueError, "batch_size should be a positive integer"),
+        (lambda: BatchSampler(range(3), 2, 1), ValueError, "drop_last should be a boolean"),
+        (lambda: list(RandomSampler([], num_samples=1)), ValueError, "empty data set"),
+        (lambda: iter(Sampler()), NotImplementedError, "__iter__"),
+    ],
+)
+def test_sampler_errors(make, error, words):
+    with pytest.raises(error, match=words):
+        make()
+
+
+# ---- the loader ------------------------------------------------------------------------------------
+
+
+@given(counts, sizes, st.booleans(), st.booleans())
+def test_an_epoch_has_every_sample_once(n, size, shuffle, drop_last):
+    loader = DataLoader(numbered(n), size, shuffle=shuffle, drop_last=drop_last)
+    batches = seen(loader)
+    assert len(batches) == len(loader)
+    found = sum(batches, [])
+    if not drop_last:
+        assert sorted(found) == list(range(n))
+    assert len(set(found)) == len(found) == (n - n % size if drop_last else n)
+    if not shuffle:
+        assert found == list(range(len(found)))
+
+
+@given(st.integers(1, 30), sizes, st.integers(0, 99))
+def test_whole_batches_and_single_samples_give_the_same(n, size, seed):
+    whole = DataLoader(numbered(n), size, shuffle=True, seed=seed)
+    single = DataLoader(OneByOne(numbered(n)), size, shuffle=True, seed=seed)
+    for ours, theirs in zip(whole, single, strict=True):
+        assert type(ours) is type(theirs) is list
+        for a, b in zip(ours, theirs, strict=True):
+            assert a.dtype == b.dtype
+            np.testing.assert_array_equal(a.numpy(), b.numpy())
+
+
+def test_the_seed_decides_the_order_and_epochs_differ():
+    a, b = (DataLoader(numbered(50), 7, shuffle=True, seed=3) for _ in range(2))
+    first, second = seen(a), seen(a)
+    assert first != second
+    assert [first, second] == [seen(b), seen(b)]
+    ad.manual_seed(5)
+    c = seen(DataLoader(numbered(50), 7, shuffle=True))
+    ad.manual_seed(5)
+    assert c == seen(DataLoader(numbered(50), 7, shuffle=True))
+
+
+def test_what_is_drawn_between_batches_does_not_change_the_order():
+    ad.manual_seed(5)
+    plain = seen(DataLoader(numbered(50), 7, shuffle=True))
+    ad.manual_seed(5)
+    drawn = []
+    for numbers, _ in DataLoader(numbered(50), 7, sampler=RandomSampler(range(50), True, 50)):
+        drawn.append(numbers.tolist())
+    ad.manual_seed(5)
+    busy = []
+    for numbers, _ in DataLoader(numbered(50), 7, shuffle=True):
+        ad.rand(3)
+        busy.append(numbers.tolist())
+    assert busy == plain != drawn
+
+
+def test_a_collate_fn_gets_samples_even_of_a_data_set_that_gives_whole_batches():
+    kinds = []
+
+    def collate(samples):
+        kinds.append((type(samples), type(samples[0]), len(samples)))
+        return sum(int(x) for x, _ in samples)
+
+    assert list(DataLoader(numbered(5), 2, collate_fn=collate)) == [1, 5, 4]
+    assert kinds == [(list, tuple, 2), (list, tuple, 2), (list, tuple, 1)]
+
+
+def test_without_batches_samples_come_one_by_one():
+    arrays = [np.full(2, k) for k in range(3)]
+    out = list(DataLoader(arrays, batch_size=None))
+    assert [x.tolist() for x in out] == [[0, 0], [1, 1], [2, 2]]
+    assert len(DataLoader(arrays, batch_size=None)) == 3
+
+
+def test_batch_samplers_and_samplers_of_ones_own():
+    loader = DataLoader(numbered(6), batch_sampler=[[5, 0], [3]])
+    assert seen(loader) == [[5, 0], [3]] and len(loader) == 2
+    assert seen(DataLoader(numbered(6), 2, sampler=[4, 2, 0])) == [[4, 2], [0]]
+
+
+def test_arguments_for_worker_processes_change_nothing():
+    loader = DataLoader(
+        numbered(5), 2, num_workers=4, pin_memory=True, timeout=3, persistent_workers=True,
+        prefetch_factor=2, worker_init_fn=print, pin_memory_device="cpu", in_order=False,
+    )  # fmt: skip
+    assert seen(loader) == [[0, 1], [2, 3], [4]]
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (dict(sampler=[0], shuffle=True), "sampler option is mutually exclusive with shuffle"),
+        (dict(batch_sampler=[[0]], batch_size=2), "batch_sampler option is mutually exclusive with"),
+        (dict(batch_sampler=[[0]], shuffle=True), "batch_sampler option is mutually exclusive with"),
+        (dict(batch_sampler=[[0]], drop_last=True), "batch_sampler option is mutually exclusive with"),
+        (dict(batch_size=None, drop_last=True), "batch_size=None option disables auto-batching"),
+        (dict(batch_size=0), "batch_size should be a positive integer value"),
+        (dict(seed=1, generator=ad.Generator()), "seed option is mutually exclusive with generator"),
+    ],
+)
+def test_loader_errors(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        DataLoader(numbered(3), **arguments)
+
+
+def test_what_was_decided_at_the_start_stays():
+    loader = DataLoader(numbered(3))
+    with pytest.raises(ValueError, match="should not be set after DataLoader is initialized"):
+        loader.batch_size = 2
+
+
+# ---- going on ----------------------------------------------------------------------------------------
+
+SOURCES = {
+    "in order": lambda data: {},
+    "default generator": lambda data: {"shuffle": True},
+    "a seed": lambda data: {"shuffle": True, "seed": 4},
+    "a sampler's generator": lambda data: {
+        "sampler": RandomSampler(data, True, 60, ad.Generator().manual_seed(4))
+    },
+    "a batch sampler": lambda data: {
+        "batch_size": 1,
+        "batch_sampler": BatchSampler(
+            SubsetRandomSampler(range(len(data)), ad.Generator().manual_seed(4)), 3
+        ),
+    },
+}
+
+
+@given(st.sampled_from(sorted(SOURCES)), st.integers(1, 30), sizes, st.integers(0, 70))
+def test_a_resumed_loader_hands_out_what_was_still_to_come(kind, n, size, stop):
+    """Stop after any batch of two epochs, go on in another loader: no batch differs, nor does
+    anything else that is drawn."""
+
+    def loader():
+        data = numbered(n)
+        return DataLoader(data, **{"batch_size": size, **SOURCES[kind](data)})
+
+    def epochs(loader, left, record):
+        for _ in range(left):
+            for numbers, _ in loader:
+                record.append((numbers.tolist(), ad.rand(2).tolist()))
+                yield
+
+    ad.manual_seed(7)
+    undisturbed: list = []
+    for _ in epochs(loader(), 3, undisturbed):
+        pass
+
+    ad.manual_seed(7)
+    record: list = []
+    first = loader()
+    stop = min(stop, 2 * len(first) - 1)
+    run = epochs(first, 3, record)
+    for _ in range(stop):
+        next(run)
+    state, random = copy.deepcopy(first.state_dict()), ad.get_rng_state()
+    run.close()
+
+    ad.rand(5)
+    second = loader()
+    second.load_state_dict(state)
+    ad.set_rng_state(random)
+    assert second.state_dict()["batch"] == state["batch"]
+    done, in_this = divmod(stop, len(first))
+    # After the last batch of an epoch, and before the next one, there is none left in it.
+    whole = 3 - done + (1 if stop and not in_this else 0)
+    for _ in epochs(second, whole, record):
+        pass
+    assert record == undisturbed
+
+
+def test_a_place_is_of_one_data_set_and_batch_size():
+    loader = DataLoader(numbered(10), 2, shuffle=True)
+    next(iter(loader))
+    state = loader.state_dict()
+    for other in (DataLoader(numbered(11), 2), DataLoader(numbered(10), 5)):
+        with pytest.raises(ValueError, match="the batches still to come would be others"):
+            other.load_state_dict(state)
+    with pytest.raises(ValueError, match="generators"):
+        DataLoader(numbered(10), 2, shuffle=True, seed=0).load_state_dict(state)
+
+
+def test_an_older_pass_does_not_move_the_place_of_the_latest():
+    loader = DataLoader(numbered(10), 2)
+    older, latest = iter(loader), iter(loader)
+    next(older)
+    next(latest), next(latest)
+    next(older), next(older)
+    assert loader.state_dict()["batch"] == 2

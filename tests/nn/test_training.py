@@ -1,0 +1,289 @@
+"""The training loop: the same numbers as by hand, callbacks in order, stops that lose nothing."""
+
+from __future__ import annotations
+
+import io
+import itertools
+import re
+import signal
+import sys
+import threading
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import autodiff as ad
+import nn
+from nn import optim
+from nn.data import DataLoader, TensorDataset
+from nn.training import Callback, Checkpoint, Progress, Training, evaluate, fit
+
+
+def parts(seed=0, dropout=0.3, n=20):
+    """A small classifier and everything it trains with; the seed decides all but the data."""
+    ad.manual_seed(99)
+    x = ad.randn(n, 5)
+    y = x[:, :3].argmax(1)
+    ad.manual_seed(seed)
+    model = nn.Sequential(nn.Linear(5, 8), nn.ReLU(), nn.Dropout(dropout), nn.Linear(8, 3))
+    optimizer = optim.SGD(model.parameters(), lr=0.1, momentum=0.9)
+    return dict(
+        model=model,
+        loader=DataLoader(TensorDataset(x, y), 6, shuffle=True),
+        loss=nn.CrossEntropyLoss(),
+        optimizer=optimizer,
+        scheduler=optim.lr_scheduler.StepLR(optimizer, 1, 0.7),
+        test_loader=DataLoader(TensorDataset(x, y), 8),
+    )
+
+
+def bits(model) -> bytes:
+    return b"".join(p.detach().numpy().tobytes() for p in model.parameters())
+
+
+def test_it_is_the_loop_that_one_writes_by_hand():
+    by_hand = parts()
+    model, optimizer, loss = (by_hand[name] for name in ("model", "optimizer", "loss"))
+    losses = []
+    for _ in range(3):
+        model.train()
+        total = 0.0
+        for x, y in by_hand["loader"]:
+            optimizer.zero_grad()
+            value = loss(model(x), y)
+            value.backward()
+            optimizer.step()
+            total += value.item() * len(y)
+        by_hand["scheduler"].step()
+        losses.append(total / 20)
+    done = fit(**(ours := parts()), epochs=3)
+    assert bits(ours["model"]) == bits(model)
+    assert [row["loss"] for row in done.history] == losses
+    assert [row["epoch"] for row in done.history] == [1, 2, 3]
+    assert [row["lr"] for row in done.history] == pytest.approx([0.1, 0.07, 0.049])
+    assert done.finished and done.batch == 0
+    assert done.history[-1]["test_accuracy"] == evaluate(model, by_hand["test_loader"], loss).accuracy
+
+
+def test_evaluate_is_the_mean_over_samples_in_evaluation_mode():
+    given = parts(dropout=0.9)
+    model, loss = given["model"], given["loss"]
+    x, y = given["loader"].dataset.tensors
+    model.train()
+    found = evaluate(model, given["test_loader"], loss)  # in batches of 8, 8 and 4
+    assert model.training
+    model.eval()
+    outputs = model(x)
+    assert found.loss == pytest.approx(loss(outputs, y).item(), rel=1e-6)
+    assert found.accuracy == (outputs.detach().numpy().argmax(1) == y.numpy()).mean()
+    assert all(p.grad is None for p in model.parameters())
+    with pytest.raises(ValueError, match="nothing to evaluate on"):
+        evaluate(model, [], loss)
+
+
+def test_a_regression_has_no_accuracy():
+    x = ad.randn(12, 2)
+    model = nn.Linear(2, 1)
+    loader = DataLoader(TensorDataset(x, x.sum(1, keepdim=True)), 4)
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    done = fit(model, loader, loss=nn.MSELoss(), optimizer=optimizer, epochs=30, test_loader=loader)
+    assert done.history[-1]["accuracy"] is None and done.history[-1]["test_accuracy"] is None
+    assert done.history[-1]["test_loss"] < 0.1 * done.history[0]["test_loss"]
+
+
+class Diary(Callback):
+    def __init__(self):
+        self.lines = []
+
+    def __getattribute__(self, name):
+        if not name.startswith("on_"):
+            return super().__getattribute__(name)
+        return lambda t: self.lines.append((name[3:], t.epoch, t.batch))
+
+
+def test_callbacks_are_called_in_order():
+    fit(**parts(), epochs=2, callbacks=[diary := Diary()])
+    epochs = [
+        [("epoch_start", e, 0), *(("batch_end", e, b) for b in (1, 2, 3, 4)), ("epoch_end", e + 1, 0)]
+        for e in (0, 1)
+    ]
+    assert diary.lines == [("train_start", 0, 0), *epochs[0], *epochs[1], ("train_end", 2, 0)]
+
+
+# ---- stopping ----------------------------------------------------------------------------------------
+
+
+class At(Callback):
+    """Does something after the given number of batches."""
+
+    def __init__(self, batch, action):
+        self.left, self.action = batch, action
+
+    def on_batch_end(self, training):
+        self.left -= 1
+        if self.left == 0:
+            self.action()
+
+
+def press_ctrl_c():
+    signal.raise_signal(signal.SIGINT)
+
+
+def test_ctrl_c_stops_after_the_batch_and_tells_everybody():
+    diary = Diary()
+    with pytest.raises(KeyboardInterrupt):
+        fit(**parts(), epochs=2, callbacks=[At(6, press_ctrl_c), diary])
+    assert diary.lines[-3:] == [("batch_end", 1, 2), ("interrupt", 1, 2), ("train_end", 1, 2)]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_within_a_batch_lets_it_end():
+    given, diary = parts(), Diary()
+    step = given["optimizer"].step
+
+    def interrupted_step():
+        press_ctrl_c()
+        step()
+
+    given["optimizer"].step = interrupted_step
+    with pytest.raises(KeyboardInterrupt):
+        fit(**given, epochs=2, callbacks=[diary])
+    assert diary.lines[-3:] == [("batch_end", 0, 1), ("interrupt", 0, 1), ("train_end", 0, 1)]
+
+
+def test_a_second_ctrl_c_stops_at_once():
+    given, diary = parts(), Diary()
+
+    def step():
+        press_ctrl_c()
+        press_ctrl_c()
+
+    given["optimizer"].step = step
+    with pytest.raises(KeyboardInterrupt):
+        fit(**given, epochs=2, callbacks=[diary])
+    assert diary.lines[-1] == ("train_end", 0, 0)
+
+
+def test_a_handler_of_ones_own_is_left_in_place():
+    caught = []
+    before = signal.signal(signal.SIGINT, lambda number, frame: caught.append(number))
+    try:
+        done = fit(**parts(), epochs=1, callbacks=[At(2, press_ctrl_c)])
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert done.finished and caught == [signal.SIGINT]
+
+
+def test_it_trains_off_the_main_thread():
+    results = []
+    thread = threading.Thread(target=lambda: results.append(fit(**parts(), epochs=1)))
+    thread.start()
+    thread.join()
+    assert results[0].finished
+
+
+# ---- going on ----------------------------------------------------------------------------------------
+
+
+class Stop(Exception):
+    pass
+
+
+@given(st.integers(1, 12), st.integers(1, 12), st.booleans())
+def test_a_run_that_stopped_ends_as_one_that_did_not(tmp_path_factory, first, second, adam):
+    """Momentum or Adam, dropout, a scheduler, a shuffled loader: two stops at any two batches."""
+    pytest.importorskip("safetensors")
+    path = tmp_path_factory.getbasetemp() / "run.safetensors"
+
+    def fresh(seed):
+        given = parts(seed)
+        if adam:
+            given["optimizer"] = optim.Adam(given["model"].parameters(), lr=0.05)
+            given["scheduler"] = optim.lr_scheduler.CosineAnnealingLR(given["optimizer"], 4)
+        return given
+
+    undisturbed = fit(**fresh(0), epochs=3)
+
+    def stop():
+        raise Stop
+
+    resume = None
+    for seed, batches in enumerate((first, second)):  # once resumed, the seed must not matter
+        callbacks = [Checkpoint(path, 0), At(batches, stop)]
+        try:
+            fit(**fresh(seed), epochs=3, callbacks=callbacks, resume=resume)
+        except Stop:
+            resume = path
+    done = fit(**fresh(5), epochs=3, resume=path)
+    assert bits(done.model) == bits(undisturbed.model)
+    timeless = [
+        [{k: v for k, v in row.items() if k != "seconds"} for row in run.history]
+        for run in (done, undisturbed)
+    ]
+    assert timeless[0] == timeless[1]
+
+
+def test_what_is_no_run_is_refused():
+    with pytest.raises(KeyError, match="not the state of such a training run: it has no"):
+        Training(**parts(), epochs=1).load_state_dict({"model": {}})
+
+
+def test_a_checkpoint_every_epoch_and_every_so_often(tmp_path, monkeypatch):
+    pytest.importorskip("safetensors")
+    saved = []
+    monkeypatch.setattr(Checkpoint, "save", lambda self, t: saved.append((t.epoch, t.batch)))
+    fit(**parts(), epochs=2, callbacks=[Checkpoint(tmp_path / "x", 1000)])
+    assert saved == [(1, 0), (2, 0)]
+    saved.clear()
+    fit(**parts(), epochs=1, callbacks=[Checkpoint(tmp_path / "x", 0)])
+    assert saved == [(0, 1), (0, 2), (0, 3), (0, 4), (1, 0)]
+
+
+# ---- what is shown -----------------------------------------------------------------------------------
+
+LINE = (
+    r"epoch {}/2  loss \d\.\d{{4}}  accuracy \d+\.\d\d %  test loss \d\.\d{{4}}  "
+    r"test accuracy \d+\.\d\d %  [\d,]+ images/s  \d+\.\d s"
+)
+
+
+def test_plain_lines_where_there_is_no_terminal(capsys):
+    fit(**parts(), epochs=2, callbacks=[Progress(log_interval=3)])
+    out, err = capsys.readouterr()
+    lines = out.splitlines()
+    assert err == "" and len(lines) == 4
+    assert re.fullmatch(r"epoch 1  batch 3/4  loss \d\.\d{4}, accuracy \d+\.\d\d %", lines[0])
+    assert re.fullmatch(LINE.format(1), lines[1]) and re.fullmatch(LINE.format(2), lines[3])
+
+
+class Terminal(io.StringIO):
+    def isatty(self):
+        return True
+
+
+def test_a_live_bar_on_a_terminal(monkeypatch, capsys):
+    pytest.importorskip("tqdm")
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    clock = itertools.count()
+    monkeypatch.setattr("time.time", lambda: float(next(clock)))  # the bar thinks it is slow
+    fit(**parts(), epochs=2, callbacks=[Progress()])
+    out, shown = capsys.readouterr().out, terminal.getvalue()
+    assert [bool(re.fullmatch(LINE.format(k + 1), line)) for k, line in enumerate(out.split("\n")[:2])]
+    assert "epoch 1/2" in shown and "epoch 2/2" in shown
+    assert re.search(r"left, loss \d\.\d{4}, accuracy \d+\.\d\d %, [\d,]+ images/s", shown)
+
+
+def test_without_tqdm_a_terminal_gets_lines_too(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    monkeypatch.setitem(sys.modules, "tqdm", None)
+    fit(**parts(), epochs=1, callbacks=[Progress()])
+    assert "pip install tqdm" in terminal.getvalue()
+    assert capsys.readouterr().out.count("epoch 1/1") == 1
+
+
+def test_the_loss_goes_down():
+    done = fit(**{**parts(dropout=0.0), "scheduler": None}, epochs=20)
+    assert done.history[-1]["test_loss"] < 0.5 * done.history[0]["test_loss"]
+    assert np.isfinite(done.history[-1]["loss"])
