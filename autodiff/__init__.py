@@ -3,7 +3,7 @@
 `import autodiff as torch` reads naturally: the names are PyTorch's.
 """
 
-from . import autograd, creation, functional, kernels, random
+from . import autograd, creation, functional, kernels, random, shadow
 from ._version import __version__
 from .autograd import Function
 from .creation import (
@@ -233,3 +233,5 @@ from .scalar import Value
 from .tensor import Size, Tensor, device  # fmt: skip
 
 tensor = creation.tensor  # the function, which the module of that name would hide
+
+shadow.watch()  # for somebody else's `nn` in the place of ours

@@ -1,0 +1,57 @@
+"""A warning when `import nn` finds somebody else's `nn` instead of the one beside this package.
+
+Another distribution has that name, and so may a file of the user's. All who mean ours import
+`autodiff` with it, so this package can wait for the import and look where it leads.
+"""
+
+from __future__ import annotations
+
+import sys
+import warnings
+from collections.abc import Sequence
+from importlib.machinery import ModuleSpec, PathFinder
+from pathlib import Path
+from types import ModuleType
+
+OURS = Path(__file__).parents[1] / "nn" / "__init__.py"
+
+
+class Lookout:
+    """An import finder that finds nothing: it looks at where the first `import nn` will lead."""
+
+    def find_spec(
+        self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
+    ) -> None:
+        if name == "nn":
+            sys.meta_path.remove(self)
+            warn_of(PathFinder.find_spec(name, path, target))
+
+
+def warn_of(spec: ModuleSpec | None) -> None:
+    """Warn if what is found under the name `nn` is not ours. It has the name by right if it is the
+    user's own, so this is no error."""
+    if spec is None or spec.origin is None or is_ours(Path(spec.origin)):
+        return
+    warnings.warn(
+        f"`import nn` finds {spec.origin}, which is not autodiff's nn ({OURS}). If autodiff's was meant: "
+        "a file of your own by that name needs another one; another distribution's goes with "
+        "`pip uninstall nn`, and then autodiff-nn has to be installed again (pip's --force-reinstall)",
+        RuntimeWarning,
+        stacklevel=3,
+    )
+
+
+def is_ours(origin: Path) -> bool:
+    """Is it the file beside this package, and is it still the one we put there?"""
+    try:
+        return origin.samefile(OURS) and b"autodiff" in origin.read_bytes()
+    except OSError:
+        return origin == OURS  # both in one archive
+
+
+def watch() -> None:
+    """Look at the `nn` that is there already, or else at the first one to come."""
+    if "nn" in sys.modules:
+        warn_of(sys.modules["nn"].__spec__)
+    else:
+        sys.meta_path.insert(0, Lookout())
