@@ -7,10 +7,13 @@ asked for, never before; without it the NumPy twins serve.
 from __future__ import annotations
 
 from . import convolution, elementwise, scatter, softmax, updates
-from .matmul import RUNGS, info, matmul, use
-from .threads import get_num_threads, set_num_threads
+from .gemm import RUNGS, matmul, rung, use
+from .report import info
+from .threads import get_num_threads, limit_blas_at_import, set_num_threads
 
 __all__ = [
-    "RUNGS", "convolution", "elementwise", "get_num_threads", "info", "matmul", "scatter",
+    "RUNGS", "convolution", "elementwise", "get_num_threads", "info", "matmul", "rung", "scatter",
     "set_num_threads", "softmax", "updates", "use",
 ]  # fmt: skip
+
+limit_blas_at_import()

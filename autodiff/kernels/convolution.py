@@ -1,121 +1,203 @@
-"""Convolution and pooling of planes: sums over a sliding window, read where it lies.
+"""Convolution and pooling of planes: sums, and maxima, over a sliding window.
 
-conv2d is linear in the images x and in the weights w; `conv2d_input_gradient` and
-`conv2d_weight_gradient` are its transposes in each. Arrays of any dtype, exact numbers included.
+conv2d is linear in the images x (N, C, H, W) and in the weights w (O, C/groups, h, w), and
+`conv2d_input_gradient` and `conv2d_weight_gradient` are its transposes in each. All three unroll
+the windows into the columns of a matrix, a few images at a time, so that the sums become a product
+of matrices (Chellapilla, Puri and Simard 2006). Arrays of any dtype, exact numbers included.
+
+Sizes, as in PyTorch: a window of k elements, `dilation` apart, spans d(k - 1) + 1 of the n + 2p
+that padding leaves, and steps by s: there are floor((n + 2p - d(k - 1) - 1) / s) + 1 of them.
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Iterator
+from typing import Any, NamedTuple
 
 import numpy as np
 
-
-def size_of_output(n, k, stride, padding, dilation, ceil_mode=False) -> int:
-    """How many windows of k elements, `dilation` apart, fit in n elements and their padding."""
-    span = n + 2 * padding - dilation * (k - 1) - 1
-    count = (-(-span // stride) if ceil_mode else span // stride) + 1
-    if ceil_mode and (count - 1) * stride >= n + padding:
-        count -= 1  # a window must start inside the image or its left padding
-    return count
+Pair = tuple[int, int]
+UNROLLED = 1 << 18  # elements unrolled at a time: they stay in the cache between writing and reading
 
 
-def padded(x, padding, value=0):
-    if not any(padding):
-        return x
-    (ph, pw) = padding
-    return np.pad(x, ((0, 0), (0, 0), (ph, ph), (pw, pw)), constant_values=value)
+class Geometry(NamedTuple):
+    """The windows of a convolution: how large, how far apart, how many."""
 
+    kernel: Pair
+    stride: Pair
+    padding: Pair
+    dilation: Pair
+    counts: Pair
 
-def windows(x, kernel, stride, dilation, counts):
-    """A view (N, C, H', W', h, w) of the windows of x (N, C, H, W)."""
-    (sn, sc, sh, sw), (h, w) = x.strides, kernel
-    shape = (*x.shape[:2], *counts, h, w)
-    strides = (sn, sc, sh * stride[0], sw * stride[1], sh * dilation[0], sw * dilation[1])
-    return np.lib.stride_tricks.as_strided(x, shape, strides, writeable=False)
+    def padded(self, x: np.ndarray) -> np.ndarray:
+        """x between `padding` rows and columns of zeros."""
+        if self.padding == (0, 0):
+            return x
+        (top, left), (height, width) = self.padding, x.shape[2:]
+        y = np.zeros((*x.shape[:2], height + 2 * top, width + 2 * left), x.dtype)
+        y[:, :, top : top + height, left : left + width] = x
+        return y
 
-
-def counts_of(shape, kernel, stride, padding, dilation, ceil_mode=False) -> tuple:
-    counts = tuple(
-        size_of_output(n, k, s, p, d, ceil_mode)
-        for n, k, s, p, d in zip(shape[2:], kernel, stride, padding, dilation, strict=True)
-    )
-    if min(counts) <= 0:
-        raise ValueError(
-            f"Calculated padded input size per channel: {[n + 2 * p for n, p in zip(shape[2:], padding, strict=True)]}. "
-            f"Kernel size: {list(kernel)}. Kernel size can't be greater than actual input size"
+    def seen(self, i: int, j: int) -> tuple[slice, slice]:
+        """The rows and columns of the padded plane that stand at (i, j) of their windows."""
+        (di, dj), (si, sj), (m, n) = self.dilation, self.stride, self.counts
+        top, left = i * di, j * dj
+        return (
+            slice(top, top + (m - 1) * si + 1, si),
+            slice(left, left + (n - 1) * sj + 1, sj),
         )
-    return counts
+
+    def windows(self, x: np.ndarray) -> np.ndarray:
+        """A view (N, C, h, w, H', W') of the windows of a padded x."""
+        (sn, sc, sh, sw), (si, sj), (di, dj) = x.strides, self.stride, self.dilation
+        shape = (*x.shape[:2], *self.kernel, *self.counts)
+        strides = (sn, sc, sh * di, sw * dj, sh * si, sw * sj)
+        return np.lib.stride_tricks.as_strided(x, shape, strides, writeable=False)
+
+    def batches(self, n: int, channels: int) -> Iterator[slice]:
+        """The n images in runs whose windows, unrolled, stay in the cache."""
+        step = max(1, UNROLLED // max(1, channels * math.prod(self.kernel) * math.prod(self.counts)))
+        return (slice(start, min(n, start + step)) for start in range(0, n, step))
 
 
-def conv2d(x, w, *, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1):
-    """y[n, o, i, j] = Σ_{c, h, w} x[n, c, i·s + h·d − p, j·s + w·d − p] · w[o, c, h, w]."""
-    counts = counts_of(x.shape, w.shape[2:], stride, padding, dilation)
-    patches = windows(padded(x, padding), w.shape[2:], stride, dilation, counts)
-    n, c = x.shape[:2]
-    o = w.shape[0]
-    y = np.empty((n, o, *counts), np.result_type(x, w))
-    for group in range(groups):
-        channels = slice(group * c // groups, (group + 1) * c // groups)
-        outputs = slice(group * o // groups, (group + 1) * o // groups)
-        part = np.tensordot(patches[:, channels], w[outputs], ((1, 4, 5), (1, 2, 3)))
-        y[:, outputs] = np.moveaxis(part, -1, 1)
-    return y
+def geometry(x_shape: tuple[int, ...], kernel: Any, stride: Pair, padding: Pair, dilation: Pair) -> Geometry:
+    """The windows of a convolution over x. Raises RuntimeError if not one fits."""
+    if min(stride) < 1 or min(dilation) < 1 or min(padding) < 0:
+        raise RuntimeError(
+            "non-positive stride or dilation, or negative padding, is not supported: got "
+            f"stride={stride}, padding={padding}, dilation={dilation}"
+        )
+    (height, width), (h, w) = x_shape[2:], kernel
+    room = height + 2 * padding[0], width + 2 * padding[1]
+    span = dilation[0] * (h - 1) + 1, dilation[1] * (w - 1) + 1
+    if room[0] < span[0] or room[1] < span[1]:
+        raise RuntimeError(
+            f"Calculated padded input size per channel: ({room[0]} x {room[1]}). Kernel size: "
+            f"({span[0]} x {span[1]}). Kernel size can't be greater than actual input size. "
+            "Try: more padding, or a smaller kernel"
+        )
+    counts = tuple((n - k) // s + 1 for n, k, s in zip(room, span, stride, strict=True))
+    pairs: Any = (tuple(kernel), tuple(stride), tuple(padding), tuple(dilation), counts)
+    return Geometry(*pairs)
 
 
-def conv2d_input_gradient(g, w, *, x_shape, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1):
-    """The transpose of conv2d in x: g (N, O, H', W') spread back over the windows it came from."""
-    n, c, height, width = x_shape
-    o, _, kh, kw = w.shape
-    rows, columns = g.shape[2:]
-    x = np.zeros((n, c, height + 2 * padding[0], width + 2 * padding[1]), np.result_type(g, w))
-    for group in range(groups):
-        channels = slice(group * c // groups, (group + 1) * c // groups)
-        outputs = slice(group * o // groups, (group + 1) * o // groups)
-        spread = np.tensordot(g[:, outputs], w[outputs], ((1,), (0,)))  # N H' W' C h w
-        for i in range(kh):
-            for j in range(kw):
-                top, left = i * dilation[0], j * dilation[1]
-                target = x[
-                    :, channels,
-                    top : top + rows * stride[0] : stride[0],
-                    left : left + columns * stride[1] : stride[1],
-                ]  # fmt: skip
-                target += np.moveaxis(spread[..., i, j], -1, 1)
-    return x[:, :, padding[0] : padding[0] + height, padding[1] : padding[1] + width]
+def conv2d(
+    x: np.ndarray, w: np.ndarray, *, stride: Pair = (1, 1), padding: Pair = (0, 0),
+    dilation: Pair = (1, 1), groups: int = 1,
+) -> np.ndarray:  # fmt: skip
+    """y[n, o, i, j] = sum over c, h, w of x[n, c, i s + h d - p, j s + w d - p] w[o, c, h, w]: the
+    cross-correlation that networks call convolution. Output channel o sees its group's c only."""
+    area = geometry(x.shape, w.shape[2:], stride, padding, dilation)
+    (n, c), o = x.shape[:2], w.shape[0]
+    windows = area.windows(area.padded(x))
+    matrix = w.reshape(groups, o // groups, math.prod(w.shape[1:]))
+    y = np.empty((n, groups, o // groups, math.prod(area.counts)), np.result_type(x, w))
+    for some in area.batches(n, c):
+        np.matmul(matrix, unrolled(windows[some], groups), out=y[some])
+    return y.reshape(n, o, *area.counts)
 
 
-def conv2d_weight_gradient(g, x, *, w_shape, stride=(1, 1), padding=(0, 0), dilation=(1, 1), groups=1):
-    """The transpose of conv2d in w: each weight's windows, weighted by g and summed."""
-    patches = windows(padded(x, padding), w_shape[2:], stride, dilation, g.shape[2:])
-    c, o = x.shape[1], w_shape[0]
-    w = np.empty(w_shape, np.result_type(g, x))
-    for group in range(groups):
-        channels = slice(group * c // groups, (group + 1) * c // groups)
-        outputs = slice(group * o // groups, (group + 1) * o // groups)
-        w[outputs] = np.tensordot(g[:, outputs], patches[:, channels], ((0, 2, 3), (0, 2, 3)))
-    return w
+def conv2d_weight_gradient(
+    g: np.ndarray, x: np.ndarray, *, w_shape: tuple[int, ...], stride: Pair = (1, 1),
+    padding: Pair = (0, 0), dilation: Pair = (1, 1), groups: int = 1,
+) -> np.ndarray:  # fmt: skip
+    """The transpose of conv2d in w: each weight receives what it multiplied, times g, summed."""
+    area = geometry(x.shape, w_shape[2:], stride, padding, dilation)
+    (n, c), o = x.shape[:2], w_shape[0]
+    windows = area.windows(area.padded(x))
+    g = g.reshape(n, groups, o // groups, math.prod(area.counts))
+    w = np.zeros((groups, o // groups, math.prod(w_shape[1:])), np.result_type(g, x))
+    for some in area.batches(n, c):
+        w += np.matmul(g[some], unrolled(windows[some], groups).swapaxes(-1, -2)).sum(0)
+    return w.reshape(w_shape)
 
 
-def max_pool2d(x, *, kernel_size, stride, padding=(0, 0), dilation=(1, 1), ceil_mode=False):
-    """(values, indices): the largest element of each window, and its place in the H·W plane."""
-    if any(2 * p > k for p, k in zip(padding, kernel_size, strict=True)):
-        raise RuntimeError("pad should be at most half of effective kernel size")
-    n, c, height, width = x.shape
-    counts = counts_of(x.shape, kernel_size, stride, padding, dilation, ceil_mode)
-    least = -np.inf if x.dtype.kind in "fO" else np.iinfo(x.dtype).min
-    needed = [
-        (m - 1) * s + d * (k - 1) + 1
-        for m, s, d, k in zip(counts, stride, dilation, kernel_size, strict=True)
-    ]
-    after = [max(0, need - size - p) for need, size, p in zip(needed, (height, width), padding, strict=True)]
-    border = ((0, 0), (0, 0), (padding[0], after[0]), (padding[1], after[1]))
-    wide = np.pad(x, border, constant_values=least) if any(map(any, border)) else x
-    seen = windows(wide, kernel_size, stride, dilation, counts)
-    flat = seen.reshape(n, c, *counts, math.prod(kernel_size))
-    best = flat.argmax(-1)
-    h, w = np.divmod(best, kernel_size[1])
-    rows = np.arange(counts[0])[:, None] * stride[0] + h * dilation[0] - padding[0]
-    columns = np.arange(counts[1]) * stride[1] + w * dilation[1] - padding[1]
-    values = np.take_along_axis(flat, best[..., None], -1)[..., 0]
-    return values, rows * width + columns
+def conv2d_input_gradient(
+    g: np.ndarray, w: np.ndarray, *, x_shape: tuple[int, ...], stride: Pair = (1, 1),
+    padding: Pair = (0, 0), dilation: Pair = (1, 1), groups: int = 1,
+) -> np.ndarray:  # fmt: skip
+    """The transpose of conv2d in x: g spread back over the windows that each of its elements saw,
+    and what overlaps added up."""
+    area = geometry(x_shape, w.shape[2:], stride, padding, dilation)
+    (n, c, height, width), o = x_shape, w.shape[0]
+    (top, left), (kh, kw) = area.padding, area.kernel
+    g = g.reshape(n, groups, o // groups, math.prod(area.counts))
+    matrix = w.reshape(groups, o // groups, math.prod(w.shape[1:])).swapaxes(-1, -2)
+    x = np.zeros((n, c, height + 2 * top, width + 2 * left), np.result_type(g, w))
+    for some in area.batches(n, c):
+        spread = np.matmul(matrix, g[some]).reshape(-1, c, kh, kw, *area.counts)
+        for i, j in np.ndindex(kh, kw):
+            x[some][:, :, *area.seen(i, j)] += spread[:, :, i, j]
+    return x[:, :, top : top + height, left : left + width]
+
+
+def unrolled(windows: np.ndarray, groups: int) -> np.ndarray:
+    """Windows (N, C, h, w, H', W') as matrices (N, groups, C/groups h w, H' W'): a copy."""
+    n, c, h, w, rows, columns = windows.shape
+    return windows.reshape(n, groups, c // groups * h * w, rows * columns)
+
+
+def max_pool2d(
+    x: np.ndarray, *, kernel_size: Pair, stride: Pair, padding: Pair = (0, 0),
+    dilation: Pair = (1, 1), ceil_mode: bool = False,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """(values, indices): the largest element of each window of x (N, C, H, W), and where it stands
+    in its plane, row * W + column. Of equal elements the first; of NaN, which wins, the last.
+
+    Padding is minus infinity. `ceil_mode` lets the last windows reach beyond the lower and right
+    edge, if they begin before it.
+    """
+    (n, c, height, width), (top, left) = x.shape, padding
+    options = zip((height, width), kernel_size, stride, padding, dilation, strict=True)
+    starts, firsts = zip(*(pooled(*option, ceil_mode) for option in options), strict=True)
+    counts = (len(starts[0]), len(starts[1]))
+    if min(counts) == 0:
+        raise RuntimeError(
+            f"Given input size: ({c}x{height}x{width}). Calculated output size: "
+            f"({c}x{counts[0]}x{counts[1]}). Output size is too small"
+        )
+    area = Geometry(kernel_size, stride, padding, dilation, counts)
+    below, right = (s.stop for s in area.seen(kernel_size[0] - 1, kernel_size[1] - 1))
+    least = -math.inf if x.dtype.kind in "fO" else np.iinfo(x.dtype).min
+    wide = np.full((n, c, max(below, top + height), max(right, left + width)), least, x.dtype)
+    wide[:, :, top : top + height, left : left + width] = x
+    values = np.full((n, c, *counts), least, x.dtype)
+    indices = np.empty((n, c, *counts), np.int64)
+    indices[...] = firsts[0][:, None] * width + firsts[1]
+    for i, j in np.ndindex(*kernel_size):
+        candidate = wide[:, :, *area.seen(i, j)]
+        place = (starts[0] + i * dilation[0])[:, None] * width + starts[1] + j * dilation[1]
+        better = (candidate > values) | (candidate != candidate)
+        np.copyto(values, candidate, where=better)
+        np.copyto(indices, place, where=better)
+    return values, indices
+
+
+def pooled(
+    n: int, k: int, stride: int, padding: int, dilation: int, ceil_mode: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where each window begins along a dimension of n elements, and its first element inside."""
+    if k < 1 or stride < 1 or dilation < 1:
+        raise RuntimeError(
+            "kernel size, stride and dilation should be greater than zero, but got "
+            f"{k}, {stride} and {dilation}"
+        )
+    span = dilation * (k - 1) + 1
+    if not 0 <= padding <= span // 2:
+        raise RuntimeError(
+            "pad should be at most half of effective kernel size, and not negative, but got "
+            f"pad={padding}, kernel_size={k} and dilation={dilation}"
+        )
+    room = n + 2 * padding - span
+    count = (-(-room // stride) if ceil_mode else room // stride) + 1
+    if (count - 1) * stride >= n + padding:
+        count -= 1  # with ceil_mode: it would begin beyond the edge
+    start = np.arange(max(count, 0)) * stride - padding
+    first = start + np.maximum(-(start // dilation), 0) * dilation
+    if (first >= np.minimum(n, start + span)).any():
+        raise RuntimeError(
+            f"a window of {k} elements, {dilation} apart, lies wholly in the padding of an input of "
+            f"size {n}. Try: less padding or dilation"
+        )
+    return start, first

@@ -1,4 +1,6 @@
-"""The steps of the optimisers, on arrays, in place: PyTorch's arithmetic in PyTorch's order."""
+"""The steps of the optimisers, on arrays, in place: PyTorch's arithmetic in PyTorch's order, so that
+rounding agrees too: factors are worked out in double precision, then rounded to the dtype of p. The
+gradient g is only read."""
 
 from __future__ import annotations
 
@@ -7,44 +9,62 @@ import math
 import numpy as np
 
 
-def sgd(p, g, velocity, *, lr, momentum, dampening, nesterov, weight_decay, maximize, first):
-    """p ← p − lr·d, where d is g + weight_decay·p, or with momentum the velocity
-    v ← momentum·v + (1 − dampening)·d (d itself in the first step), or with Nesterov's rule
-    d + momentum·v (Sutskever et al. 2013)."""
+def sgd(
+    p: np.ndarray, g: np.ndarray, velocity: np.ndarray | None, *, lr: float, momentum: float = 0,
+    dampening: float = 0, nesterov: bool = False, weight_decay: float = 0, maximize: bool = False,
+    first: bool = False,
+) -> None:  # fmt: skip
+    """p -= lr d, where d is g + weight_decay p. With momentum it is the velocity,
+    v = momentum v + (1 - dampening) d (d itself in the first step, whatever v holds then), or by
+    Nesterov's rule d + momentum v (Sutskever et al. 2013)."""
+    number = p.dtype.type
     d = -g if maximize else g
     if weight_decay:
-        d = d + weight_decay * p
+        d = d + number(weight_decay) * p
     if momentum:
+        assert velocity is not None
         if first:
             velocity[...] = d
         else:
-            velocity *= momentum
-            velocity += d if not dampening else (1 - dampening) * d
-        d = d + momentum * velocity if nesterov else velocity
-    p -= d.dtype.type(lr) * d
+            velocity *= number(momentum)
+            velocity += number(1 - dampening) * d if dampening else d
+        d = d + number(momentum) * velocity if nesterov else velocity
+    p -= number(lr) * d
 
 
 def adam(
-    p, g, mean, square, largest, *, lr, beta1, beta2, eps, weight_decay, decoupled, maximize, step,
-    amsgrad,
-):  # fmt: skip
-    """m ← β₁m + (1 − β₁)g, v ← β₂v + (1 − β₂)g², p ← p − lr·m̂ / (√v̂ + ε), where m̂ = m / (1 − β₁ᵗ)
-    and v̂ = v / (1 − β₂ᵗ) (Kingma and Ba 2015). Weight decay is added to g, or, decoupled, taken
-    from p (Loshchilov and Hutter 2019)."""
+    p: np.ndarray, g: np.ndarray, mean: np.ndarray, square: np.ndarray,
+    largest: np.ndarray | None = None, *, lr: float, beta1: float = 0.9, beta2: float = 0.999,
+    eps: float = 1e-8, weight_decay: float = 0, decoupled: bool = False, maximize: bool = False,
+    step: int, amsgrad: bool = False,
+) -> None:  # fmt: skip
+    """m += (1 - b1)(g - m), v = b2 v + (1 - b2) g^2, p -= lr m' / (sqrt(v') + eps), where
+    m' = m / (1 - b1^step) and v' = v / (1 - b2^step), steps counted from 1 (Kingma and Ba 2015).
+
+    Weight decay is added to g, or, decoupled, taken from p (Loshchilov and Hutter 2019). With
+    amsgrad the largest v so far stands in v's place (Reddi et al. 2018).
+    """
+    number = p.dtype.type
     d = -g if maximize else g
-    if weight_decay:
-        if decoupled:
-            p *= 1 - lr * weight_decay
-        else:
-            d = d + weight_decay * p
-    mean += (d - mean) * (1 - beta1)
-    square *= beta2
-    square += (1 - beta2) * d * d
-    v = square
+    if weight_decay and decoupled:
+        p *= number(1 - lr * weight_decay)
+    elif weight_decay:
+        d = d + number(weight_decay) * p
+    change = d - mean
+    if beta1 > 0.5:
+        mean += number(1 - beta1) * change
+    else:  # from the nearer end, as PyTorch's lerp
+        np.subtract(d, number(beta1) * change, out=mean)
+    square *= number(beta2)
+    term = np.multiply(d, number(1 - beta2), out=change)
+    term *= d
+    square += term
     if amsgrad:
-        np.maximum(largest, square, out=largest)
-        v = largest
-    root = np.sqrt(v)
-    root /= math.sqrt(1 - beta2**step)
-    root += eps
-    p -= (lr / (1 - beta1**step)) * (mean / root)
+        assert largest is not None
+        square = np.maximum(largest, square, out=largest)
+    root = np.sqrt(square)
+    root /= number(math.sqrt(1 - beta2**step))
+    root += number(eps)
+    np.multiply(mean, number(lr / (1 - beta1**step)), out=term)
+    term /= root
+    p -= term

@@ -1,0 +1,216 @@
+"""Matrix multiplication as a ladder: one loop nest, written better from rung to rung.
+
+    loops      i-j-k: the definition, an element of the result at a time
+    reordered  i-k-j: the inner loop runs along rows, so that memory is read in order, in vectors
+    blocked    four rows and four steps of k at once: what is loaded is used sixteen times
+    numpy      np.matmul, the twin they must all agree with: BLAS, in several threads
+
+Every compiled rung has the same signature, `(a, b, out)`. `use(name)` and AUTODIFF_MATMUL choose one.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Callable
+from contextvars import ContextVar
+from functools import cache
+
+import numpy as np
+
+from . import jit
+
+VARIABLE = "AUTODIFF_MATMUL"
+DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+
+# What serves when nobody chooses. GFLOP/s in float32, measured on two cores of a Zen 4 (AVX-512)
+# beside OpenBLAS 0.3.31 on one and on two threads:
+#
+#                                     blocked   numpy 1 thread   2 threads
+#     64x784 @ 784x512                     @@             @@          @@
+#     (64x784).T @ 64x512                  @@             @@          @@
+#     64x512 @ (784x512).T                 @@             @@          @@
+#     64x512 @ 512x10                      @@             @@          @@
+#     1024x1024 @ 1024x1024                @@             @@          @@
+DEFAULT = "numpy"
+
+SMALL = 32**3  # multiplications; fewer take microseconds in any rung, and never wait for a compile
+
+chosen: ContextVar[str | None] = ContextVar("matmul", default=None)
+by_variable = os.environ.get(VARIABLE) or None
+
+
+# ---- the rungs: plain Python, which Numba compiles ----------------------------------------------
+# a may lie in memory in any way; the rows of b and of out are contiguous, for the inner loops' sake.
+
+
+def loops(a, b, out):
+    """The definition: out[i, j] = sum over k of a[i, k] * b[k, j]. Down a column of b each step is
+    another line of the cache, and a sum waits for its last addition."""
+    m, n = a.shape
+    p = b.shape[1]
+    for i in range(m):
+        for j in range(p):
+            total = out.dtype.type(0)
+            for k in range(n):
+                total += a[i, k] * b[k, j]
+            out[i, j] = total
+
+
+def reordered(a, b, out):
+    """A row of out is the sum of the rows of b, each times an element of a. Along a row the
+    compiler uses vectors, but it loads and stores out for every multiplication."""
+    m, n = a.shape
+    p = b.shape[1]
+    out[:] = 0
+    for i in range(m):
+        for k in range(n):
+            factor = a[i, k]
+            for j in range(p):
+                out[i, j] += factor * b[k, j]
+
+
+def blocked(a, b, out):
+    """Four rows of out and four of b at once, sixteen elements of a held in registers: eight
+    vectors loaded and four stored for sixteen multiplications, where `reordered` has two and one
+    for each. The edges, where four do not fit, are as in `reordered`."""
+    m, n = a.shape
+    p = b.shape[1]
+    rows, depth = m - m % 4, n - n % 4
+    out[:] = 0
+    for i in range(0, rows, 4):
+        for k in range(0, depth, 4):
+            a00, a01, a02, a03 = a[i, k], a[i, k + 1], a[i, k + 2], a[i, k + 3]
+            a10, a11, a12, a13 = a[i + 1, k], a[i + 1, k + 1], a[i + 1, k + 2], a[i + 1, k + 3]
+            a20, a21, a22, a23 = a[i + 2, k], a[i + 2, k + 1], a[i + 2, k + 2], a[i + 2, k + 3]
+            a30, a31, a32, a33 = a[i + 3, k], a[i + 3, k + 1], a[i + 3, k + 2], a[i + 3, k + 3]
+            for j in range(p):
+                b0, b1, b2, b3 = b[k, j], b[k + 1, j], b[k + 2, j], b[k + 3, j]
+                out[i, j] += a00 * b0 + a01 * b1 + a02 * b2 + a03 * b3
+                out[i + 1, j] += a10 * b0 + a11 * b1 + a12 * b2 + a13 * b3
+                out[i + 2, j] += a20 * b0 + a21 * b1 + a22 * b2 + a23 * b3
+                out[i + 3, j] += a30 * b0 + a31 * b1 + a32 * b2 + a33 * b3
+    for i in range(m):
+        for k in range(depth if i < rows else 0, n):
+            factor = a[i, k]
+            for j in range(p):
+                out[i, j] += factor * b[k, j]
+
+
+LOOPS = {"loops": loops, "reordered": reordered, "blocked": blocked}
+RUNGS = ("numpy", *LOOPS)
+
+
+# ---- choosing one -------------------------------------------------------------------------------
+
+
+class use:
+    """`use(name)`: from here on this thread (or async task) multiplies matrices by the rung `name`;
+    `with use(name):` only inside. None goes back to the default."""
+
+    def __init__(self, name: str | None):
+        self.before = chosen.get()
+        chosen.set(None if name is None else known(name))
+
+    def __enter__(self) -> use:
+        return self
+
+    def __exit__(self, *exception) -> None:
+        chosen.set(self.before)
+
+
+def known(name: str) -> str:
+    """`name`, if a rung is called so."""
+    if name not in RUNGS:
+        raise ValueError(
+            f"no matmul is called {name!r} (asked for by kernels.use or {VARIABLE}). "
+            f"Try one of: {', '.join(RUNGS)}"
+        )
+    return name
+
+
+def in_use() -> tuple[str, str]:
+    """The rung in use, and who chose it."""
+    name = chosen.get()
+    if name is not None:
+        return name, "kernels.use"
+    return (known(by_variable), VARIABLE) if by_variable else (DEFAULT, "the default")
+
+
+def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
+    """a @ b as np.matmul has it, by the rung in use.
+
+    The compiled rungs take float32 and float64, not too small; all else is NumPy's.
+    """
+    name, _ = in_use()
+    if name == "numpy" or not suits(a, b):
+        return np.matmul(a, b)
+    multiply = rung(name, a.dtype)
+    rows, columns = a.shape[-2:-1], b.shape[-1:] if b.ndim > 1 else ()  # a vector lacks one of them
+    left = a if rows else a[None, :]
+    right = b if columns else b[:, None]
+    batch = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
+    out = np.empty((*batch, left.shape[-2], right.shape[-1]), a.dtype)
+    left = np.broadcast_to(left, batch + left.shape[-2:])
+    right = np.broadcast_to(right, batch + right.shape[-2:])
+    for place in np.ndindex(batch):
+        multiply(left[place], right[place], out[place])
+    return out.reshape(batch + rows + columns)
+
+
+def suits(a: np.ndarray, b: np.ndarray) -> bool:
+    """Is it work for a compiled rung? What is wrong is not: np.matmul says it best."""
+    return (
+        type(a) is type(b) is np.ndarray
+        and a.dtype == b.dtype
+        and a.dtype in DTYPES
+        and a.flags.aligned
+        and b.flags.aligned
+        and a.ndim > 0
+        and b.ndim > 0
+        and a.shape[-1] == b.shape[max(b.ndim - 2, 0)]
+        and math.prod(a.shape[-2:]) * (b.shape[-1] if b.ndim > 1 else 1) >= SMALL
+    )
+
+
+def rung(name: str, dtype) -> Callable[[np.ndarray, np.ndarray, np.ndarray], object]:
+    """The function (a, b, out) that writes a @ b into out, for matrices of this dtype that lie in
+    memory in any way, out apart from a and b. NumPy's, with a warning, where Numba can't be used."""
+    if known(name) != "numpy" and jit.unusable():
+        jit.warn_once(f"Numba can't be used ({jit.unusable()}): NumPy multiplies, not {name!r}")
+        name = "numpy"
+    if name == "numpy":
+        return lambda a, b, out: np.matmul(a, b, out=out)
+    kernel = machine_code(name, np.dtype(dtype))
+
+    def multiply(a, b, out):
+        # a b is also (b.T a.T).T: of the two, the one that needs less copied
+        if copied(b, out) > copied(a.T, out.T):
+            a, b, out = b.T, a.T, out.T
+        target = out if out.flags.c_contiguous else np.empty(out.shape, out.dtype)
+        kernel(a, np.ascontiguousarray(b), target)
+        if target is not out:
+            out[...] = target
+
+    return multiply
+
+
+def copied(*arrays: np.ndarray) -> int:
+    """How many elements must move for these to have contiguous rows."""
+    return sum(0 if x.flags.c_contiguous else x.size for x in arrays)
+
+
+@cache
+def machine_code(name: str, dtype: np.dtype) -> Callable:
+    """A rung compiled for one dtype. One signature takes every layout of a."""
+    import numba
+
+    element = numba.from_dtype(dtype)
+    operand = numba.types.Array(element, 2, "A", readonly=True)
+    rows = numba.types.Array(element, 2, "C", readonly=True)
+    out = numba.types.Array(element, 2, "C")
+    # "contract" lets a product and a sum be one instruction; NaN and infinity stay what they are
+    return jit.compiled(
+        LOOPS[name], numba.void(operand, rows, out), f"the {name!r} matmul for {dtype}",
+        fastmath={"contract"},
+    )  # fmt: skip

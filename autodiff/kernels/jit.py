@@ -1,0 +1,73 @@
+"""Compiling loops with Numba: imported late, announced, cached on disk, done without where it fails."""
+
+from __future__ import annotations
+
+import sys
+import threading
+import warnings
+from collections.abc import Callable
+from functools import cache
+
+lock = threading.RLock()  # two threads that want the same kernel compile it once
+made: dict[str, str] = {}  # what is compiled, and the folder of its cache
+
+
+@cache
+def unusable() -> str:
+    """Why Numba can't be used here, or "" where it can. Imports Numba."""
+    try:
+        from numba.core import config
+    except Exception as error:  # no wheel, a NumPy it does not know, a broken library: it can be any
+        return f"{type(error).__name__}: {error}".splitlines()[0]
+    return "NUMBA_DISABLE_JIT is set" if getattr(config, "DISABLE_JIT", False) else ""
+
+
+@cache
+def warn_once(text: str) -> None:
+    """One line of warning, the first time only."""
+    warnings.warn(text, RuntimeWarning, stacklevel=3)
+
+
+def compiled(function: Callable, signature, title: str, **flags) -> Callable:
+    """`function` as machine code for one signature, which lets other Python threads run meanwhile.
+
+    It is loaded from Numba's cache on disk, or compiled, which takes a second or so and is therefore
+    announced on stderr, and stored there. Numba keys that cache on the function's bytecode, its
+    file and the CPU: what a kernel is made from (constants, flags) belongs in one file with it. A
+    cache that cannot be read or written costs a warning and a compile, nothing more.
+    """
+    import numba
+    from numba.core import event
+
+    class Announcement(event.Listener):
+        """Numba tells of a compile, and not of a load from the cache."""
+
+        stored = True
+
+        def on_start(self, event):
+            if event.data["dispatcher"].py_func is function:
+                how = "once; cached" if self.stored else "for this process only"
+                print(f"autodiff: compiling {title} ({how}) ...", file=sys.stderr)
+
+        def on_end(self, event):
+            pass
+
+    announcement = Announcement()
+
+    def compile_(cached: bool) -> Callable:
+        announcement.stored = cached
+        kernel = numba.njit([signature], cache=cached, nogil=True, **flags)(function)
+        made[title] = kernel.stats.cache_path or "not cached"
+        return kernel
+
+    with lock, event.install_listener("numba:compile", announcement):
+        try:
+            return compile_(cached=True)
+        except Exception as error:  # pickle's errors, the system's, Numba's: a cache breaks in many ways
+            kernel = compile_(cached=False)  # raises too if it is not the cache that is at fault
+            reason = f"{type(error).__name__}: {error}".splitlines()[0]
+            warn_once(
+                f"compiled kernels can't be cached ({reason}), so every process compiles them anew."
+                " Try: set NUMBA_CACHE_DIR to an empty folder that can be written to"
+            )
+            return kernel
