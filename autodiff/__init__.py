@@ -210,7 +210,7 @@ from .ops import (
     var,
     where,
 )
-from .ops.shapes import expand, repeat, view
+from .ops.shapes import expand, repeat, view, view_as
 from .random import (
     Generator,
     bernoulli,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import builtins
 import copy
+import itertools
 import sys
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -681,7 +682,7 @@ class Tensor(Variable):
         None, replaces it. Gives a handle with `remove()`."""
         hooks = self.stop.hooks
         handle = Handle(hooks)
-        hooks[id(handle)] = lambda g: called_with_tensor(hook, g)
+        hooks[handle.key] = lambda g: called_with_tensor(hook, g)
         return handle
 
     def backward(self, gradient=None, retain_graph=None, create_graph=False, inputs=None) -> None:
@@ -707,13 +708,14 @@ device_class = device
 class Handle:
     """Removes a hook."""
 
-    __slots__ = ("hooks", "__weakref__")
+    __slots__ = ("hooks", "key", "__weakref__")
+    numbers = itertools.count()  # an id() would come again when nobody keeps the handle
 
     def __init__(self, hooks: dict):
-        self.hooks = hooks
+        self.hooks, self.key = hooks, next(self.numbers)
 
     def remove(self) -> None:
-        self.hooks.pop(id(self), None)
+        self.hooks.pop(self.key, None)
 
     def __enter__(self):
         return self

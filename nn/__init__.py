@@ -2,12 +2,21 @@
 PyTorch's names."""
 
 from . import checkpoint, data, datasets, functional, init, optim, training, transforms, utils
-from .layers.activation import GELU, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
-from .layers.convolution import Conv2d, MaxPool2d
-from .layers.dropout import Dropout
-from .layers.linear import Identity, Linear
-from .layers.normalisation import LayerNorm
-from .layers.shape import Flatten
+from .layers import (
+    GELU,
+    Conv2d,
+    Dropout,
+    Flatten,
+    Identity,
+    LayerNorm,
+    Linear,
+    LogSoftmax,
+    MaxPool2d,
+    ReLU,
+    Sigmoid,
+    Softmax,
+    Tanh,
+)
 from .losses import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss, NLLLoss
 from .models import MLP
 from .module import Module, ModuleDict, ModuleList, Parameter, Sequential

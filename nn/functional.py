@@ -1,13 +1,13 @@
-"""The layers and losses as functions."""
+"""Layers and losses as functions; the layers of `nn` are thin wrappers around these."""
 
 from __future__ import annotations
 
 import math
-from typing import Any
 
-import autodiff
+import numpy as np
+
 from autodiff import Tensor, ops
-from autodiff.errors import ShapeError
+from autodiff.errors import ShapeError, explanation
 from autodiff.ops import (
     batch_norm,
     conv2d,
@@ -23,7 +23,8 @@ from autodiff.ops import (
     tanh,
 )
 from autodiff.ops import log_sigmoid as logsigmoid
-from autodiff.random import source  # fmt: skip
+from autodiff.primitive import elementwise
+from autodiff.random import source
 
 __all__ = [
     "batch_norm", "binary_cross_entropy", "binary_cross_entropy_with_logits", "conv2d",
@@ -32,211 +33,307 @@ __all__ = [
     "pad", "relu", "sigmoid", "softmax", "softplus", "tanh",
 ]  # fmt: skip
 
-
-def relu(x: Tensor, inplace: bool = False) -> Tensor:
-    """max(x, 0), whose derivative at 0 counts as 0."""
-    return x.relu_() if inplace else ops.relu(x)
+# ---- activations -------------------------------------------------------------------------------
 
 
-def gelu(x: Tensor, approximate: str = "none") -> Tensor:
-    """x·Φ(x); with "tanh", Φ is approximated by ½(1 + tanh(√(2/π)(x + 0.044715 x³)))."""
+def relu(input: Tensor, inplace: bool = False) -> Tensor:
+    """max(x, 0); its derivative at 0 counts as 0."""
+    return input.relu_() if inplace else ops.relu(input)
+
+
+def gelu(input: Tensor, approximate: str = "none") -> Tensor:
+    """x·Φ(x), Φ being the normal distribution function; with "tanh", Φ(x) is approximated by
+    ½(1 + tanh(√(2/π)·(x + 0.044715 x³))) (Hendrycks and Gimpel 2016)."""
+    if approximate == "none":
+        return 0.5 * input * (1 + ops.erf(input / math.sqrt(2)))
     if approximate == "tanh":
-        return 0.5 * x * (1 + ops.tanh(math.sqrt(2 / math.pi) * (x + 0.044715 * x * x * x)))
-    if approximate != "none":
-        raise RuntimeError("approximate argument must be either none or tanh.")
-    return 0.5 * x * (1 + ops.erf(x / math.sqrt(2)))
+        inner = input + 0.044715 * input * input * input
+        return 0.5 * input * (1 + ops.tanh(math.sqrt(2 / math.pi) * inner))
+    raise RuntimeError(f"approximate argument must be either none or tanh, got {approximate!r}")
 
 
-def dropout(x: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
-    """In training, each element is 0 with probability p, the others are scaled by 1/(1 − p)."""
+def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
+    """In training, each element is 0 with probability p and else times 1/(1 − p), so that its
+    expectation stays (Srivastava et al. 2014)."""
+    check_probability(p)
+    if not training or p == 0:
+        return input
+    if not input.is_floating_point():
+        raise RuntimeError(f"dropout scales its input, which is {input.dtype}: write .float() first")
+    kept = source(None).random(input.shape, np.float32) >= p
+    mask = Tensor.wrap(np.asarray(kept * input.dtype.type(1 / (1 - p) if p < 1 else 0)))
+    return input.mul_(mask) if inplace else input * mask
+
+
+def check_probability(p: float) -> None:
     if not 0 <= p <= 1:
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")
-    if not training or p == 0:
-        return x
-    kept = source(None).random(x.shape, "float32") >= p
-    mask = Tensor.wrap(kept.astype(x.dtype) / (1 - p if p < 1 else 1))
-    mask = mask.to(x.dtype)
-    return x.mul_(mask) if inplace else x * mask
 
 
-def normalize(x: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
+def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
     """x / max(‖x‖ₚ, eps) along `dim`."""
-    return x / ops.clamp_min(ops.norm(x, p, dim, True), eps)
+    return input / ops.clamp_min(ops.norm(input, p, dim, True), eps)
 
 
-# ---- losses --------------------------------------------------------------------------------------
+# ---- losses of numbers -------------------------------------------------------------------------
+
+
+def mse_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
+    """(input − target)²."""
+    check_pair(input, target)
+    return reduced(ops.square(input - target), reduction)
+
+
+def l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
+    """|input − target|."""
+    check_pair(input, target)
+    return reduced(ops.abs(input - target), reduction)
+
+
+def binary_cross_entropy(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, *, reduction: str = "mean"
+) -> Tensor:
+    """−t·log p − (1 − t)·log(1 − p) for probabilities p; no logarithm counts as less than −100."""
+    check_pair(input, target, floating_target=True)
+    if input.array.size and not (0 <= input.array.min() and input.array.max() <= 1):
+        raise RuntimeError(
+            explanation(
+                "all elements of input should be between 0 and 1",
+                why=f"they are from {input.array.min():g} to {input.array.max():g}",
+                remedy="apply sigmoid first, or use binary_cross_entropy_with_logits",
+            )
+        )
+    losses = bernoulli_loss(input, target)
+    return reduced(losses if weight is None else losses * weight, reduction)
+
+
+def binary_cross_entropy_with_logits(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, *, reduction: str = "mean",
+    pos_weight: Tensor | None = None,
+) -> Tensor:  # fmt: skip
+    """binary_cross_entropy of sigmoid(input), which neither overflows nor loses digits."""
+    check_pair(input, target, floating_target=True)
+    positive = target if pos_weight is None else target * pos_weight
+    losses = -(positive * logsigmoid(input) + (1 - target) * logsigmoid(-input))
+    return reduced(losses if weight is None else losses * weight, reduction)
+
+
+def _bernoulli_loss(p, target):
+    """−t·log p − (1 − t)·log(1 − p)."""
+    return -(target * bounded_log(p) + (1 - target) * bounded_log(1 - p))
+
+
+def bounded_log(p):
+    """log p, but no less than −100."""
+    with np.errstate(divide="ignore"):
+        return np.maximum(np.log(p), -100)
+
+
+# One primitive, because at p = 0 and 1 the composition's gradient would be 0·∞ = NaN; as in
+# PyTorch it is (p − t) / (p(1 − p)), the divisor no less than 1e-12.
+bernoulli_loss = elementwise(
+    "binary_cross_entropy",
+    _bernoulli_loss,
+    lambda p, target: (p - target) / ops.maximum(p * (1 - p), 1e-12),
+    lambda p: ops.maximum(ops.log(1 - p), -100) - ops.maximum(ops.log(p), -100),
+    inputs="p target",
+    to_float=True,
+)
 
 
 def reduced(losses: Tensor, reduction: str) -> Tensor:
     """One loss for each element → their "mean", their "sum", or themselves ("none")."""
     if reduction == "mean":
         return ops.mean(losses)
-    if reduction == "sum":
-        return ops.sum(losses)
-    if reduction != "none":
-        raise ValueError(f"{reduction} is not a valid value for reduction: none, mean or sum")
-    return losses
+    check_reduction(reduction)
+    return ops.sum(losses) if reduction == "sum" else losses
 
 
-def same_shape(input: Tensor, target: Tensor) -> None:
-    """Broadcasting (n, 1) against (n) would compare everything with everything: refused."""
+def check_reduction(reduction: str) -> None:
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"{reduction} is not a valid value for reduction: it is 'mean', 'sum' or 'none'")
+
+
+def check_pair(input: Tensor, target: Tensor, floating_target: bool = False) -> None:
+    """Input and target must be Tensors of one shape: broadcasting (n, 1) against (n) would compare
+    everything with everything."""
+    check_tensors(input, target)
     if input.shape != target.shape:
         raise ShapeError(
-            f"Using a target size ({target.shape}) that is different to the input size "
-            f"({input.shape}) would broadcast them into a loss nobody means. Try "
-            f"target.reshape{tuple(input.shape)}, or input.squeeze(-1)"
-        )
-
-
-def mse_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
-    """(input − target)²."""
-    same_shape(input, target)
-    return reduced(ops.square(input - target), reduction)
-
-
-def l1_loss(input: Tensor, target: Tensor, reduction: str = "mean") -> Tensor:
-    """|input − target|."""
-    same_shape(input, target)
-    return reduced(ops.abs(input - target), reduction)
-
-
-def binary_cross_entropy(input, target, weight=None, reduction: str = "mean") -> Tensor:
-    """−t log p − (1 − t) log(1 − p), the logarithms no lower than −100."""
-    same_shape(input, target)
-    values = input.array
-    if values.size and not ((values >= 0) & (values <= 1)).all():
-        raise RuntimeError(
-            "all elements of input should be between 0 and 1: apply sigmoid, or use "
-            "binary_cross_entropy_with_logits"
-        )
-    log_p, log_q = ops.clamp_min(ops.log(input), -100), ops.clamp_min(ops.log1p(-input), -100)
-    losses = -(target * log_p + (1 - target) * log_q)
-    return reduced(losses if weight is None else losses * weight, reduction)
-
-
-def binary_cross_entropy_with_logits(
-    input, target, weight=None, reduction: str = "mean", pos_weight=None
-) -> Tensor:
-    """binary_cross_entropy of sigmoid(input), computed without overflow."""
-    same_shape(input, target)
-    positive = target if pos_weight is None else target * pos_weight
-    losses = -(positive * logsigmoid(input) + (1 - target) * logsigmoid(-input))
-    return reduced(losses if weight is None else losses * weight, reduction)
-
-
-def check_classes(input: Tensor, target: Tensor, ignore_index: int) -> None:
-    """Labels must be integers, one for each sample, below the number of classes."""
-    if target.dtype.kind not in "iu":
-        raise RuntimeError(
-            f"expected scalar type Long but found {target.dtype}: class labels are integers; "
-            "write target.long()"
-        )
-    expected = (input.shape[0], *input.shape[2:]) if input.ndim > 1 else ()
-    if tuple(target.shape) != expected:
-        raise ValueError(
-            f"Expected input batch_size ({input.shape[0] if input.ndim else 1}) to match target "
-            f"batch_size ({target.shape[0] if target.ndim else 1}): input {list(input.shape)} needs "
-            f"a target of shape {list(expected)}, got {list(target.shape)}"
-        )
-    classes = input.shape[1] if input.ndim > 1 else input.shape[0]
-    labels = target.array
-    if labels.size and (labels.min() < 0 or labels.max() >= classes):
-        wrong = labels[((labels < 0) | (labels >= classes)) & (labels != ignore_index)]
-        if wrong.size:
-            raise IndexError(
-                f"Target {wrong.flat[0]} is out of bounds: the input has {classes} classes, "
-                f"0 to {classes - 1}"
+            explanation(
+                f"Using a target size ({list(target.shape)}) that is different to the input size "
+                f"({list(input.shape)})",
+                why="broadcasting them would compare elements that do not belong together",
+                remedy=f"write target.reshape{as_call(input.shape)}"
+                if input.numel() == target.numel()
+                else "give both one shape",
             )
+        )
+    if floating_target and target.dtype.kind in "biu":
+        raise RuntimeError(
+            f"Found dtype {target.dtype} but expected {input.dtype} for the target, which is a "
+            "probability: write target.float()"
+        )
+
+
+def check_tensors(input: Tensor, target: Tensor) -> None:
+    for name, x in (("input", input), ("target", target)):
+        if not isinstance(x, Tensor):
+            raise TypeError(f"{name} must be a Tensor, not {type(x).__name__}: write tensor({name})")
+    if input.dtype.kind in "biu":
+        raise RuntimeError(
+            f"a loss needs floating-point numbers and its input is {input.dtype}: write input.float()"
+        )
+
+
+def as_call(shape) -> str:
+    return f"({', '.join(map(str, shape))})"
+
+
+# ---- losses of classes -------------------------------------------------------------------------
 
 
 def nll_loss(
-    input: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = -100,
+    input: Tensor, target: Tensor, weight: Tensor | None = None, *, ignore_index: int = -100,
     reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
-    """−weight[t]·input[t], input being log-probabilities (N, C, …); the mean is weighted."""
-    check_classes(input, target, ignore_index)
+    """−input[target], the input (N, C, …) being log-probabilities and the target (N, …) class
+    labels: negative log likelihood. `weight` has a factor for each class, by which the mean is
+    weighted too; samples labelled `ignore_index` don't count."""
+    check_tensors(input, target)
     if input.ndim == 1:
-        losses = nll_loss(input.unsqueeze(0), target.unsqueeze(0), weight, ignore_index, "none")
-        return reduced(losses.squeeze(0), reduction)
-    kept, labels = counted(target, ignore_index)
-    losses = -ops.gather(input, 1, labels.unsqueeze(1)).squeeze(1)
-    return weighted(losses, labels, kept, weight, reduction)
-
-
-def counted(target: Tensor, ignore_index: int) -> Any:
-    """(which samples count, or None for all; labels with 0 where they don't)."""
-    kept = target.array != ignore_index
-    if kept.all():
-        return None, target
-    return Tensor.wrap(kept), ops.where(Tensor.wrap(kept), target, 0)
-
-
-def weighted(losses, labels, kept, weight, reduction) -> Tensor:
-    """The losses times the weight of their class, 0 where they don't count; the mean is by the sum
-    of the weights."""
-    if weight is None and kept is None:
-        return reduced(losses, reduction)
-    share = autodiff.ones_like(losses) if weight is None else weight.detach()[labels]
-    if kept is not None:
-        share = ops.where(kept, share, 0)
-        losses = ops.where(kept, losses, 0)
-    total = losses * share
-    if reduction == "mean":
-        return ops.sum(total) / ops.sum(share)
-    return reduced(total, reduction)
+        losses = nll_loss(
+            input.unsqueeze(0), target.unsqueeze(0), weight,
+            ignore_index=ignore_index, reduction=reduction,
+        )  # fmt: skip
+        return losses.squeeze(0) if reduction == "none" else losses
+    labels, kept = class_labels(input, target, ignore_index)
+    return weighted(chosen_loss(input, labels), *shares(input, labels, kept, weight), reduction)
 
 
 def cross_entropy(
-    input: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = -100,
+    input: Tensor, target: Tensor, weight: Tensor | None = None, *, ignore_index: int = -100,
     reduction: str = "mean", label_smoothing: float = 0.0,
 ) -> Tensor:  # fmt: skip
     """−log softmax(input)[target] for logits (N, C, …) and class labels (N, …), or
-    −Σ target·log softmax(input) for probabilities (N, C, …)."""
+    −Σ target·log softmax(input) for probabilities (N, C, …) of the classes.
+
+    `weight` and `ignore_index` are as in `nll_loss`. `label_smoothing` gives that share of the
+    target's probability to all classes alike. `cross_entropy_composed` says the same in small
+    steps; here labels take one fused step.
+    """
+    check_tensors(input, target)
+    check_reduction(reduction)
     if not 0 <= label_smoothing <= 1:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
     if input.ndim == 1:
-        one = cross_entropy(
-            input.unsqueeze(0), target.unsqueeze(0), weight, ignore_index, reduction, label_smoothing
-        )
-        return one.squeeze(0) if reduction == "none" else one
-    if target.is_floating_point() or label_smoothing:
-        return cross_entropy_composed(input, target, weight, ignore_index, reduction, label_smoothing)
-    check_classes(input, target, ignore_index)
-    kept, labels = counted(target, ignore_index)
-    return weighted(ops.cross_entropy(input, labels), labels, kept, weight, reduction)
+        losses = cross_entropy(
+            input.unsqueeze(0), target.unsqueeze(0), weight, ignore_index=ignore_index,
+            reduction=reduction, label_smoothing=label_smoothing,
+        )  # fmt: skip
+        return losses.squeeze(0) if reduction == "none" else losses
+    if label_smoothing or target.is_floating_point():
+        return cross_entropy_composed(
+            input, target, weight, ignore_index=ignore_index, reduction=reduction,
+            label_smoothing=label_smoothing,
+        )  # fmt: skip
+    labels, kept = class_labels(input, target, ignore_index)
+    losses = ops.cross_entropy(input, labels)
+    return weighted(losses, *shares(input, labels, kept, weight), reduction)
 
 
 def cross_entropy_composed(
-    input: Tensor, target: Tensor, weight: Tensor | None = None, ignore_index: int = -100,
+    input: Tensor, target: Tensor, weight: Tensor | None = None, *, ignore_index: int = -100,
     reduction: str = "mean", label_smoothing: float = 0.0,
 ) -> Tensor:  # fmt: skip
-    """What `cross_entropy` computes, from smaller steps: log_softmax, then the labels' share."""
-    log_p = log_softmax(input, 1)
-    classes = input.shape[1]
-    by_class = (1, classes) + (1,) * (input.ndim - 2)
-    scale = None if weight is None else weight.detach().reshape(by_class)
-    if target.is_floating_point():
-        same_shape(input, target)
-        p = target * (1 - label_smoothing) + label_smoothing / classes
-        terms = p * log_p if scale is None else p * log_p * scale
-        losses = -ops.sum(terms, 1)
-        if reduction == "mean":
-            return ops.sum(losses) / (losses.numel())
-        return reduced(losses, reduction)
-    check_classes(input, target, ignore_index)
-    hard = nll_loss(log_p, target, weight, ignore_index, reduction)
-    if not label_smoothing:
-        return hard
-    kept, labels = counted(target, ignore_index)
-    smooth = -ops.sum(log_p if scale is None else log_p * scale, 1)
-    smooth = smooth if kept is None else ops.where(kept, smooth, 0)
-    if reduction == "mean":
-        if weight is None:
-            count = labels.numel() if kept is None else int(kept.sum())
-        else:
-            share = weight.detach()[labels]
-            count = ops.sum(share if kept is None else ops.where(kept, share, 0))
-        smooth = ops.sum(smooth) / count
+    """What `cross_entropy` computes, for (N, C, …): log_softmax, then the target's part of it."""
+    log_p, n = log_softmax(input, 1), input.shape[1]
+    if weight is None:
+        scaled = log_p
     else:
-        smooth = reduced(smooth, reduction)
-    return (1 - label_smoothing) * hard + label_smoothing / classes * smooth
+        scaled = log_p * class_weights(input, weight).reshape(n, *[1] * (input.ndim - 2))
+    if target.is_floating_point() and target.shape == input.shape:
+        smooth = target * (1 - label_smoothing) + label_smoothing / n
+        return reduced(-ops.sum(smooth * scaled, 1), reduction)
+    labels, kept = class_labels(input, target, ignore_index)
+    share, kept = shares(input, labels, kept, weight)
+    losses = chosen_loss(log_p, labels)
+    if not label_smoothing:
+        return weighted(losses, share, kept, reduction)
+    losses = losses if share is None else losses * share
+    losses = (1 - label_smoothing) * losses - label_smoothing / n * ops.sum(scaled, 1)
+    return weighted(losses, share, kept, reduction, is_scaled=True)
+
+
+def chosen_loss(log_p: Tensor, labels: Tensor) -> Tensor:
+    """−log_p[n, labels[n, …], …]."""
+    return -ops.gather(log_p, 1, labels.unsqueeze(1)).squeeze(1)
+
+
+def class_labels(input: Tensor, target: Tensor, ignore_index: int) -> tuple[Tensor, Tensor | None]:
+    """The labels, with 0 for those to be ignored, and which are kept (None: all)."""
+    labels, expected = target.array, (*input.shape[:1], *input.shape[2:])
+    if labels.dtype.kind not in "iu":
+        raise RuntimeError(
+            f"expected scalar type Long but found {labels.dtype}: class labels are integers, of shape "
+            f"{list(expected)}: write target.long(). (Probabilities would have the input's shape, "
+            f"{list(input.shape)}.)"
+        )
+    if labels.shape != expected:
+        n, m = len(input.array), labels.shape[0] if labels.ndim else 1
+        raise ShapeError(
+            explanation(
+                f"Expected input batch_size ({n}) to match target batch_size ({m})"
+                if n != m
+                else f"Expected target size {list(expected)}, got {list(labels.shape)}",
+                why=f"an input of shape {list(input.shape)} is for {input.shape[1]} classes and "
+                f"needs one label for each sample: a target of shape {list(expected)}",
+                remedy=f"write target.reshape{as_call(expected)}"
+                if labels.size == math.prod(expected)
+                else "",
+            )
+        )
+    n = input.shape[1]
+    if not labels.size:
+        return target, None
+    if 0 <= labels.min() and labels.max() < n and not 0 <= ignore_index < n:
+        return target, None  # nothing is ignored: the usual case
+    kept = labels != ignore_index
+    wrong = labels[kept & ((labels < 0) | (labels >= n))]
+    if wrong.size:
+        raise IndexError(f"Target {wrong[0]} is out of bounds: the input has {n} classes, 0 to {n - 1}")
+    return Tensor.wrap(np.where(kept, labels, 0)), Tensor.wrap(kept)
+
+
+def shares(
+    input: Tensor, labels: Tensor, kept: Tensor | None, weight: Tensor | None
+) -> tuple[Tensor | None, Tensor | None]:
+    """By what each sample counts: its class's weight, 0 if it is ignored (None: all alike); `kept`."""
+    share = None if weight is None else class_weights(input, weight)[labels]
+    if kept is not None:
+        share = kept.to(input.dtype) if share is None else share * kept
+    return share, kept
+
+
+def class_weights(input: Tensor, weight: Tensor) -> Tensor:
+    n = input.shape[1]
+    if weight.shape != (n,):
+        raise ShapeError(
+            f"weight tensor should be defined either for all {n} classes or no classes but got "
+            f"weight tensor of shape: {list(weight.shape)}"
+        )
+    return weight.detach().to(input.dtype)
+
+
+def weighted(
+    losses: Tensor, share: Tensor | None, kept: Tensor | None, reduction: str, is_scaled: bool = False
+) -> Tensor:
+    """The losses times their share, 0 where they don't count, even if NaN; reduced, the mean being
+    by the sum of the shares."""
+    if share is None:
+        return reduced(losses, reduction)
+    losses = losses if is_scaled else losses * share
+    losses = losses if kept is None else ops.where(kept, losses, 0)
+    if reduction != "mean":
+        return reduced(losses, reduction)
+    return ops.sum(losses) / ops.sum(share)

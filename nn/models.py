@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
+from autodiff import Tensor
+
 from .layers.activation import ReLU
 from .layers.linear import Linear
-from .module import Sequential
+from .module import Module, Sequential
 
 
 class MLP(Sequential):
-    """Linear layers of these sizes with ReLU between them: MLP(784, 512, 10) is the classic
-    MNIST network."""
+    """Linear layers of these sizes, ReLU between them. MLP(784, 512, 10) is the classic network
+    for MNIST: logits of 10 digits from images, each flattened to 784 numbers."""
 
     def __init__(self, *sizes: int):
         if len(sizes) < 2:
-            raise ValueError(f"an MLP needs the sizes of its input and its output, got {sizes}")
-        layers = []
-        for n, m in zip(sizes, sizes[1:], strict=False):
-            layers += [Linear(n, m), ReLU()]
-        super().__init__(*layers[:-1])
-        self.sizes = sizes
+            raise ValueError(f"an MLP needs at least the sizes of its input and output, got {sizes}")
+        layers: list[Module] = [Linear(sizes[0], sizes[1])]
+        for n, m in zip(sizes[1:], sizes[2:], strict=False):
+            layers += [ReLU(), Linear(n, m)]
+        super().__init__(*layers)
 
-    def forward(self, x):
-        return super().forward(x.reshape(-1, self.sizes[0]))
+    def forward(self, x: Tensor) -> Tensor:
+        return super().forward(x.flatten(1) if x.ndim > 2 else x)

@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
-from itertools import islice
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from autodiff import Tensor, no_grad
 from autodiff.tensor import Handle
 
+from .utils import clear_gradient
+
 
 class Parameter(Tensor):
-    """A Tensor that a module learns: a leaf that wants its gradient."""
+    """A Tensor that a module learns: a leaf whose gradient is wanted."""
 
     def __init__(self, data: Any = (), requires_grad: bool = True):
         super().__init__(data, requires_grad)
@@ -24,21 +25,46 @@ class Parameter(Tensor):
         return f"Parameter containing:\n{super().__repr__()}"
 
 
+class LoadedKeys(NamedTuple):
+    """What `load_state_dict(strict=False)` had to leave alone."""
+
+    missing_keys: list[str]
+    unexpected_keys: list[str]
+
+    def __repr__(self):
+        return tuple.__repr__(self) if any(self) else "<All keys matched successfully>"
+
+
+# The tables of a module, and what stands in each.
+TABLES = {"_parameters": "parameter", "_buffers": "buffer", "_modules": "module"}
+
+
 class Module:
-    """The base of all networks. A subclass calls super().__init__(), assigns its parameters and
-    modules as attributes, and defines forward()."""
+    """The base of all networks. A subclass calls `super().__init__()`, assigns its parameters and
+    inner modules as attributes, and defines `forward`; calling the module runs that.
+
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.hidden = nn.Linear(784, 512)
+                self.out = nn.Linear(512, 10)
+
+            def forward(self, x):
+                return self.out(self.hidden(x).relu())
+    """
 
     training: bool
 
     def __init__(self):
-        put = object.__setattr__
-        put(self, "_parameters", {})
-        put(self, "_buffers", {})
-        put(self, "_modules", {})
-        put(self, "_transient", set())
-        put(self, "_hooks", {})
-        put(self, "_pre_hooks", {})
-        put(self, "training", True)
+        vars(self).update(
+            training=True,
+            _parameters={},
+            _buffers={},
+            _modules={},
+            _non_persistent_buffers_set=set(),
+            _forward_hooks={},
+            _forward_pre_hooks={},
+        )
 
     def forward(self, *args, **kwargs):
         """What the module computes."""
@@ -47,149 +73,173 @@ class Module:
         )
 
     def __call__(self, *args, **kwargs):
-        if not (self._hooks or self._pre_hooks):
-            return self.forward(*args, **kwargs)
-        for hook in list(self._pre_hooks.values()):
-            replaced = hook(self, args)
-            if replaced is not None:
-                args = replaced if isinstance(replaced, tuple) else (replaced,)
-        result = self.forward(*args, **kwargs)
-        for hook in list(self._hooks.values()):
-            replaced = hook(self, args, result)
-            result = result if replaced is None else replaced
-        return result
+        if self._forward_hooks or self._forward_pre_hooks:
+            return self._called_with_hooks(args, kwargs)
+        return self.forward(*args, **kwargs)
 
-    # ---- attributes ---------------------------------------------------------------------------
+    # ---- names --------------------------------------------------------------------------------
 
     def __setattr__(self, name: str, value: Any):
-        tables = self.__dict__.get("_parameters"), self.__dict__.get("_modules")
-        if isinstance(value, (Parameter, Module)) and tables[0] is None:
-            kind = "parameters" if isinstance(value, Parameter) else "module"
-            raise AttributeError(f"cannot assign {kind} before Module.__init__() call")
         if isinstance(value, Parameter):
-            self.forget(name)
-            self._parameters[name] = value
+            self._enter("_parameters", name, value)
         elif isinstance(value, Module):
-            self.forget(name)
-            self._modules[name] = value
-        elif tables[0] is not None and name in self._parameters:
-            if value is not None:
-                raise TypeError(
-                    f"cannot assign '{type(value).__name__}' as parameter '{name}' (nn.Parameter "
-                    "or None expected)"
-                )
-            self._parameters[name] = None
-        elif tables[0] is not None and name in self._buffers and isinstance(value, (Tensor, type(None))):
-            self._buffers[name] = value
-        else:
-            if tables[1] is not None:
-                self._modules.pop(name, None)
+            self._enter("_modules", name, value)
+        elif (table := self._table_of(name)) is None:
             object.__setattr__(self, name, value)
+        elif value is None or (table == "_buffers" and isinstance(value, Tensor)):
+            vars(self)[table][name] = value
+        else:
+            hint = ", or change its values under no_grad()" if table == "_parameters" else ""
+            wanted = {"_parameters": "nn.Parameter", "_buffers": "Tensor", "_modules": "nn.Module"}
+            raise TypeError(
+                f"cannot assign '{type(value).__name__}' as {TABLES[table]} '{name}' "
+                f"({wanted[table]} or None expected{hint})"
+            )
 
-    def forget(self, name: str) -> None:
-        """Let go of whatever has this name."""
-        self.__dict__.pop(name, None)
-        for table in (self._parameters, self._buffers, self._modules):
-            table.pop(name, None)
-
-    def __getattr__(self, name: str) -> Any:
-        for kind in ("_parameters", "_buffers", "_modules"):
-            table = self.__dict__.get(kind)
-            if table is not None and name in table:
-                return table[name]
-        near = get_close_matches(name, dir(self), 3)
-        hint = f"; did you mean {' or '.join(near)}?" if near else ""
-        raise AttributeError(f"'{type(self).__name__}' object has no attribute '{name}'{hint}")
+    def __getattr__(self, name: str) -> Any:  # called for what is no ordinary attribute
+        own = vars(self)
+        for table in TABLES:
+            if table in own and name in own[table]:
+                return own[table][name]
+        message = f"'{type(self).__name__}' object has no attribute '{name}'"
+        if not name.startswith("__"):  # copy, pickle and the like ask for many such names
+            if "_modules" not in own:
+                message += ": its __init__ has not called super().__init__()"
+            elif near := get_close_matches(name, dir(self), 3):
+                message += f"; did you mean {' or '.join(near)}?"
+        raise AttributeError(message, name=name, obj=self)
 
     def __delattr__(self, name: str):
-        if any(name in table for table in (self._parameters, self._buffers, self._modules)):
-            self.forget(name)
-        else:
+        table = self._table_of(name)
+        if table is None:
             object.__delattr__(self, name)
+        else:
+            del vars(self)[table][name]
+            self._non_persistent_buffers_set.discard(name)
 
     def __dir__(self):
-        tables = (self.__dict__.get(kind, ()) for kind in ("_parameters", "_buffers", "_modules"))
-        return [*super().__dir__(), *(name for table in tables for name in table)]
-
-    def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
-        """A Tensor that belongs to the module's state but is not learnt."""
-        self.check_name(name)
-        self.forget(name)
-        self._buffers[name] = tensor
-        (self._transient.discard if persistent else self._transient.add)(name)
+        return [*super().__dir__(), *self._parameters, *self._buffers, *self._modules]
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
-        """A parameter under this name; None keeps the name free."""
-        self.check_name(name)
-        self.forget(name)
-        self._parameters[name] = param
+        """A parameter under this name; None keeps the name for one."""
+        self._check_entry("_parameters", name, param, Parameter)
+        self._enter("_parameters", name, param)
+
+    def register_buffer(self, name: str, tensor: Tensor | None, persistent: bool = True) -> None:
+        """A Tensor that belongs to the module but is not learnt, such as a running mean; if
+        `persistent`, a part of the state_dict."""
+        self._check_entry("_buffers", name, tensor, Tensor)
+        self._enter("_buffers", name, tensor)
+        if not persistent:
+            self._non_persistent_buffers_set.add(name)
 
     def add_module(self, name: str, module: Module | None) -> None:
         """A module under this name."""
-        self.check_name(name)
-        self.forget(name)
-        self._modules[name] = module
+        self._check_entry("_modules", name, module, Module)
+        self._enter("_modules", name, module)
 
     register_module = add_module
 
-    @staticmethod
-    def check_name(name: str) -> None:
+    def _table_of(self, name: str) -> str | None:
+        """The table in which the name stands."""
+        own = vars(self)
+        return next((table for table in TABLES if table in own and name in own[table]), None)
+
+    def _enter(self, table: str, name: str, value: Any) -> None:
+        """From here on the name stands for `value` and nothing else. It keeps its place, if it
+        already stood in this table: the order of parameters is the order of an optimiser's."""
+        own = vars(self)
+        if table not in own:
+            raise AttributeError(
+                f"cannot assign {TABLES[table]}{'s' * (table != '_modules')} before "
+                "Module.__init__() call: write super().__init__() first"
+            )
+        own.pop(name, None)
+        for other in TABLES:
+            if other != table:
+                own[other].pop(name, None)
+        self._non_persistent_buffers_set.discard(name)
+        own[table][name] = value
+
+    def _check_entry(self, table: str, name: str, value: Any, kind: type) -> None:
+        """What the register functions refuse."""
+        what, own = TABLES[table], vars(self)
+        if not isinstance(name, str):
+            raise TypeError(f"{what} name should be a string. Got {type(name).__name__}")
         if "." in name or not name:
-            raise KeyError(f"a name cannot be empty or contain '.', got: {name!r}")
+            trouble = 'can\'t contain "."' if name else 'can\'t be empty string ""'
+            raise KeyError(f"{what} name {trouble}, got: {name!r}")
+        if table in own and name not in own[table]:
+            if name in own or hasattr(type(self), name) or self._table_of(name):
+                raise KeyError(f"attribute '{name}' already exists")
+        if value is not None and not isinstance(value, kind):
+            raise TypeError(
+                f"cannot assign '{type(value).__name__}' object to {what} '{name}' "
+                f"({kind.__name__} or None required)"
+            )
 
     # ---- what it holds ------------------------------------------------------------------------
 
-    def named_children(self) -> Iterator[tuple[str, Module]]:
-        """The modules directly inside, each once."""
-        seen = set()
-        for name, module in self._modules.items():
-            if module is not None and id(module) not in seen:
-                seen.add(id(module))
-                yield name, module
-
-    def children(self) -> Iterator[Module]:
-        return (module for _, module in self.named_children())
-
-    def named_modules(self, memo: set | None = None, prefix: str = "") -> Iterator[tuple[str, Module]]:
-        """Itself and all modules inside, each once, with dotted names."""
+    def named_modules(
+        self, memo: set | None = None, prefix: str = "", remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Module]]:
+        """Itself and all modules inside, with dotted names; a shared one once."""
         memo = set() if memo is None else memo
         if id(self) in memo:
             return
-        memo.add(id(self))
+        if remove_duplicate:
+            memo.add(id(self))
         yield prefix, self
         for name, module in self._modules.items():
             if module is not None:
-                yield from module.named_modules(memo, f"{prefix}.{name}" if prefix else name)
+                yield from module.named_modules(memo, joined(prefix, name), remove_duplicate)
 
     def modules(self) -> Iterator[Module]:
+        """Itself and all modules inside, each once."""
         return (module for _, module in self.named_modules())
 
-    def named_held(self, table: str, recurse: bool, prefix: str) -> Iterator[tuple[str, Tensor]]:
-        seen = set()
-        for path, module in self.named_modules(prefix=prefix) if recurse else [(prefix, self)]:
-            for name, tensor in getattr(module, table).items():
-                if tensor is not None and id(tensor) not in seen:
-                    seen.add(id(tensor))
-                    yield f"{path}.{name}" if path else name, tensor
+    def named_children(self) -> Iterator[tuple[str, Module]]:
+        """The modules directly inside, each once."""
+        return once((name, m) for name, m in self._modules.items() if m is not None)
 
-    def named_parameters(self, prefix: str = "", recurse: bool = True) -> Iterator[tuple[str, Any]]:
+    def children(self) -> Iterator[Module]:
+        """The modules directly inside, each once."""
+        return (module for _, module in self.named_children())
+
+    def named_parameters(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Parameter]]:
         """The parameters here and, with `recurse`, in the modules inside; a shared one once."""
-        return self.named_held("_parameters", recurse, prefix)
+        return self._named_tensors("_parameters", prefix, recurse, remove_duplicate)
 
-    def parameters(self, recurse: bool = True) -> Iterator[Any]:
+    def parameters(self, recurse: bool = True) -> Iterator[Parameter]:
+        """The parameters, as `named_parameters` gives them."""
         return (tensor for _, tensor in self.named_parameters(recurse=recurse))
 
-    def named_buffers(self, prefix: str = "", recurse: bool = True) -> Iterator[tuple[str, Tensor]]:
-        """The buffers, as named_parameters."""
-        return self.named_held("_buffers", recurse, prefix)
+    def named_buffers(
+        self, prefix: str = "", recurse: bool = True, remove_duplicate: bool = True
+    ) -> Iterator[tuple[str, Tensor]]:
+        """The buffers, as `named_parameters` gives the parameters."""
+        return self._named_tensors("_buffers", prefix, recurse, remove_duplicate)
 
     def buffers(self, recurse: bool = True) -> Iterator[Tensor]:
+        """The buffers, as `named_buffers` gives them."""
         return (tensor for _, tensor in self.named_buffers(recurse=recurse))
 
+    def _named_tensors(self, table: str, prefix: str, recurse: bool, unique: bool) -> Iterator:
+        modules = self.named_modules(None, prefix, unique) if recurse else [(prefix, self)]
+        found = (
+            (joined(path, name), tensor)
+            for path, module in modules
+            for name, tensor in vars(module)[table].items()
+            if tensor is not None
+        )
+        return once(found) if unique else found
+
     def get_submodule(self, target: str) -> Module:
-        """The module at a dotted name."""
+        """The module at a dotted name; "" is this one."""
         module = self
-        for name in filter(None, target.split(".")):
+        for name in target.split(".") if target else ():
             module = getattr(module, name)
             if not isinstance(module, Module):
                 raise AttributeError(f"`{name}` is not an nn.Module")
@@ -197,132 +247,228 @@ class Module:
 
     def get_parameter(self, target: str) -> Parameter:
         """The parameter at a dotted name."""
+        return self._get("_parameters", target)
+
+    def get_buffer(self, target: str) -> Tensor:
+        """The buffer at a dotted name."""
+        return self._get("_buffers", target)
+
+    def _get(self, table: str, target: str) -> Any:
         path, _, name = target.rpartition(".")
-        return getattr(self.get_submodule(path), name)
+        module = self.get_submodule(path)
+        value = getattr(module, name)
+        if name not in vars(module)[table]:
+            raise AttributeError(f"`{name}` is not a {TABLES[table]}")
+        return value
 
-    # ---- what is done to all of it --------------------------------------------------------------
+    # ---- what is done to all of it ------------------------------------------------------------
 
-    def apply(self, function: Callable[[Module], Any]) -> Module:
-        """Call `function` on every module inside, then on this one."""
+    def apply(self, fn: Callable[[Module], Any]) -> Module:
+        """Call `fn` on every module inside, then on this one."""
         for child in self.children():
-            child.apply(function)
-        function(self)
+            child.apply(fn)
+        fn(self)
         return self
 
     def train(self, mode: bool = True) -> Module:
         """Training mode, in which dropout drops and batch norm looks at the batch."""
-        for module in self.modules():
-            object.__setattr__(module, "training", mode)
+        if not isinstance(mode, bool):
+            raise ValueError("training mode is expected to be boolean")
+        self.training = mode
+        for child in self.children():
+            child.train(mode)
         return self
 
     def eval(self) -> Module:
-        """Evaluation mode."""
+        """Evaluation mode: `train(False)`."""
         return self.train(False)
 
     def zero_grad(self, set_to_none: bool = True) -> None:
-        """Forget the gradients."""
+        """Forget the gradients of all parameters."""
         for p in self.parameters():
-            if p.grad is not None:
-                p.grad = None if set_to_none else p.grad.detach().mul(0)
+            clear_gradient(p, set_to_none)
 
     def requires_grad_(self, requires_grad: bool = True) -> Module:
-        """Should gradients of the parameters be recorded?"""
+        """Whether the parameters' gradients are wanted: False freezes them."""
         for p in self.parameters():
             p.requires_grad_(requires_grad)
         return self
 
     def to(self, *args, **kwargs) -> Module:
-        """All floating parameters and buffers in another dtype. (The only device is "cpu".)"""
-        seen = set()
-        for module in self.modules():
-            for tensor in (*module._parameters.values(), *module._buffers.values()):
-                if tensor is not None and id(tensor) not in seen and tensor.is_floating_point():
-                    seen.add(id(tensor))
-                    tensor.data = tensor.detach().to(*args, **kwargs)
+        """All floating-point parameters and buffers, and gradients, in another dtype. The only
+        device is "cpu"; another is an error."""
+        dtype = Tensor.wrap(np.empty(0, np.float32)).to(*args, **kwargs).dtype  # checks them, too
+        if dtype.kind != "f":
+            raise TypeError(f"nn.Module.to only accepts floating point dtypes, but got desired dtype={dtype}")
+        for tensor in (*self.parameters(), *self.buffers()):
+            if tensor.is_floating_point():
+                grad = tensor.grad
+                tensor.data = tensor.detach().to(*args, **kwargs)
+                if grad is not None:
+                    tensor.grad = grad.detach().to(*args, **kwargs)
         return self
 
+    def half(self) -> Module:
+        """In float16."""
+        return self.to(np.dtype("float16"))
+
     def float(self) -> Module:
+        """In float32."""
         return self.to(np.dtype("float32"))
 
     def double(self) -> Module:
+        """In float64."""
         return self.to(np.dtype("float64"))
 
     def cpu(self) -> Module:
+        """Itself: there is no other device."""
         return self
 
     # ---- hooks --------------------------------------------------------------------------------
 
-    def register_forward_hook(self, hook: Callable) -> Handle:
-        """Call hook(module, args, output) after forward; what it returns replaces the output."""
-        return hooked(self._hooks, hook)
+    def register_forward_hook(
+        self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False
+    ) -> Handle:
+        """After forward, call hook(module, args, output), or hook(module, args, kwargs, output);
+        what it returns, unless None, replaces the output. The handle's remove() takes it away."""
+        return hooked(self._forward_hooks, (hook, with_kwargs), prepend)
 
-    def register_forward_pre_hook(self, hook: Callable) -> Handle:
-        """Call hook(module, args) before forward; what it returns replaces the arguments."""
-        return hooked(self._pre_hooks, hook)
+    def register_forward_pre_hook(
+        self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False
+    ) -> Handle:
+        """Before forward, call hook(module, args), or hook(module, args, kwargs); what it returns,
+        unless None, replaces args, or (args, kwargs)."""
+        return hooked(self._forward_pre_hooks, (hook, with_kwargs), prepend)
+
+    def _called_with_hooks(self, args: tuple, kwargs: dict) -> Any:
+        for hook, with_kwargs in list(self._forward_pre_hooks.values()):
+            replaced = hook(self, args, kwargs) if with_kwargs else hook(self, args)
+            if replaced is None:
+                continue
+            if not with_kwargs:
+                args = replaced if isinstance(replaced, tuple) else (replaced,)
+            elif isinstance(replaced, tuple) and len(replaced) == 2:
+                args, kwargs = replaced
+            else:
+                raise RuntimeError(
+                    "forward pre-hook must return None or a tuple of (new_args, new_kwargs), "
+                    f"but got {replaced}."
+                )
+        result = self.forward(*args, **kwargs)
+        for hook, with_kwargs in list(self._forward_hooks.values()):
+            seen = (args, kwargs) if with_kwargs else (args,)
+            replaced = hook(self, *seen, result)
+            result = result if replaced is None else replaced
+        return result
 
     # ---- state --------------------------------------------------------------------------------
 
-    def named_state(self) -> Iterator[tuple[str, Tensor]]:
-        """Every parameter and persistent buffer under every name it has."""
-        yield from paths_of_state(self, "")
+    def _state(self, prefix: str) -> Iterator[tuple[str, Tensor]]:
+        """Every parameter and persistent buffer, under each name it has."""
+        for name, tensor in (*self._parameters.items(), *self._buffers.items()):
+            if tensor is not None and name not in self._non_persistent_buffers_set:
+                yield prefix + name, tensor
+        for name, module in self._modules.items():
+            if module is not None:
+                yield from module._state(f"{prefix}{name}.")
 
-    def state_dict(self) -> OrderedDict[str, Tensor]:
-        """name → Tensor, detached, on the module's own memory."""
-        return OrderedDict((name, tensor.detach()) for name, tensor in self.named_state())
+    def state_dict(
+        self, *, destination: dict | None = None, prefix: str = "", keep_vars: bool = False
+    ) -> Any:
+        """name → Tensor for all parameters and persistent buffers: detached (but with `keep_vars`
+        themselves), on the module's own memory."""
+        state = OrderedDict() if destination is None else destination
+        for name, tensor in self._state(prefix):
+            state[name] = tensor if keep_vars else tensor.detach()
+        return state
 
-    def load_state_dict(self, state_dict: dict, strict: bool = True) -> tuple:
-        """Copy the values in. Everything wrong is listed in one error, before anything is changed."""
-        own = dict(self.named_state())
-        missing = [name for name in own if name not in state_dict]
-        unexpected = [name for name in state_dict if name not in own]
-        wrong = [
-            f"size mismatch for {name}: copying a param with shape {list(state_dict[name].shape)} "
-            f"from checkpoint, the shape in current model is {list(tensor.shape)}."
-            for name, tensor in own.items()
-            if name in state_dict and tuple(state_dict[name].shape) != tuple(tensor.shape)
-        ]
-        if strict and unexpected:
-            wrong.insert(0, f"Unexpected key(s) in state_dict: {quoted(unexpected)}.")
-        if strict and missing:
-            wrong.insert(0, f"Missing key(s) in state_dict: {quoted(missing)}.")
+    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> LoadedKeys:
+        """Copy in the values of a state_dict; PyTorch's Tensors and NumPy's arrays will do.
+
+        Everything that is wrong with it (not `strict`: except missing and unexpected names) is
+        listed in one RuntimeError, and then nothing has been changed.
+        """
+        if not isinstance(state_dict, Mapping):
+            raise TypeError(f"Expected state_dict to be dict-like, got {type(state_dict)}.")
+        own = dict(self._state(""))
+        keys = LoadedKeys(
+            [name for name in own if name not in state_dict],
+            [name for name in state_dict if name not in own],
+        )
+        wrong, arrays = [], {}
+        if strict and keys.missing_keys:
+            wrong.append(f"Missing key(s) in state_dict: {quoted(keys.missing_keys)}. ")
+        if strict and keys.unexpected_keys:
+            wrong.append(f"Unexpected key(s) in state_dict: {quoted(keys.unexpected_keys)}. ")
+        for name, tensor in own.items():
+            if name not in state_dict:
+                continue
+            array = arrays[name] = as_numbers(state_dict[name])
+            if array is None:
+                wrong.append(
+                    f'While copying the parameter named "{name}", expected a Tensor or an array, '
+                    f"but got {type(state_dict[name]).__name__}."
+                )
+            elif array.shape != tensor.array.shape:
+                wrong.append(
+                    f"size mismatch for {name}: copying a param with shape {list(array.shape)} "
+                    f"from checkpoint, the shape in current model is {list(tensor.shape)}."
+                )
         if wrong:
             lines = "\n\t".join(wrong)
             raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t{lines}")
         with no_grad():
-            for name, tensor in own.items():
-                if name in state_dict:
-                    tensor.copy_(state_dict[name])
-        return missing, unexpected
+            for name, array in arrays.items():
+                own[name].copy_(array)
+        return keys
 
     # ---- showing it ---------------------------------------------------------------------------
 
     def extra_repr(self) -> str:
-        """What stands in the parentheses of its line."""
+        """What stands in the parentheses after the class's name."""
         return ""
 
+    def _child_lines(self) -> list[str]:
+        return [f"({name}): {indented(repr(m))}" for name, m in self._modules.items()]
+
     def __repr__(self):
-        inner = [f"({name}): {indented(repr(m))}" for name, m in self._modules.items()]
-        extra = self.extra_repr()
-        name = type(self).__name__
-        if not inner:
-            return f"{name}({extra})"
-        lines = [extra] if extra else []
-        return f"{name}(\n  " + "\n  ".join([*lines, *inner]) + "\n)"
+        extra, inner = self.extra_repr(), self._child_lines()
+        if inner or "\n" in extra:
+            extra = "\n  " + "\n  ".join([*filter(None, extra.split("\n")), *inner]) + "\n"
+        return f"{type(self).__name__}({extra})"
 
 
-def hooked(table: dict, hook: Callable) -> Handle:
-    handle = Handle(table)
-    table[id(handle)] = hook
+def once(pairs: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
+    """The (name, thing) pairs without those whose thing came before."""
+    seen = set()
+    for name, thing in pairs:
+        if id(thing) not in seen:
+            seen.add(id(thing))
+            yield name, thing
+
+
+def joined(prefix: str, name: str) -> str:
+    return f"{prefix}.{name}" if prefix else name
+
+
+def hooked(hooks: dict, entry: tuple, prepend: bool) -> Handle:
+    handle = Handle(hooks)
+    others = dict(hooks)
+    if prepend:
+        hooks.clear()
+    hooks[handle.key] = entry
+    hooks.update(others)
     return handle
 
 
-def paths_of_state(module: Module, prefix: str) -> Iterator[tuple[str, Tensor]]:
-    for name, tensor in (*module._parameters.items(), *module._buffers.items()):
-        if tensor is not None and name not in module._transient:
-            yield prefix + name, tensor
-    for name, child in module._modules.items():
-        if child is not None:
-            yield from paths_of_state(child, f"{prefix}{name}.")
+def as_numbers(value: Any) -> np.ndarray | None:
+    """The array of a Tensor, of anybody's, or None if `value` holds no real numbers."""
+    if isinstance(value, Tensor):
+        array = value.array
+    else:  # PyTorch's parameters refuse np.asarray, until they are detached
+        value = value.detach() if hasattr(value, "detach") else value
+        array = np.asarray(value) if hasattr(value, "__array__") else None
+    return array if array is not None and array.dtype.kind in "biuf" else None
 
 
 def quoted(names: Iterable[str]) -> str:
@@ -333,93 +479,139 @@ def indented(text: str) -> str:
     return text.replace("\n", "\n  ")
 
 
-# ---- modules that hold modules -------------------------------------------------------------------
+# ---- modules that hold modules -----------------------------------------------------------------
 
 
-class Sequential(Module):
-    """Modules in a row: each gets what the one before gives."""
+class Row(Module):
+    """What Sequential and ModuleList share: modules in a row, to be used like a list."""
 
-    def __init__(self, *modules):
+    def __init__(self, modules: Iterable[Module] = ()):
         super().__init__()
+        self.extend(modules)
+
+    def __len__(self):
+        return len(self._modules)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self._modules.values())
+
+    def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice):
+            return self._of(self._modules[name] for name in list(self._modules)[index])
+        return self._modules[self._name(index)]
+
+    def __setitem__(self, index: int, module: Module):
+        self.add_module(self._name(index), module)
+
+    def __delitem__(self, index: int | slice):
+        modules = list(self)
+        del modules[index]
+        self._renumber(modules)
+
+    def __add__(self, other: Iterable[Module]) -> Any:
+        return self._of([*self, *other])
+
+    def __iadd__(self, other: Iterable[Module]) -> Any:
+        return self.extend(other)
+
+    def append(self, module: Module) -> Any:
+        """One more at the end."""
+        self.add_module(str(len(self)), module)
+        return self
+
+    def extend(self, modules: Iterable[Module]) -> Any:
+        """More at the end."""
+        for module in list(modules):
+            self.append(module)
+        return self
+
+    def insert(self, index: int, module: Module) -> Any:
+        """One more before the one at `index`."""
+        self._check_entry("_modules", "0", module, Module)
+        modules = list(self)
+        modules.insert(index, module)
+        return self._renumber(modules)
+
+    def pop(self, index: int = -1) -> Any:
+        """Take one out."""
+        module = self[index]
+        del self[index]
+        return module
+
+    def _of(self, modules: Iterable[Module]) -> Any:
+        return Row(modules)
+
+    def _name(self, index: int) -> str:
+        n = len(self)
+        if not -n <= index < n:
+            raise IndexError(f"index {index} is out of range: there are {n} modules")
+        return list(self._modules)[index]
+
+    def _renumber(self, modules: list[Module]) -> Any:
+        self._modules = {str(k): module for k, module in enumerate(modules)}
+        return self
+
+
+class Sequential(Row):
+    """Modules in a row, each given what the one before gives; also from a dict of named ones."""
+
+    def __init__(self, *modules: Any):
         if len(modules) == 1 and isinstance(modules[0], dict):
-            named = modules[0].items()
+            super().__init__()
+            for name, module in modules[0].items():
+                self.add_module(name, module)
         else:
-            named = ((str(k), m) for k, m in enumerate(modules))
-        for name, module in named:
-            self.add_module(name, module)
+            super().__init__(modules)
 
     def forward(self, x):
         for module in self._modules.values():
             x = module(x)
         return x
 
-    def append(self, module: Module) -> Sequential:
-        """One more at the end."""
-        self.add_module(str(len(self)), module)
-        return self
+    def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice):  # the names stay
+            return Sequential(dict(list(self._modules.items())[index]))
+        return super().__getitem__(index)
 
-    def __len__(self):
-        return len(self._modules)
-
-    def __iter__(self):
-        return iter(self._modules.values())
-
-    def __getitem__(self, index):
-        if isinstance(index, slice):
-            return type(self)(dict(list(self._modules.items())[index]))
-        return nth(self._modules, index)
+    def _of(self, modules: Iterable[Module]) -> Sequential:
+        return Sequential(*modules)
 
 
-def nth(modules: dict, index: int) -> Module:
-    n = len(modules)
-    if not -n <= index < n:
-        raise IndexError(f"index {index} is out of range: there are {n} modules")
-    return next(islice(modules.values(), index % n, None))
+class ModuleList(Row):
+    """A list of modules; what is done with them, forward says."""
 
+    def _of(self, modules: Iterable[Module]) -> ModuleList:
+        return ModuleList(modules)
 
-class ModuleList(Module):
-    """A list of modules."""
-
-    def __init__(self, modules: Iterable[Module] = ()):
-        super().__init__()
-        self.extend(modules)
-
-    def append(self, module: Module) -> ModuleList:
-        self.add_module(str(len(self)), module)
-        return self
-
-    def extend(self, modules: Iterable[Module]) -> ModuleList:
-        for module in modules:
-            self.append(module)
-        return self
-
-    def __len__(self):
-        return len(self._modules)
-
-    def __iter__(self):
-        return iter(self._modules.values())
-
-    def __getitem__(self, index):
-        if isinstance(index, slice):
-            return ModuleList(list(self)[index])
-        return nth(self._modules, index)
-
-    def __setitem__(self, index: int, module: Module):
-        self.add_module(list(self._modules)[index], module)
+    def _child_lines(self) -> list[str]:
+        """Neighbours that look the same share a line."""
+        runs: list[tuple[str, list[str]]] = []
+        for name, module in self._modules.items():
+            if runs and runs[-1][0] == repr(module):
+                runs[-1][1].append(name)
+            else:
+                runs.append((repr(module), [name]))
+        return [
+            f"({names[0]}-{names[-1]}): {len(names)} x {indented(text)}"
+            if len(names) > 1
+            else f"({names[0]}): {indented(text)}"
+            for text, names in runs
+        ]
 
 
 class ModuleDict(Module):
-    """Modules under names of your own."""
+    """Modules under names of your own, to be used like a dict."""
 
-    def __init__(self, modules: dict[str, Module] | None = None):
+    def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] = ()):
         super().__init__()
-        self.update(modules or {})
+        self.update(modules)
 
-    def update(self, modules: dict[str, Module]) -> None:
-        for name, module in modules.items():
+    def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
+        """Add these, or put them in the place of what has their names."""
+        for name, module in dict(modules).items():
             self.add_module(name, module)
 
-    def __getitem__(self, name: str) -> Module:
+    def __getitem__(self, name: str) -> Any:
         return self._modules[name]
 
     def __setitem__(self, name: str, module: Module):
@@ -428,20 +620,31 @@ class ModuleDict(Module):
     def __delitem__(self, name: str):
         del self._modules[name]
 
-    def __contains__(self, name: str) -> bool:
+    def __contains__(self, name: object) -> bool:
         return name in self._modules
 
     def __len__(self):
         return len(self._modules)
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         return iter(self._modules)
 
     def keys(self):
+        """The names."""
         return self._modules.keys()
 
     def values(self):
+        """The modules."""
         return self._modules.values()
 
     def items(self):
+        """(name, module) pairs."""
         return self._modules.items()
+
+    def pop(self, name: str) -> Any:
+        """Take one out."""
+        return self._modules.pop(name)
+
+    def clear(self) -> None:
+        """Take all out."""
+        self._modules.clear()

@@ -13,22 +13,35 @@ def clip_grad_norm_(
     parameters: Tensor | Iterable[Tensor], max_norm: float, norm_type: float = 2.0,
     error_if_nonfinite: bool = False,
 ) -> Tensor:  # fmt: skip
-    """Scale all gradients by one factor so that their norm, taken together, is at most max_norm;
-    the norm before is returned."""
-    parameters = [parameters] if isinstance(parameters, Tensor) else list(parameters)
+    """Scale all gradients by one factor, so that the norm of them all together is at most
+    `max_norm` (Pascanu, Mikolov and Bengio 2013). Returns the norm that they had."""
+    parameters = [parameters] if isinstance(parameters, Tensor) else parameters
     gradients = [p.grad for p in parameters if p.grad is not None]
+    norm_type = float(norm_type)
     norms = [float(g.norm(norm_type)) for g in gradients]
-    if norm_type == math.inf:
-        total = max(norms, default=0.0)
-    else:
-        total = sum(n**norm_type for n in norms) ** (1 / norm_type)
+    if not norms:
+        total = 0.0
+    elif norm_type == math.inf:
+        total = max(norms)
+    else:  # the largest set aside, so that no power overflows
+        top = max(norms)
+        scale = top if 0 < top < math.inf else 1.0
+        total = scale * sum((n / scale) ** norm_type for n in norms) ** (1 / norm_type)
     if error_if_nonfinite and not math.isfinite(total):
         raise RuntimeError(
             f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, "
-            "so it cannot be clipped."
+            "so it cannot be clipped. To scale them by it anyway, set `error_if_nonfinite=False`"
         )
     factor = max_norm / (total + 1e-6)
-    if factor < 1:
+    if not factor >= 1:  # NaN, too, goes on into the gradients, where it will be noticed
         for g in gradients:
             g.mul_(factor)
     return tensor(total)
+
+
+def clear_gradient(p: Tensor, set_to_none: bool = True) -> None:
+    """Forget p's gradient, or, if asked to, fill it with zeros where it is."""
+    if set_to_none:
+        p.grad = None
+    elif p.grad is not None:
+        p.grad.detach_().zero_()

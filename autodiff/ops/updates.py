@@ -1,4 +1,7 @@
-"""Writing to memory, which in-place operators and optimisers do: never recorded, always noted."""
+"""Writing to memory, which in-place operators and optimisers do: never recorded, always noted.
+
+What changes from call to call, such as a learning rate, is an input; the rest are options.
+"""
 
 from __future__ import annotations
 
@@ -11,6 +14,16 @@ def _assign(target, value):
     target[...] = value
 
 
+def _sgd_step(p, velocity, g, lr, **options):
+    """A step of stochastic gradient descent; velocity is None without momentum."""
+    kernels.sgd(p, g, velocity, lr=float(lr), **options)
+
+
+def _adam_step(p, mean, square, largest, g, lr, step, **options):
+    """The step-th step of Adam, counted from 1; largest is None without amsgrad."""
+    kernels.adam(p, g, mean, square, largest, lr=float(lr), step=step, **options)
+
+
 assign = update("assign", _assign, "target value")
-sgd_step = update("sgd_step", kernels.sgd, "p g velocity")
-adam_step = update("adam_step", kernels.adam, "p g mean square largest")
+sgd_step = update("sgd_step", _sgd_step, "p velocity g lr", writes=2)
+adam_step = update("adam_step", _adam_step, "p mean square largest g lr step", writes=4)

@@ -13,7 +13,7 @@ import autodiff as torch
 from nn.training import Training
 
 INK, SOFT, TRAIN, TEST = "#222222", "#8a8f98", "#3b6fb6", "#d9622b"
-STYLE = {
+STYLE: dict[Any, Any] = {
     "font.size": 10, "axes.titlesize": 11, "axes.titleweight": "bold", "axes.titlelocation": "left",
     "axes.spines.top": False, "axes.spines.right": False, "axes.edgecolor": SOFT,
     "axes.labelcolor": INK, "text.color": INK, "xtick.color": INK, "ytick.color": INK,
@@ -85,7 +85,7 @@ def confusion(found: np.ndarray, labels: np.ndarray, names: list[str]) -> Figure
         if table[i, j]:
             bold = wrong[i, j] > 0.6 * wrong.max() > 0
             axes.text(
-                j, i, table[i, j], ha="center", va="center", fontsize=9,
+                j, i, str(table[i, j]), ha="center", va="center", fontsize=9,
                 color=SOFT if i == j else "white" if bold else INK,
             )  # fmt: skip
     long = max(map(len, names)) > 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from autodiff import Tensor
+
 from .. import functional as F
 from ..module import Module
 
@@ -13,7 +15,7 @@ class ReLU(Module):
         super().__init__()
         self.inplace = inplace
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return F.relu(x, self.inplace)
 
     def extra_repr(self):
@@ -23,25 +25,25 @@ class ReLU(Module):
 class Tanh(Module):
     """tanh x."""
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return F.tanh(x)
 
 
 class Sigmoid(Module):
     """1 / (1 + exp(−x))."""
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return F.sigmoid(x)
 
 
 class GELU(Module):
-    """x·Φ(x), Φ the normal distribution function (Hendrycks and Gimpel 2016)."""
+    """x·Φ(x), Φ being the normal distribution function, or approximately that ("tanh")."""
 
     def __init__(self, approximate: str = "none"):
         super().__init__()
         self.approximate = approximate
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return F.gelu(x, self.approximate)
 
     def extra_repr(self):
@@ -55,15 +57,22 @@ class Softmax(Module):
         super().__init__()
         self.dim = dim
 
-    def forward(self, x):
+    def forward(self, x: Tensor) -> Tensor:
         return F.softmax(x, self.dim)
 
     def extra_repr(self):
         return f"dim={self.dim}"
 
 
-class LogSoftmax(Softmax):
+class LogSoftmax(Module):
     """log softmax x along `dim`."""
 
-    def forward(self, x):
+    def __init__(self, dim: int | None = None):
+        super().__init__()
+        self.dim = dim
+
+    def forward(self, x: Tensor) -> Tensor:
         return F.log_softmax(x, self.dim)
+
+    def extra_repr(self):
+        return f"dim={self.dim}"

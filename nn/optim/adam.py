@@ -1,15 +1,20 @@
-"""Adam, and AdamW, whose weight decay is decoupled from the gradient."""
+"""Adam, and AdamW, whose weight decay is no part of the gradient."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import autodiff
+from autodiff import Tensor
 from autodiff.ops.updates import adam_step
 
-from .optimizer import Optimizer, not_negative
+from .optimizer import Optimizer, check_not_negative
 
 
 class Adam(Optimizer):
-    """Steps scaled by running means of the gradient and of its square (Kingma and Ba 2015)."""
+    """p ← p − lr·m̂ / (√v̂ + eps), where m and v are running means of the gradient and of its square
+    with the factors `betas`, and m̂ = m / (1 − β₁ᵗ), v̂ = v / (1 − β₂ᵗ) (Kingma and Ba 2015). With
+    `amsgrad`, v̂ comes from the largest v so far (Reddi, Kale and Kumar 2018)."""
 
     decoupled = False
 
@@ -17,34 +22,35 @@ class Adam(Optimizer):
         self, params, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
         weight_decay: float = 0, amsgrad: bool = False, *, maximize: bool = False,
     ):  # fmt: skip
-        not_negative(learning_rate=lr, epsilon=eps, weight_decay=weight_decay)
-        for k, beta in enumerate(betas):
-            if not 0 <= beta < 1:
-                raise ValueError(f"Invalid beta parameter at index {k}: {beta}")
         options = {
-            "lr": lr, "betas": tuple(betas), "eps": eps, "weight_decay": weight_decay,
+            "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay,
             "amsgrad": amsgrad, "maximize": maximize,
         }  # fmt: skip
         super().__init__(params, options)
 
-    def update(self, p, state, group):
+    def check(self, group: dict[str, Any]) -> None:
+        check_not_negative(group, lr="learning rate", eps="epsilon value")
+        for k, beta in enumerate(group["betas"]):
+            if not 0 <= beta < 1:
+                raise ValueError(f"Invalid beta parameter at index {k}: {beta}")
+        check_not_negative(group, weight_decay="weight_decay value")
+
+    def update(self, p: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
         if not state:
-            state["step"] = 0
-            state["exp_avg"], state["exp_avg_sq"] = autodiff.zeros_like(p), autodiff.zeros_like(p)
-            if group["amsgrad"]:
-                state["max_exp_avg_sq"] = autodiff.zeros_like(p)
+            names = ["exp_avg", "exp_avg_sq"] + ["max_exp_avg_sq"] * group["amsgrad"]
+            state.update(step=0, **{name: autodiff.zeros_like(p) for name in names})
         state["step"] += 1
         beta1, beta2 = group["betas"]
         adam_step(
-            p, p.grad, state["exp_avg"], state["exp_avg_sq"], state.get("max_exp_avg_sq"),
-            lr=group["lr"], beta1=beta1, beta2=beta2, eps=group["eps"],
-            weight_decay=group["weight_decay"], decoupled=self.decoupled, step=int(state["step"]),
+            p, state["exp_avg"], state["exp_avg_sq"], state.get("max_exp_avg_sq"), p.grad,
+            group["lr"], state["step"], beta1=beta1, beta2=beta2, eps=group["eps"],
+            weight_decay=group["weight_decay"], decoupled=self.decoupled,
             maximize=group["maximize"], amsgrad=group["amsgrad"],
         )  # fmt: skip
 
 
 class AdamW(Adam):
-    """Adam with decoupled weight decay (Loshchilov and Hutter 2019)."""
+    """Adam, but weight decay takes lr·weight_decay·p from p itself (Loshchilov and Hutter 2019)."""
 
     decoupled = True
 

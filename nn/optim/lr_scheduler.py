@@ -1,4 +1,4 @@
-"""Schedules of the learning rate."""
+"""Schedules of the learning rate: `step()` them once an epoch, after the optimiser's steps."""
 
 from __future__ import annotations
 
@@ -9,37 +9,54 @@ from .optimizer import Optimizer
 
 
 class LRScheduler:
-    """The base: `get_lr` gives the rate of each group for the epoch `last_epoch`."""
+    """The base of all schedules. A subclass defines `get_lr`, the rates for `last_epoch`, which it
+    may work out from those in force (`group["lr"]`) and the first ones (`base_lrs`).
+
+    `last_epoch` is -1 for a new start, else the epoch after which training goes on.
+    """
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1):
         if not isinstance(optimizer, Optimizer):
             raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
+        for k, group in enumerate(optimizer.param_groups):
+            if last_epoch == -1:
+                group.setdefault("initial_lr", group["lr"])
+            elif "initial_lr" not in group:
+                raise KeyError(
+                    f"param 'initial_lr' is not specified in param_groups[{k}] when resuming an "
+                    "optimizer: load its state_dict first"
+                )
         self.optimizer, self.last_epoch = optimizer, last_epoch
-        for group in optimizer.param_groups:
-            group.setdefault("initial_lr", group["lr"])
         self.base_lrs = [group["initial_lr"] for group in optimizer.param_groups]
+        self._step_count = 0
         self.step()
 
     def get_lr(self) -> list[float]:
         """The rate of each group."""
-        raise NotImplementedError
+        raise NotImplementedError(f"{type(self).__name__} needs a method get_lr()")
 
     def get_last_lr(self) -> list[float]:
-        """The rates in force."""
-        return [group["lr"] for group in self.optimizer.param_groups]
+        """The rates that the last step set."""
+        return self._last_lr
 
     def step(self) -> None:
         """On to the next epoch."""
+        self._step_count += 1
         self.last_epoch += 1
         for group, lr in zip(self.optimizer.param_groups, self.get_lr(), strict=True):
             group["lr"] = lr
+        self._last_lr = self.current_lrs()
+
+    def current_lrs(self) -> list[float]:
+        """The rates in force."""
+        return [group["lr"] for group in self.optimizer.param_groups]
 
     def state_dict(self) -> dict[str, Any]:
-        """All but the optimiser."""
+        """All it knows, without the optimiser."""
         return {name: value for name, value in vars(self).items() if name != "optimizer"}
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from where `state_dict` was called."""
+        """Go on from where `state_dict()` was called; the optimiser's own state has the rates."""
         vars(self).update(state_dict)
 
 
@@ -50,26 +67,31 @@ class StepLR(LRScheduler):
         self.step_size, self.gamma = step_size, gamma
         super().__init__(optimizer, last_epoch)
 
-    def get_lr(self):
-        lrs = self.get_last_lr()
-        if self.last_epoch == 0 or self.last_epoch % self.step_size:
+    def get_lr(self) -> list[float]:
+        lrs = self.current_lrs()
+        if self.last_epoch == 0 or self.last_epoch % self.step_size != 0:
             return lrs
         return [lr * self.gamma for lr in lrs]
 
 
 class CosineAnnealingLR(LRScheduler):
-    """From the first rate to eta_min along half a cosine of T_max epochs (Loshchilov and Hutter
-    2017), by PyTorch's recurrence, so that a rate changed from outside is kept in proportion."""
+    """eta_min + (lr − eta_min)·(1 + cos(π·epoch / T_max)) / 2, lr being the first rate: down to
+    eta_min along half a cosine, and up again (Loshchilov and Hutter 2017).
+
+    By PyTorch's recurrence, from rate to rate, so that one changed from outside stays changed.
+    """
 
     def __init__(self, optimizer: Optimizer, T_max: int, eta_min: float = 0.0, last_epoch: int = -1):
         self.T_max, self.eta_min = T_max, eta_min
         super().__init__(optimizer, last_epoch)
 
-    def get_lr(self):
-        lrs, k, n, low = self.get_last_lr(), self.last_epoch, self.T_max, self.eta_min
+    def get_lr(self) -> list[float]:
+        lrs, k, n, low = self.current_lrs(), self.last_epoch, self.T_max, self.eta_min
         if k == 0:
             return lrs
-        if (k - 1 - n) % (2 * n) == 0:
+        if self._step_count == 1:  # resumed: no rate before this one
+            return [low + (base - low) * (1 + math.cos(math.pi * k / n)) / 2 for base in self.base_lrs]
+        if (k - 1 - n) % (2 * n) == 0:  # up from eta_min, where the ratio below is 0 / 0
             rise = (1 - math.cos(math.pi / n)) / 2
             return [lr + (base - low) * rise for lr, base in zip(lrs, self.base_lrs, strict=True)]
         ratio = (1 + math.cos(math.pi * k / n)) / (1 + math.cos(math.pi * (k - 1) / n))

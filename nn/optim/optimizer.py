@@ -7,11 +7,19 @@ from collections.abc import Callable, Iterable
 from copy import deepcopy
 from typing import Any
 
+import numpy as np
+
 from autodiff import Tensor, enable_grad, no_grad
+
+from ..utils import clear_gradient
 
 
 class Optimizer:
-    """The base: a subclass defines `update(p, state, group)`, the step of one parameter."""
+    """The base of all optimisers. A subclass defines `update(p, state, group)`, the step of one
+    parameter, which may keep what it needs in the dict `state`; or a `step` of its own.
+
+    `params` are Tensors, or dicts: groups of them with options of their own.
+    """
 
     def __init__(self, params: Iterable, defaults: dict[str, Any]):
         self.defaults = defaults
@@ -20,43 +28,53 @@ class Optimizer:
         if isinstance(params, Tensor):
             raise TypeError(
                 "params argument given to the optimizer should be an iterable of Tensors or dicts, "
-                "but got a Tensor: write [tensor]"
+                f"but got {type(params).__name__}: write [tensor]"
             )
+        check_ordered(params)
         groups = list(params)
         if not groups:
             raise ValueError("optimizer got an empty parameter list")
-        if not isinstance(groups[0], dict):
-            groups = [{"params": groups}]
-        for group in groups:
+        for group in groups if isinstance(groups[0], dict) else [{"params": groups}]:
             self.add_param_group(group)
 
-    def add_param_group(self, group: dict[str, Any]) -> None:
-        """More parameters, with options of their own."""
-        params = group["params"]
+    def add_param_group(self, param_group: dict[str, Any]) -> None:
+        """More parameters, under "params", with options of their own."""
+        if not isinstance(param_group, dict):
+            raise TypeError(f"param_group must be a dict, but got {type(param_group)}")
+        params = param_group["params"]
+        check_ordered(params)
         params = [params] if isinstance(params, Tensor) else list(params)
         for p in params:
             if not isinstance(p, Tensor):
-                raise TypeError(f"optimizer can only optimize Tensors, but one of the params is {type(p)}")
+                raise TypeError(
+                    f"optimizer can only optimize Tensors, but one of the params is {type(p).__name__}"
+                )
             if not p.is_leaf:
                 raise ValueError("can't optimize a non-leaf Tensor")
-        known = {id(p) for other in self.param_groups for p in other["params"]}
         if len({id(p) for p in params}) < len(params):
             raise ValueError("optimizer contains a parameter group with duplicate parameters")
-        if any(id(p) in known for p in params):
+        if not {id(p) for p in self.all_params()}.isdisjoint(map(id, params)):
             raise ValueError("some parameters appear in more than one parameter group")
-        self.param_groups.append({**self.defaults, **group, "params": params})
+        group = {**self.defaults, **param_group, "params": params}
+        self.check(group)
+        self.param_groups.append(group)
+
+    def check(self, group: dict[str, Any]) -> None:
+        """Raise a ValueError if the options of a group make no sense."""
+
+    def all_params(self) -> list[Tensor]:
+        """The parameters of all groups, in order."""
+        return [p for group in self.param_groups for p in group["params"]]
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget the gradients."""
         for group in self.param_groups:
             for p in group["params"]:
-                if set_to_none:
-                    p.grad = None
-                elif p.grad is not None:
-                    p.grad.zero_()
+                clear_gradient(p, set_to_none)
 
-    def step(self, closure: Callable | None = None):
-        """Move every parameter that has a gradient. The closure, if any, computes the loss anew."""
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Move every parameter that has a gradient. `closure`, if there is one, computes the loss
+        and the gradients first; its result is returned."""
         loss = None
         if closure is not None:
             with enable_grad():
@@ -72,22 +90,22 @@ class Optimizer:
         """The step of one parameter."""
         raise NotImplementedError(f"{type(self).__name__} needs a method update(p, state, group)")
 
-    def state_dict(self) -> dict[str, Any]:
-        """Options and memory, the parameters by number: PyTorch's structure."""
-        numbers = {p: k for k, p in enumerate(self.numbered())}
-        groups = [
-            {**{k: v for k, v in group.items() if k != "params"},
-             "params": [numbers[p] for p in group["params"]]}
-            for group in self.param_groups
-        ]  # fmt: skip
-        state = {numbers[p]: dict(s) for p, s in self.state.items() if s}
-        return {"state": state, "param_groups": groups}
+    # ---- state --------------------------------------------------------------------------------
 
-    def numbered(self) -> list[Tensor]:
-        return [p for group in self.param_groups for p in group["params"]]
+    def state_dict(self) -> dict[str, Any]:
+        """PyTorch's structure: {"state": {0: {…}, …}, "param_groups": [{…, "params": [0, …]}, …]},
+        parameters by number, Tensors not copied."""
+        numbers = {id(p): k for k, p in enumerate(self.all_params())}
+        return {
+            "state": {numbers[id(p)]: dict(state) for p, state in self.state.items() if state},
+            "param_groups": [
+                {**group, "params": [numbers[id(p)] for p in group["params"]]} for group in self.param_groups
+            ],
+        }
 
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Go on from where `state_dict` was called."""
+        """Go on from where `state_dict()` was called, in PyTorch's optimiser if need be. What does
+        not fit is an error, and changes nothing."""
         groups = state_dict["param_groups"]
         if len(groups) != len(self.param_groups):
             raise ValueError("loaded state dict has a different number of parameter groups")
@@ -97,29 +115,51 @@ class Optimizer:
                     "loaded state dict contains a parameter group that doesn't match the size of "
                     "optimizer's group"
                 )
+        numbers = [number for group in groups for number in group["params"]]
+        state = {
+            p: {name: restored(value, p, name) for name, value in state_dict["state"][number].items()}
+            for number, p in zip(numbers, self.all_params(), strict=True)
+            if number in state_dict["state"]
+        }
         for own, loaded in zip(self.param_groups, groups, strict=True):
-            own.update({k: deepcopy(v) for k, v in loaded.items() if k != "params"})
-        numbers = [k for group in groups for k in group["params"]]
-        self.state = defaultdict(dict)
-        for number, p in zip(numbers, self.numbered(), strict=True):
-            if number in state_dict["state"]:
-                self.state[p] = {
-                    k: v.detach().clone() if isinstance(v, Tensor) else v
-                    for k, v in state_dict["state"][number].items()
-                }
+            own.update({name: deepcopy(value) for name, value in loaded.items() if name != "params"})
+        self.state = defaultdict(dict, state)
 
     def __repr__(self):
         lines = [f"{type(self).__name__} ("]
         for n, group in enumerate(self.param_groups):
             lines.append(f"Parameter Group {n}")
-            lines += [f"    {k}: {v}" for k, v in sorted(group.items()) if k != "params"]
+            lines += [f"    {name}: {group[name]}" for name in sorted(group) if name != "params"]
         return "\n".join([*lines, ")"])
 
 
-def not_negative(**values: float) -> None:
-    """PyTorch's errors for options that must not be negative."""
-    for name, value in values.items():
-        if not value >= 0:
-            raise ValueError(
-                f"Invalid {name.replace('_', ' ')}{' value' * (name != 'learning_rate')}: {value}"
-            )
+def restored(value: Any, p: Tensor, name: str) -> Any:
+    """A copy of what was remembered of p: arrays of its shape in its dtype, single numbers as
+    Python's."""
+    if not hasattr(value, "__array__"):
+        return deepcopy(value)
+    array = value.array if isinstance(value, Tensor) else np.asarray(value)
+    if array.ndim == 0 and p.ndim > 0 or name == "step":
+        number = array.item()
+        return int(number) if name == "step" else number
+    if array.shape != p.array.shape:
+        raise ValueError(
+            f"size mismatch for the optimizer's '{name}': the loaded one has shape "
+            f"{list(array.shape)}, the parameter {list(p.shape)}"
+        )
+    return Tensor.wrap(np.array(array, p.dtype))
+
+
+def check_ordered(params: Any) -> None:
+    if isinstance(params, (set, frozenset)):
+        raise TypeError(
+            "optimizer parameters need to be organized in ordered collections, but the ordering of "
+            "tensors in sets will change between runs. Please use a list instead."
+        )
+
+
+def check_not_negative(group: dict[str, Any], **options: str) -> None:
+    """PyTorch's errors for options that must not be negative, by what they are called there."""
+    for name, title in options.items():
+        if not group[name] >= 0:
+            raise ValueError(f"Invalid {title}: {group[name]}")

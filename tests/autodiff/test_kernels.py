@@ -68,11 +68,11 @@ def test_batches_nan_and_small_operands(rung):
 
 
 def test_use_is_checked_and_undone():
-    with pytest.raises(ValueError, match="choose one of"):
+    with pytest.raises(ValueError, match="Try one of"):
         kernels.use("magic")
     with kernels.use("loops"):
-        assert "loops" in kernels.info()
-    assert "default" in kernels.info()
+        assert "loops" in str(kernels.info())
+    assert "default" in str(kernels.info())
 
 
 def run(code, **environment):

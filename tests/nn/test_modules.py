@@ -117,7 +117,7 @@ def test_losses_have_derivatives():
     p = ad.Tensor(np.abs(t) / np.abs(t).sum(1, keepdims=True))
     weight = ad.tensor([1.0, 2.0, 0.5], dtype=ad.float64)
     check_derivatives(lambda x: F.mse_loss(x, target), x)
-    check_derivatives(lambda x: F.l1_loss(x, target, "sum"), x)
+    check_derivatives(lambda x: F.l1_loss(x, target, reduction="sum"), x)
     check_derivatives(lambda x: F.cross_entropy(x, labels, weight, label_smoothing=0.1), x)
     check_derivatives(lambda x: F.cross_entropy(x, labels, weight), x)
     check_derivatives(lambda x: F.cross_entropy(x, p), x)
