@@ -5,10 +5,13 @@ from nn.datasets import MNIST
 from nn import transforms
 from nn.data import DataLoader
 
-transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.1307,), (0.3081,))])
+transform = transforms.Compose([
+    transforms.ToTensor(),
+    transforms.Normalize((0.1307,), (0.3081,))
+])
 
-train_dataset = MNIST(root="./data", train=True, download=True, transform=transform)
-test_dataset = MNIST(root="./data", train=False, download=True, transform=transform)
+train_dataset = MNIST(root='./data', train=True, download=True, transform=transform)
+test_dataset = MNIST(root='./data', train=False, download=True, transform=transform)
 
 train_loader = DataLoader(train_dataset, batch_size=64, shuffle=True)
 test_loader = DataLoader(test_dataset, batch_size=64, shuffle=False)
@@ -43,7 +46,7 @@ for epoch in range(num_epochs):
         loss.backward()
         optimizer.step()
         running_loss += loss.item()
-    print(f"Epoch {epoch + 1} loss: {running_loss / len(train_loader)}")
+    print(f'Epoch {epoch+1} loss: {running_loss/len(train_loader)}')
 
 correct = 0
 total = 0
@@ -54,4 +57,4 @@ with torch.no_grad():
         total += labels.size(0)
         correct += (predicted == labels).sum().item()
 
-print(f"Accuracy on test set: {100 * correct // total}%")
+print(f'Accuracy on test set: {100 * correct // total}%')

