@@ -184,10 +184,10 @@ def pooled(
             f"{k}, {stride} and {dilation}"
         )
     span = dilation * (k - 1) + 1
-    if not 0 <= padding <= span // 2:
+    if not 0 <= padding <= k // 2:
         raise RuntimeError(
-            "pad should be at most half of effective kernel size, and not negative, but got "
-            f"pad={padding}, kernel_size={k} and dilation={dilation}"
+            "pad should be smaller than or equal to half of kernel size, and not negative, but got "
+            f"pad = {padding}, kernel size = {k}"
         )
     room = n + 2 * padding - span
     count = (-(-room // stride) if ceil_mode else room // stride) + 1

@@ -71,9 +71,10 @@ def erf(x: np.ndarray) -> np.ndarray:
     """2/√π times the integral of exp(-t^2) from 0 to x, within 5 units in the last place."""
     if x.dtype == np.float16:  # the coefficients need more bits
         return erf(x.astype(np.float32)).astype(np.float16)
+    b = np.clip(x, -NEAR, NEAR)
+    square = b * b
+    near = b * (_polynomial(P, square) / _polynomial(Q, square))
     a = np.minimum(np.abs(x), FAR)
-    square = np.minimum(a, NEAR) ** 2
-    near = x * (_polynomial(P, square) / _polynomial(Q, square))
     far = 1 - np.exp(-a * a) * (_polynomial(R, a) / _polynomial(S, a))
     return np.where(a <= NEAR, near, np.copysign(far, x))
 

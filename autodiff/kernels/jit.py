@@ -67,7 +67,8 @@ def compiled(function: Callable, signature, title: str, **flags) -> Callable:
             kernel = compile_(cached=False)  # raises too if it is not the cache that is at fault
             reason = f"{type(error).__name__}: {error}".splitlines()[0]
             warn_once(
-                f"compiled kernels can't be cached ({reason}), so every process compiles them anew."
-                " Try: set NUMBA_CACHE_DIR to an empty folder that can be written to"
+                f"compiled kernels can't be cached ({reason}), so every process compiles them anew. Try: "
+                "delete the .nbi and .nbc files in __pycache__ beside the kernels, or set "
+                "NUMBA_CACHE_DIR to a folder that can be written to"
             )
             return kernel

@@ -22,7 +22,8 @@ def softmax(x: np.ndarray, dim: int) -> np.ndarray:
 def log_softmax(x: np.ndarray, dim: int) -> np.ndarray:
     """x - log(sum of exp x) along `dim`."""
     y = _shifted(x, dim)
-    y -= np.log(np.exp(y).sum(axis=dim, keepdims=True))
+    if y.size:
+        y -= np.log(np.exp(y).sum(axis=dim, keepdims=True))
     return y
 
 
@@ -62,7 +63,7 @@ def _shifted(x: np.ndarray, dim: int) -> np.ndarray:
     """x less its largest element along `dim`."""
     if x.size == 0:
         return x.copy()
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", over="ignore"):
         return np.subtract(x, x.max(axis=dim, keepdims=True), out=np.empty_like(x))
 
 

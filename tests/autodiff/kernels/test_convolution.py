@@ -1,0 +1,182 @@
+"""Convolution and pooling against their definitions, written as loops, and against PyTorch."""
+
+from __future__ import annotations
+
+import math
+from fractions import Fraction
+
+import numpy as np
+import pytest
+from hypothesis import assume, given
+from hypothesis import strategies as st
+from kernel_support import seeds, small_integers
+
+from autodiff.kernels import convolution
+
+
+def pairs(low, high):
+    return st.tuples(st.integers(low, high), st.integers(low, high))
+
+
+@st.composite
+def convolutions(draw):
+    """(x's shape, w's shape, options) of a convolution that has a result."""
+    groups = draw(st.integers(1, 3))
+    kernel, dilation, padding = draw(pairs(1, 3)), draw(pairs(1, 3)), draw(pairs(0, 2))
+    room = [
+        draw(st.integers(max(1, d * (k - 1) + 1 - 2 * p), 9))
+        for k, d, p in zip(kernel, dilation, padding, strict=True)
+    ]
+    per_group = draw(st.integers(1, 2))
+    x_shape = (draw(st.integers(0, 3)), groups * per_group, *room)
+    w_shape = (groups * draw(st.integers(1, 2)), per_group, *kernel)
+    options = {"stride": draw(pairs(1, 3)), "padding": padding, "dilation": dilation, "groups": groups}
+    return x_shape, w_shape, options
+
+
+def terms(x_shape, w_shape, y_shape, stride, padding, dilation, groups):
+    """The places (in y, in x, in w) of every product in a convolution's definition."""
+    per_group = w_shape[0] // groups
+    for n, o, i, j in np.ndindex(*y_shape):
+        for c, h, w in np.ndindex(*w_shape[1:]):
+            row = i * stride[0] + h * dilation[0] - padding[0]
+            column = j * stride[1] + w * dilation[1] - padding[1]
+            if 0 <= row < x_shape[2] and 0 <= column < x_shape[3]:
+                channel = o // per_group * w_shape[1] + c
+                yield (n, o, i, j), (n, channel, row, column), (o, c, h, w)
+
+
+@given(convolutions(), st.sampled_from([np.float32, np.float64, np.int64]), seeds, st.booleans())
+def test_a_convolution_and_its_transposes_are_their_definitions(case, dtype, seed, one_image_at_a_time):
+    x_shape, w_shape, options = case
+    x, w = small_integers(x_shape, dtype, seed), small_integers(w_shape, dtype, seed + 1)
+    before = convolution.UNROLLED
+    convolution.UNROLLED = 1 if one_image_at_a_time else before
+    try:
+        y = convolution.conv2d(x, w, **options)
+        g = small_integers(y.shape, dtype, seed + 2)
+        x_gradient = convolution.conv2d_input_gradient(g, w, x_shape=x_shape, **options)
+        w_gradient = convolution.conv2d_weight_gradient(g, x, w_shape=w_shape, **options)
+    finally:
+        convolution.UNROLLED = before
+    expected = np.zeros_like(y), np.zeros_like(x), np.zeros_like(w)
+    for in_y, in_x, in_w in terms(x_shape, w_shape, y.shape, **options):
+        expected[0][in_y] += x[in_x] * w[in_w]
+        expected[1][in_x] += g[in_y] * w[in_w]
+        expected[2][in_w] += g[in_y] * x[in_x]
+    for found, right in zip((y, x_gradient, w_gradient), expected, strict=True):
+        np.testing.assert_array_equal(found, right)
+        assert found.dtype == dtype
+
+
+@given(convolutions())
+def test_fractions_stay_exact(case):
+    x_shape, w_shape, options = case
+    assume(x_shape[0])
+
+    def fractions(shape, base):
+        return np.array([Fraction(k + 1, base) for k in range(math.prod(shape))], object).reshape(shape)
+
+    x, w = fractions(x_shape, 7), fractions(w_shape, 11)
+    y = convolution.conv2d(x, w, **options)
+    g = fractions(y.shape, 13)
+    product = (g * y).sum()  # <g, x * w> = <x, its gradient> = <w, its gradient>
+    assert product == (x * convolution.conv2d_input_gradient(g, w, x_shape=x_shape, **options)).sum()
+    assert product == (w * convolution.conv2d_weight_gradient(g, x, w_shape=w_shape, **options)).sum()
+
+
+@given(convolutions(), seeds)
+def test_a_convolution_is_pytorchs(case, seed):
+    torch = pytest.importorskip("torch")
+    x_shape, w_shape, options = case
+    assume(x_shape[0])
+    x, w = small_integers(x_shape, np.float64, seed), small_integers(w_shape, np.float64, seed + 1)
+    found = convolution.conv2d(x[..., ::-1], w.swapaxes(2, 3).copy().swapaxes(2, 3), **options)
+    expected = torch.conv2d(torch.from_numpy(x).flip(3), torch.from_numpy(w), **options)
+    np.testing.assert_array_equal(found, expected.numpy())
+
+
+def test_a_kernel_larger_than_the_image():
+    with pytest.raises(
+        RuntimeError,
+        match=r"padded input size per channel: \(4 x 3\)\. Kernel size: \(5 x 3\)\. "
+        "Kernel size can't be greater than actual input size",
+    ):
+        convolution.conv2d(np.zeros((1, 1, 2, 3)), np.zeros((1, 1, 3, 3)), padding=(1, 0), dilation=(2, 1))
+
+
+@pytest.mark.parametrize("wrong", [{"stride": (0, 1)}, {"dilation": (1, 0)}, {"padding": (-1, 0)}])
+def test_strides_and_their_like_are_checked(wrong):
+    with pytest.raises(RuntimeError, match="is not supported"):
+        convolution.conv2d(np.zeros((1, 1, 4, 4)), np.zeros((1, 1, 2, 2)), **wrong)
+
+
+# ---- pooling ------------------------------------------------------------------------------------
+
+
+@st.composite
+def poolings(draw):
+    """(x's shape, options) of a pooling that has a result."""
+    kernel, dilation = draw(pairs(1, 3)), draw(pairs(1, 2))
+    span = [d * (k - 1) + 1 for k, d in zip(kernel, dilation, strict=True)]
+    padding = tuple(draw(st.integers(0, k // 2)) for k in kernel)
+    room = [draw(st.integers(max(n, 2), 8)) for n in span]
+    options = {
+        "kernel_size": kernel, "stride": draw(pairs(1, 4)), "padding": padding, "dilation": dilation,
+        "ceil_mode": draw(st.booleans()),
+    }  # fmt: skip
+    return (draw(st.integers(1, 2)), draw(st.integers(1, 2)), *room), options
+
+
+values = st.sampled_from([-math.inf, -2.0, 0.0, 1.0, 1.0, math.inf, math.nan])
+
+
+@given(poolings(), st.data())
+def test_pooling_is_pytorchs_ties_infinities_and_nan_included(case, data):
+    torch = pytest.importorskip("torch")
+    shape, options = case
+    size = math.prod(shape)
+    x = np.array(data.draw(st.lists(values, min_size=size, max_size=size))).reshape(shape)
+    found, places = convolution.max_pool2d(x, **options)
+    expected = torch.nn.functional.max_pool2d(torch.from_numpy(x), **options, return_indices=True)
+    np.testing.assert_array_equal(found, expected[0].numpy())
+    np.testing.assert_array_equal(places, expected[1].numpy())
+
+
+@given(poolings(), st.sampled_from([np.float32, np.int64, np.int8, object]), seeds)
+def test_pooling_finds_the_largest_and_its_place(case, dtype, seed):
+    shape, options = case
+    x = small_integers(shape, dtype, seed)
+    found, places = convolution.max_pool2d(x, **options)
+    assert found.dtype == dtype and places.dtype == np.int64
+    planes = x.reshape(*shape[:2], -1)
+    np.testing.assert_array_equal(
+        np.take_along_axis(planes, places.reshape(*shape[:2], -1), 2), found.reshape(*shape[:2], -1)
+    )
+    (h, w), (si, sj), (pi, pj), (di, dj), _ = options.values()
+    for n, c, i, j in np.ndindex(*found.shape):
+        rows = [r for r in range(i * si - pi, i * si - pi + h * di, di) if 0 <= r < shape[2]]
+        columns = [k for k in range(j * sj - pj, j * sj - pj + w * dj, dj) if 0 <= k < shape[3]]
+        window = [(x[n, c, r, k], r * shape[3] + k) for r in rows for k in columns]
+        largest = max(value for value, _ in window)
+        assert (largest, next(place for value, place in window if value == largest)) == (
+            found[n, c, i, j],
+            places[n, c, i, j],
+        )
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        (
+            {"kernel_size": (2, 2), "padding": (2, 0)},
+            "pad should be smaller than or equal to half of kernel size",
+        ),
+        ({"kernel_size": (5, 2)}, r"Calculated output size: \(1x0x2\)\. Output size is too small"),
+        ({"kernel_size": (0, 2)}, "should be greater than zero"),
+        ({"kernel_size": (2, 2), "dilation": (4, 1), "padding": (1, 0)}, "wholly in the padding"),
+    ],
+)
+def test_windows_that_make_no_sense(options, message):
+    with pytest.raises(RuntimeError, match=message):
+        convolution.max_pool2d(np.zeros((1, 1, 3, 3)), stride=(1, 1), **options)

@@ -1,0 +1,112 @@
+"""Numba comes late or not at all, a compile is announced, and its cache may fail in any way."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+from kernel_support import ROOT, needs_numba, run_python
+
+MULTIPLY = """
+import sys, warnings
+import numpy as np
+from autodiff import kernels
+a, b = np.full((40, 50), 2, "f"), np.full((50, 30), 3, "f")
+with kernels.use("loops"):
+    for _ in range(3):
+        assert (kernels.matmul(a, b) == 300).all()
+"""
+
+
+@pytest.fixture
+def copy(tmp_path):
+    """The package alone, in a folder where nothing is cached and nothing else can be."""
+    ignored = shutil.ignore_patterns("__pycache__")
+    shutil.copytree(ROOT / "autodiff", tmp_path / "autodiff", ignore=ignored)
+    nowhere = tmp_path / "a file, not a folder"
+    nowhere.touch()
+
+    def run(code=MULTIPLY):
+        home = str(nowhere)
+        return run_python(code, at=tmp_path, HOME=home, XDG_CACHE_HOME=home, LOCALAPPDATA=home)[1]
+
+    run.kernels = tmp_path / "autodiff" / "kernels"
+    return run
+
+
+@needs_numba
+def test_a_compile_is_announced_in_one_line_and_cached_until_the_source_changes(copy):
+    announced = "autodiff: compiling the 'loops' matmul for float32 (once; cached) ..."
+    assert copy() == announced
+    assert copy() == ""
+    with open(copy.kernels / "gemm.py", "a", encoding="utf-8") as source:
+        source.write("# another line\n")
+    assert copy() == announced
+
+
+@needs_numba
+def test_a_cache_that_cannot_be_written_costs_one_warning(copy):
+    (copy.kernels / "__pycache__").touch()  # no folder can be made in its place
+    said = copy()
+    assert "compiling the 'loops' matmul for float32 (for this process only)" in said
+    assert said.count("RuntimeWarning") == 1 and said.count("can't be cached") == 1
+    assert "set NUMBA_CACHE_DIR" in said and "Traceback" not in said
+
+
+@needs_numba
+@pytest.mark.parametrize("suffix", ["nbc", pytest.param("nbi", marks=pytest.mark.slow)])
+def test_a_broken_cache_costs_one_warning(copy, suffix):
+    copy()
+    broken = list((copy.kernels / "__pycache__").glob(f"*.{suffix}"))
+    assert broken
+    for file in broken:
+        file.write_bytes(file.read_bytes()[:20] if suffix == "nbi" else b"")
+    said = copy()
+    assert said.count("can't be cached") == 1 and "Traceback" not in said
+
+
+@pytest.mark.parametrize(
+    "missing, why",
+    [
+        ("sys.modules['numba'] = None", "ModuleNotFoundError"),
+        ("import os; os.environ['NUMBA_DISABLE_JIT'] = '1'", "NUMBA_DISABLE_JIT is set"),
+    ],
+)
+def test_without_numba_numpy_serves_with_one_warning(missing, why):
+    if "NUMBA" in why:
+        pytest.importorskip("numba")
+    code = f"import sys\n{missing}\n{MULTIPLY}\nprint(kernels.info())"
+    out, err = run_python(code)
+    assert err.count("Numba can't be used") == 1 and err.count("RuntimeWarning") == 1
+    assert why in err and "NumPy multiplies, not 'loops'" in err
+    assert f"numba     can't be used: {why}" in out
+
+
+def test_numba_is_not_imported_before_a_kernel_needs_it():
+    code = """
+import sys
+from autodiff import kernels
+import numpy as np
+small = np.ones((8, 8), "f")
+kernels.matmul(np.ones((99, 99)), np.ones((99, 99)))  # the default is NumPy's
+with kernels.use("blocked"):
+    kernels.matmul(small, small)  # nobody waits for a compile with these
+print("numba" in sys.modules)
+"""
+    assert run_python(code) == ("False", "")
+
+
+@needs_numba
+def test_threads_that_want_the_same_kernel_compile_it_once(copy):
+    code = (
+        MULTIPLY
+        + """
+from concurrent.futures import ThreadPoolExecutor
+def work(_):
+    with kernels.use("reordered"):
+        return kernels.matmul(a, b)
+with ThreadPoolExecutor(4) as pool:
+    assert all((y == 300).all() for y in pool.map(work, range(8)))
+"""
+    )
+    assert copy(code).count("compiling the 'reordered'") == 1
