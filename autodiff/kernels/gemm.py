@@ -2,7 +2,7 @@
 
     loops      i-j-k: the definition, an element of the result at a time
     reordered  i-k-j: the inner loop runs along rows, so that memory is read in order, in vectors
-    blocked    four rows and four steps of k at once: what is loaded is used sixteen times
+    blocked    four rows and four steps of k at once: every vector that is loaded serves four times
     numpy      np.matmul, the twin they must all agree with: BLAS, in several threads
 
 Every compiled rung has the same signature, `(a, b, out)`. `use(name)` and AUTODIFF_MATMUL choose one.
@@ -23,15 +23,18 @@ from . import jit
 VARIABLE = "AUTODIFF_MATMUL"
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
-# What serves when nobody chooses. GFLOP/s in float32, measured on two cores of a Zen 4 (AVX-512)
-# beside OpenBLAS 0.3.31 on one and on two threads:
+# What serves when nobody chooses. GFLOP/s in float32 on two cores of a Zen 4 with AVX-512, medians,
+# beside OpenBLAS 0.3.31 on one and on two threads (loops reach 1 to 2, reordered 25 to 35):
 #
-#                                     blocked   numpy 1 thread   2 threads
-#     64x784 @ 784x512                     @@             @@          @@
-#     (64x784).T @ 64x512                  @@             @@          @@
-#     64x512 @ (784x512).T                 @@             @@          @@
-#     64x512 @ 512x10                      @@             @@          @@
-#     1024x1024 @ 1024x1024                @@             @@          @@
+#                                  blocked   numpy, 1   numpy, 2
+#     64x784 @ 784x512                  85         93        171
+#     (64x784).T @ 64x512               90         94        189
+#     64x784 @ (512x784).T              89         77        148
+#     64x512 @ 512x10                   25         62         62
+#     256x256 @ 256x256                106        101        183
+#     1024x1024 @ 1024x1024             72        101        202
+#
+# On one thread blocked keeps up; its one thread has no answer to two. So the table has one entry.
 DEFAULT = "numpy"
 
 SMALL = 32**3  # multiplications; fewer take microseconds in any rung, and never wait for a compile
