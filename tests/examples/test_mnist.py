@@ -215,7 +215,7 @@ def test_as_a_file_in_a_folder_with_spaces_beside_another_examples_package(tmp_p
     data = str(ROOT / "examples" / "mnist" / "data")
     run = subprocess.run(
         [sys.executable, str(checkout / "examples" / "mnist" / "train.py"), "--limit", "64",
-         "--epochs", "1", "--out", str(tmp_path / "run"), "--data", data],
+         "--epochs", "1", "--out", str(tmp_path / "run"), "--data", data, "--threads", "1"],
         cwd=tmp_path, env=environment, capture_output=True, text=True,
     )  # fmt: skip
     assert run.returncode == 0, run.stderr

@@ -43,6 +43,7 @@ def final(folder: Path) -> tuple[bytes, list]:
 
 def kill_and_compare(folder: Path, kills: int, longest: float, flags: list[str]) -> None:
     flags = [*flags, "--momentum", "0.9", "--checkpoint-seconds", "0.05", "--no-pictures"]
+    flags += ["--threads", "1"]  # several tests run at once: more would only wait for each other
     undisturbed = finish(*flags, "--out", str(folder / "undisturbed"))
     killed, places = folder / "killed", []
     for _ in range(kills):

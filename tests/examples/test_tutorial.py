@@ -27,10 +27,10 @@ runpy.run_path("tutorial.py", run_name="__main__")
 
 
 def output(*program: str) -> list[str]:
+    environment = {**os.environ, "PYTHONPATH": str(ROOT), "AUTODIFF_NUM_THREADS": "1"}
     run = subprocess.run(
-        [sys.executable, *program], cwd=FOLDER, env={**os.environ, "PYTHONPATH": str(ROOT)},
-        capture_output=True, text=True,
-    )  # fmt: skip
+        [sys.executable, *program], cwd=FOLDER, env=environment, capture_output=True, text=True
+    )
     assert run.returncode == 0, run.stderr
     return run.stdout.splitlines()
 
