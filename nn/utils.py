@@ -5,6 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable
 
+import numpy as np
+
 from autodiff import Tensor, no_grad, tensor
 
 
@@ -19,14 +21,7 @@ def clip_grad_norm_(
     gradients = [p.grad for p in parameters if p.grad is not None]
     norm_type = float(norm_type)
     norms = [float(g.norm(norm_type)) for g in gradients]
-    if not norms:
-        total = 0.0
-    elif norm_type == math.inf:
-        total = max(norms)
-    else:  # the largest set aside, so that no power overflows
-        top = max(norms)
-        scale = top if 0 < top < math.inf else 1.0
-        total = scale * sum((n / scale) ** norm_type for n in norms) ** (1 / norm_type)
+    total = float(np.linalg.norm(norms, norm_type)) if norms else 0.0
     if error_if_nonfinite and not math.isfinite(total):
         raise RuntimeError(
             f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, "

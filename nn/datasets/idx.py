@@ -21,7 +21,6 @@ import numpy as np
 TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 GZIP = b"\x1f\x8b"
 DENSEST = 1032  # bytes that one compressed byte can stand for: deflate's limit
-MOST_DIMENSIONS = 64  # of a NumPy array
 
 
 def read_idx(path: str | os.PathLike) -> np.ndarray:
@@ -47,15 +46,17 @@ def read_idx(path: str | os.PathLike) -> np.ndarray:
         if len(sizes) < 4 * rank:
             raise wrong(f"{len(sizes)} bytes of sizes", f"{4 * rank} for {rank} dimensions")
         shape = tuple(np.frombuffer(sizes, ">u4").tolist())
-        # A size of 0 does not excuse the others: NumPy wants their product to fit as well.
-        claimed = math.prod(max(n, 1) for n in shape) * dtype.itemsize
+        promised = math.prod(shape) * dtype.itemsize
         most = path.stat().st_size * (DENSEST if isinstance(content, gzip.GzipFile) else 1)
-        if rank > MOST_DIMENSIONS or claimed > most:
+        if promised > most:
             raise wrong(
-                f"a header that promises {rank} dimensions and {claimed} bytes",
-                f"{MOST_DIMENSIONS} dimensions and {most} bytes at the most in a file of this length",
+                f"a header that promises {promised} bytes, {shape} of {dtype.name}",
+                f"{most} at the most in a file of this length",
             )
-        array = np.empty(shape, dtype)
+        try:
+            array = np.empty(shape, dtype)
+        except ValueError as error:  # more than 64 dimensions, or a product that only a 0 keeps small
+            raise wrong(f"the sizes {shape}", f"sizes that an array can have: {error}") from error
         found = content.readinto(array.reshape(-1).view(np.uint8))  # type: ignore[attr-defined]
         if found < array.nbytes:
             raise wrong(f"{found} bytes of elements", f"{array.nbytes} for {shape} of {dtype.name}")

@@ -138,7 +138,7 @@ class MNIST(Dataset):
         whole = type(self).__getitem__ is MNIST.__getitem__  # else a subclass has its own samples
         if not whole or not supports_batch(self.transform) or self.target_transform is not None:
             return [self[index] for index in indices]
-        rows = np.asarray(indices)
+        rows = np.asarray(indices, np.int64)
         images = self.transform.on_batch(self.data.array[rows])  # type: ignore[union-attr]
         return Batch((images, Tensor.wrap(self.targets.array[rows])))
 

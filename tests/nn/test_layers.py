@@ -1,0 +1,140 @@
+"""The layers: what they compute, where their weights start, what they say for themselves."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import autodiff as ad
+import nn
+from nn import functional as F
+
+
+def drawn(*shape, seed=0, dtype=np.float32):
+    return ad.Tensor.wrap(np.random.default_rng(seed).standard_normal(shape).astype(dtype))
+
+
+@given(
+    batch=st.sampled_from([(), (3,), (2, 3)]), n=st.integers(1, 4), m=st.integers(1, 4), bias=st.booleans()
+)
+def test_linear(batch, n, m, bias):
+    layer, x = nn.Linear(n, m, bias=bias, dtype=ad.float64), drawn(*batch, n, dtype=np.float64)
+    assert layer.weight.shape == (m, n) and (layer.bias is None) is not bias
+    expected = x.numpy() @ layer.weight.detach().numpy().T
+    expected = expected + layer.bias.detach().numpy() if bias else expected
+    y = layer(x)
+    np.testing.assert_allclose(y.detach().numpy(), expected, rtol=1e-12, atol=1e-12)
+    y.sum().backward()
+    np.testing.assert_allclose(
+        layer.weight.grad.numpy(), np.ones((m, 1)) * x.numpy().reshape(-1, n).sum(0), atol=1e-12
+    )
+
+
+def test_linear_starts_as_in_pytorch():
+    ad.manual_seed(0)
+    layer = nn.Linear(400, 300)
+    for p in (layer.weight, layer.bias):
+        bound = 1 / math.sqrt(400)
+        a = p.detach().numpy()
+        assert a.dtype == np.float32 and abs(a).max() <= bound and abs(a).max() > 0.95 * bound
+        assert a.std() == pytest.approx(bound / math.sqrt(3), rel=0.1)
+    kept = layer.weight.detach().clone()
+    layer.reset_parameters()
+    assert not kept.equal(layer.weight)
+    ad.manual_seed(0)
+    assert nn.Linear(400, 300).weight.equal(kept)
+    assert nn.Linear(0, 3)(ad.ones(2, 0)).tolist() == [[0, 0, 0]] * 2
+
+
+def test_linear_says_what_shape_it_needs():
+    with pytest.raises(RuntimeError, match=r"mat1 and mat2 shapes cannot be multiplied \(64x28 and 784x10\)"):
+        nn.Linear(784, 10)(ad.ones(64, 28))
+    with pytest.raises(RuntimeError, match="CPU only"):
+        nn.Linear(1, 1, device="cuda")
+
+
+@pytest.mark.parametrize(
+    "layer, function",
+    [
+        (nn.ReLU(), F.relu), (nn.Tanh(), F.tanh), (nn.Sigmoid(), F.sigmoid), (nn.GELU(), F.gelu),
+        (nn.GELU("tanh"), lambda x: F.gelu(x, "tanh")), (nn.Softmax(1), lambda x: F.softmax(x, 1)),
+        (nn.LogSoftmax(dim=0), lambda x: F.log_softmax(x, 0)), (nn.Identity(3, some="thing"), lambda x: x),
+        (nn.Flatten(), lambda x: x.flatten(1)), (nn.Flatten(0), lambda x: x.reshape(-1)),
+        (nn.MaxPool2d(2), lambda x: F.max_pool2d(x, 2)),
+        (nn.MaxPool2d(2, stride=1), lambda x: F.max_pool2d(x, 2, 1)),
+        (nn.LayerNorm((4, 4)), lambda x: F.layer_norm(x, (4, 4))),
+    ],
+)  # fmt: skip
+def test_layers_without_choice(layer, function):
+    x = drawn(2, 3, 4, 4)
+    assert layer(x).equal(function(x)) and nn.Sequential(layer)(x).shape == function(x).shape
+
+
+def test_relu_in_place():
+    x = drawn(5)
+    assert nn.ReLU(inplace=True)(x) is x and (x >= 0).all() and (drawn(5) < 0).any()
+    w = nn.Parameter(drawn(5))
+    y = nn.ReLU(inplace=True)(w * 1)
+    y.sum().backward()
+    assert w.grad.equal((w > 0).float())
+
+
+def test_softmax_needs_its_dim():
+    with pytest.raises(TypeError, match="'dim'"):
+        nn.Softmax()(ad.ones(2, 3))
+
+
+def test_dropout_follows_the_mode():
+    ad.manual_seed(0)
+    layer, x = nn.Dropout(0.5), ad.ones(1000)
+    assert 0 < float((layer(x) == 0).sum()) < 1000
+    assert layer.eval()(x) is x
+    with pytest.raises(ValueError, match="dropout probability has to be between 0 and 1, but got 2"):
+        nn.Dropout(2)
+
+
+def test_layer_norm():
+    layer, x = nn.LayerNorm(4), drawn(3, 4)
+    y = layer(x).detach().numpy()
+    np.testing.assert_allclose(y.mean(1), 0, atol=1e-6)
+    np.testing.assert_allclose(y.std(1), 1, atol=1e-3)
+    assert [n for n, _ in layer.named_parameters()] == ["weight", "bias"]
+    assert [n for n, _ in nn.LayerNorm(4, bias=False).named_parameters()] == ["weight"]
+    assert not list(nn.LayerNorm(4, elementwise_affine=False).parameters())
+    assert repr(layer) == "LayerNorm((4,), eps=1e-05, elementwise_affine=True, bias=True)"
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"padding": 1, "stride": 2}, {"padding": "same", "dilation": (2, 1)}, {"padding": "valid"},
+     {"groups": 2, "bias": False}],
+)  # fmt: skip
+def test_convolution_beside_pytorch(options):
+    torch = pytest.importorskip("torch")
+    ours, theirs = nn.Conv2d(2, 4, (3, 5), **options), torch.nn.Conv2d(2, 4, (3, 5), **options)
+    ours.load_state_dict(theirs.state_dict())
+    assert repr(ours) == repr(theirs)
+    x = drawn(3, 2, 7, 6)
+    y, z = ours(x), theirs(torch.from_numpy(x.numpy()))
+    np.testing.assert_allclose(y.detach().numpy(), z.detach().numpy(), rtol=1e-4, atol=1e-5)
+    y.square().sum().backward()
+    z.square().sum().backward()
+    for p, q in zip(ours.parameters(), theirs.parameters(), strict=True):
+        np.testing.assert_allclose(p.grad.numpy(), q.grad.numpy(), rtol=1e-3, atol=1e-3)
+    bound = 1 / math.sqrt(math.prod(ours.weight.shape[1:]))
+    ours.reset_parameters()
+    assert all(abs(p.detach().numpy()).max() <= bound for p in ours.parameters())
+
+
+def test_convolution_refuses():
+    with pytest.raises(ValueError, match="out_channels must be divisible by groups"):
+        nn.Conv2d(2, 3, 1, groups=2)
+    with pytest.raises(ValueError, match="groups must be a positive integer"):
+        nn.Conv2d(2, 3, 1, groups=0)
+    assert (
+        repr(nn.MaxPool2d(2)) == "MaxPool2d(kernel_size=2, stride=2, padding=0, dilation=1, ceil_mode=False)"
+    )
