@@ -20,10 +20,18 @@ def listed(x) -> list:
     return [x] if isinstance(x, Tensor) else list(x)
 
 
+def gradients_for(outputs: list, gradients) -> list:
+    """A gradient, or None, for each output."""
+    gradients = [None] * len(outputs) if gradients is None else listed(gradients)
+    if len(gradients) != len(outputs):
+        raise RuntimeError(f"got {len(outputs)} tensors and {len(gradients)} gradients")
+    return gradients
+
+
 def backward(tensors_, grad_tensors=None, retain_graph=None, create_graph=False, inputs=None) -> None:
     """Add the gradients of `tensors_` to the `.grad` of the leaves, in one walk."""
     outputs = listed(tensors_)
-    gradients = [None] * len(outputs) if grad_tensors is None else listed(grad_tensors)
+    gradients = gradients_for(outputs, grad_tensors)
     tensors.backward(outputs, gradients, retain_graph, create_graph, inputs)
 
 
@@ -34,11 +42,11 @@ def grad(
     """The gradients of Σ outputs·grad_outputs by the inputs, which need not be leaves; nothing is
     accumulated anywhere."""
     outputs, inputs = listed(outputs), listed(inputs)
-    gradients = [None] * len(outputs) if grad_outputs is None else listed(grad_outputs)
+    gradients = gradients_for(outputs, grad_outputs)
     for x in inputs:
         if x.origin is None:
             raise RuntimeError("One of the differentiated Tensors does not require grad")
-    seeds = [seed_for(y, g) for y, g in zip(outputs, gradients, strict=True)]
+    seeds = list(map(seed_for, outputs, gradients))
     release = not (create_graph if retain_graph is None else retain_graph)
     on_tensors = create_graph or bool(mode.get()[1])
     with switched(recording=create_graph):

@@ -118,32 +118,35 @@ def reverse_topological_order(roots: Iterable) -> list:
     Why an order at all: a node may pull back only when its cotangent is complete, when every
     reader has added its share. So count the readers, and let it go when the last one has.
     """
+    roots = dict.fromkeys(roots)
     readers = dict.fromkeys(roots, 0)
-    unexplored = list(readers)
-    while unexplored:
-        for source in unexplored.pop().sources:
+    found = list(roots)
+    for origin in found:  # which grows meanwhile
+        for source in origin.sources:
             if source is None:
                 continue
             if source in readers:
                 readers[source] += 1
             else:
                 readers[source] = 1
-                unexplored.append(source)
+                found.append(source)
 
     order = []
-    ready = [root for root, count in readers.items() if count == 0]
+    ready = [root for root in roots if readers[root] == 0]
     while ready:
         origin = ready.pop()
         order.append(origin)
         for source in origin.sources:
             if source is not None:
-                readers[source] -= 1
-                if readers[source] == 0:
+                left = readers[source] - 1
+                if left:
+                    readers[source] = left
+                else:
                     ready.append(source)
     return order
 
 
-def backpropagate(outputs, cotangents, wanted=None, *, order: list | None = None, release=False) -> dict:
+def backpropagate(outputs, cotangents, wanted=None, *, release=False) -> dict:
     """dict: origin → cotangent, for the `wanted` origins, or else for all that keep their
     gradient, which the leaves do.
 
@@ -151,9 +154,10 @@ def backpropagate(outputs, cotangents, wanted=None, *, order: list | None = None
     higher order needs. With `release`, what the nodes saved is let go as the walk passes.
     """
     totals: dict = {}
+    made: set = set()  # whose total is a sum that this walk made, and may write into
     for output, cotangent in zip(outputs, cotangents, strict=True):
-        accumulate(totals, output, cotangent)
-    order = reverse_topological_order(totals) if order is None else order
+        accumulate(totals, made, output, cotangent)
+    order = reverse_topological_order(totals)
     useful = None if wanted is None else leading_to(wanted, order)
     check(order, useful)
     found = {}
@@ -161,7 +165,6 @@ def backpropagate(outputs, cotangents, wanted=None, *, order: list | None = None
         g = totals.pop(origin, None)
         if g is None:
             continue
-        kind = type(origin)
         stop = origin.stop
         if stop is not None:
             if stop.hooks:
@@ -170,17 +173,21 @@ def backpropagate(outputs, cotangents, wanted=None, *, order: list | None = None
                 found[origin] = g
         if wanted is not None and origin in wanted:
             found[origin] = g
-        if kind is Node:
+        if type(origin) is Node:
             sources = origin.sources if useful is None else only(useful, origin.sources)
             shares = origin.primitive.pull(origin, g, sources)
             if release and origin.plan.holds_arrays:
                 origin.saved = None
-            for source, share in zip(sources, shares, strict=True):
+            for source, share in zip(sources, shares):  # noqa: B905  as many; checking costs
                 if share is not None:
-                    totals[source] = totals[source] + share if source in totals else share
-        elif kind is Output:
+                    if source in totals:
+                        accumulate(totals, made, source, share)
+                    else:
+                        totals[source] = share
+        elif type(origin) is Output:
             if useful is None or origin.node in useful:
-                accumulate(totals.setdefault(origin.node, {}), origin.index, g)
+                parts, k = totals.setdefault(origin.node, {}), origin.index
+                parts[k] = parts[k] + g if k in parts else g
     return found
 
 
@@ -202,8 +209,19 @@ def push_forward(inputs, tangents, outputs) -> list:
     return [known.get(output) for output in outputs]
 
 
-def accumulate(totals: dict, key, share) -> None:
-    totals[key] = totals[key] + share if key in totals else share
+def accumulate(totals: dict, made: set, key, share) -> None:
+    """Add `share` to a total: into the array of an earlier sum, which nobody else has seen. A
+    Variable's sum is always a new one, which can be recorded."""
+    before = totals.get(key)
+    if before is None:
+        totals[key] = share
+    elif key in made:
+        before += share
+        totals[key] = before
+    else:
+        totals[key] = before + share
+        if not isinstance(share, Variable):
+            made.add(key)
 
 
 def hooked(stop: Stop, g):

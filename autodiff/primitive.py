@@ -190,8 +190,8 @@ class Primitive:
 
     def pull(self, node, g, sources) -> list:
         """The inputs' cotangents from the output's, for those whose source is not None."""
-        if type(g) is np.ndarray and not node.options:
-            row = (g, *node.saved)
+        if type(g) is np.ndarray:  # the usual case: one output, and a walk on arrays
+            row = (g, *node.saved, *node.options.values()) if node.options else (g, *node.saved)
         else:
             row = self.row(node, self.cotangents(node, g) if self.several else (g,))
         if self.variadic and not self.joint:
@@ -207,12 +207,12 @@ class Primitive:
                 None if s is None or share is None else self.fit(share, s, node)
                 for s, share in zip(sources, shares, strict=True)
             ]
-        shares = []
-        for source, rule, pick in zip(sources, self.rules, node.plan.picks, strict=False):
+        shares: list = []
+        for source, rule, pick in zip(sources, self.rules, node.plan.picks):  # noqa: B905  fewer rules
             if source is None:
                 shares.append(None)
                 continue
-            share = rule(*pick(row))
+            share = rule(g) if pick is only_first else rule(*pick(row))
             if share.shape != source.shape or share.dtype is not source.dtype:
                 share = self.fit(share, source, node)
             shares.append(share)
@@ -476,8 +476,14 @@ def picker(positions) -> Any:
         return itemgetter(*positions)
     if not positions:
         return lambda row: ()
+    if positions == [0]:
+        return only_first
     (p,) = positions
     return lambda row: (row[p],)
+
+
+def only_first(row) -> tuple:
+    return row[:1]
 
 
 def flat(head):

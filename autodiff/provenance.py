@@ -8,16 +8,19 @@ from pathlib import Path
 from types import CodeType
 
 PACKAGES = tuple(str(Path(__file__).parent.parent / name) for name in ("autodiff", "nn"))
-ours: dict[str, bool] = {}  # file name → does it belong to these packages?
 
 Site = tuple[CodeType, int]
 
 
-def is_ours(filename: str) -> bool:
-    found = ours.get(filename)
-    if found is None:
-        found = ours[filename] = filename.startswith(PACKAGES)
-    return found
+class Ours(dict):
+    """File name → does it belong to these packages? Worked out when first asked."""
+
+    def __missing__(self, filename: str) -> bool:
+        self[filename] = found = filename.startswith(PACKAGES)
+        return found
+
+
+ours = Ours()
 
 
 def call_site() -> Site:
@@ -27,7 +30,7 @@ def call_site() -> Site:
     search starts above this function, its caller, and its caller's: they are all ours.
     """
     frame = sys._getframe(3)
-    while frame.f_back is not None and is_ours(frame.f_code.co_filename):
+    while frame.f_back is not None and ours[frame.f_code.co_filename]:
         frame = frame.f_back
     return frame.f_code, frame.f_lasti
 

@@ -18,6 +18,8 @@ from .ops.naming import sizes
 from .ops.updates import assign
 from .primitive import Primitive
 
+blank = object.__new__  # found faster so than through the class
+
 
 class Size(tuple):
     """The sizes of a Tensor's dimensions: a tuple that can also say how many elements they hold."""
@@ -72,6 +74,18 @@ class View(NamedTuple):
         return base
 
 
+def operator(function) -> Any:
+    """The methods of an operator: with the Tensor on its left, and on its right."""
+
+    def left(self, other):
+        return function(self, other) if type(other) is Tensor or known(other) else NotImplemented
+
+    def right(self, other):
+        return function(other, self) if type(other) is Tensor or known(other) else NotImplemented
+
+    return left, right
+
+
 def in_place(function):
     """The method that gives its Tensor the value of `function`."""
 
@@ -96,10 +110,10 @@ class Tensor(Variable):
         if requires_grad:
             self.requires_grad_()
 
-    @classmethod
-    def wrap(cls, array: np.ndarray, origin=None) -> Tensor:
+    @staticmethod
+    def wrap(array: np.ndarray, origin=None) -> Tensor:
         """A Tensor around an array, sharing its memory."""
-        t = Tensor.__new__(Tensor)
+        t = blank(Tensor)
         t.array, t.origin, t.seen_from = array, origin, None
         return t
 
@@ -327,34 +341,21 @@ class Tensor(Variable):
     # ---- operators ----------------------------------------------------------------------------
     # fmt: off
 
-    def __add__(self, other): return ops.elementwise.add(self, other) if known(other) else NotImplemented
-    def __radd__(self, other): return ops.elementwise.add(other, self) if known(other) else NotImplemented
-    def __sub__(self, other): return ops.elementwise.sub(self, other) if known(other) else NotImplemented
-    def __rsub__(self, other): return ops.elementwise.sub(other, self) if known(other) else NotImplemented
-    def __mul__(self, other): return ops.mul(self, other) if known(other) else NotImplemented
-    def __rmul__(self, other): return ops.mul(other, self) if known(other) else NotImplemented
-    def __truediv__(self, other): return ops.elementwise.div(self, other) if known(other) else NotImplemented
-    def __rtruediv__(self, other): return ops.elementwise.div(other, self) if known(other) else NotImplemented
-    def __floordiv__(self, other): return ops.floor_divide(self, other) if known(other) else NotImplemented
-    def __rfloordiv__(self, other): return ops.floor_divide(other, self) if known(other) else NotImplemented
-    def __mod__(self, other): return ops.remainder(self, other) if known(other) else NotImplemented
-    def __rmod__(self, other): return ops.remainder(other, self) if known(other) else NotImplemented
-    def __pow__(self, other): return ops.pow(self, other) if known(other) else NotImplemented
-    def __rpow__(self, other): return ops.pow(other, self) if known(other) else NotImplemented
-    def __matmul__(self, other): return ops.matmul(self, other) if known(other) else NotImplemented
-    def __rmatmul__(self, other): return ops.matmul(other, self) if known(other) else NotImplemented
-    def __and__(self, other): return ops.bitwise_and(self, other) if known(other) else NotImplemented
-    def __rand__(self, other): return ops.bitwise_and(other, self) if known(other) else NotImplemented
-    def __or__(self, other): return ops.bitwise_or(self, other) if known(other) else NotImplemented
-    def __ror__(self, other): return ops.bitwise_or(other, self) if known(other) else NotImplemented
-    def __xor__(self, other): return ops.bitwise_xor(self, other) if known(other) else NotImplemented
-    def __rxor__(self, other): return ops.bitwise_xor(other, self) if known(other) else NotImplemented
-    def __eq__(self, other): return ops.eq(self, other) if known(other) else NotImplemented
-    def __ne__(self, other): return ops.ne(self, other) if known(other) else NotImplemented
-    def __lt__(self, other): return ops.lt(self, other) if known(other) else NotImplemented
-    def __le__(self, other): return ops.le(self, other) if known(other) else NotImplemented
-    def __gt__(self, other): return ops.gt(self, other) if known(other) else NotImplemented
-    def __ge__(self, other): return ops.ge(self, other) if known(other) else NotImplemented
+    __add__, __radd__ = operator(ops.elementwise.add)
+    __sub__, __rsub__ = operator(ops.elementwise.sub)
+    __mul__, __rmul__ = operator(ops.mul)
+    __truediv__, __rtruediv__ = operator(ops.elementwise.div)
+    __floordiv__, __rfloordiv__ = operator(ops.floor_divide)
+    __mod__, __rmod__ = operator(ops.remainder)
+    __pow__, __rpow__ = operator(ops.pow)
+    __matmul__, __rmatmul__ = operator(ops.matmul)
+    __and__, __rand__ = operator(ops.bitwise_and)
+    __or__, __ror__ = operator(ops.bitwise_or)
+    __xor__, __rxor__ = operator(ops.bitwise_xor)
+    __eq__, __ne__ = operator(ops.eq)[0], operator(ops.ne)[0]
+    __lt__, __le__ = operator(ops.lt)[0], operator(ops.le)[0]
+    __gt__, __ge__ = operator(ops.gt)[0], operator(ops.ge)[0]
+
     def __neg__(self): return ops.neg(self)
     def __pos__(self): return self
     def __abs__(self): return ops.abs(self)
@@ -726,7 +727,7 @@ class Handle:
 
 def backward(outputs, gradients, retain_graph=None, create_graph=False, inputs=None) -> None:
     """One walk from `outputs`, and the accumulation of what arrives at the leaves."""
-    seeds = [seed_for(y, g) for y, g in zip(outputs, gradients, strict=True)]
+    seeds = list(map(seed_for, outputs, gradients))
     origins = [y.origin for y in outputs]
     wanted = None
     if inputs is not None:
@@ -778,21 +779,22 @@ def accumulated(found: dict) -> None:
     """Add each gradient to what its origin has, in an array that no one else holds."""
     while found:
         origin, g = found.popitem()  # now nobody here but `g` holds it
-        if origin.stop is None:
-            origin.stop = Stop()
-        before = origin.stop.grad
+        stop = origin.stop
+        if stop is None:
+            stop = origin.stop = Stop()
+        before = stop.grad
         if isinstance(g, Tensor):
-            origin.stop.grad = ops.clone(g) if before is None else before + g
-        elif before is not None and before.origin is None:
-            np.add(before.array, g, out=before.array)
-            memory.note_write(before.array)
-        elif before is not None:
-            origin.stop.grad = before + Tensor.wrap(g)
-        else:
+            stop.grad = ops.clone(g) if before is None else before + g
+        elif before is None:
             # `g` and getrefcount's argument make two; one more, and it is also another leaf's, a
             # hook's, or something a node saved
             alone = type(g) is np.ndarray and g.base is None and sys.getrefcount(g) <= 2 and g.flags.writeable
-            origin.stop.grad = Tensor.wrap(g if alone else np.array(g))
+            stop.grad = Tensor.wrap(g if alone else np.array(g))
+        elif before.origin is None:
+            np.add(before.array, g, out=before.array)
+            memory.note_write(before.array)
+        else:
+            stop.grad = before + Tensor.wrap(g)
 
 
 def called_with_tensor(hook, g):

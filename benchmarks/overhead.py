@@ -16,7 +16,7 @@ import numpy as np
 
 import autodiff
 
-SIZE, CALLS, TURNS = 64, 300, 60
+SIZE, CALLS, TURNS = 64, 30, 1000
 
 
 def jobs(library, name):
