@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Sequence
 from contextlib import ContextDecorator, contextmanager
 from contextvars import ContextVar
 from functools import wraps
+from operator import attrgetter
 from typing import Any
 
 from .errors import explanation
@@ -33,6 +34,7 @@ class Origin:
     dtype: Any
     stop: Stop | None
     sources: Sequence = ()  # the origins this one was made from; None for an input nobody tracks
+    time: float = 0  # when it was recorded: a leaf before everything
 
 
 class Stop:
@@ -68,7 +70,7 @@ class Node(Origin):
     saved: Any
     options: Any
     site: Any
-    time: int
+    time: float
 
     def name(self) -> str:
         """`MulBackward`, as PyTorch would call it."""
@@ -87,10 +89,11 @@ class Node(Origin):
 class Output(Origin):
     """One of the several outputs of a call. (A call with one output is its own origin.)"""
 
-    __slots__ = ("node", "index")
+    __slots__ = ("node", "index", "time")
 
     def __init__(self, node, index):
         self.node, self.index = node, index
+        self.time = node.time + 0.5  # after the call, before all that read the output
         self.shape, self.dtype, self.stop = node.shape[index], node.dtype[index], None
 
     @property
@@ -111,39 +114,24 @@ class Variable:
 
 # ---- the order, and the walks ------------------------------------------------------------------
 
+made_at = attrgetter("time")
+
 
 def reverse_topological_order(roots: Iterable) -> list:
     """Every origin below `roots`, each after all those that read it.
 
     Why an order at all: a node may pull back only when its cotangent is complete, when every
-    reader has added its share. So count the readers, and let it go when the last one has.
+    reader has added its share. What is read was made before its reader: so newest first will do.
     """
-    roots = dict.fromkeys(roots)
-    readers = dict.fromkeys(roots, 0)
-    found = list(roots)
+    known = set(roots)
+    found = list(dict.fromkeys(roots))
     for origin in found:  # which grows meanwhile
         for source in origin.sources:
-            if source is None:
-                continue
-            if source in readers:
-                readers[source] += 1
-            else:
-                readers[source] = 1
+            if source is not None and source not in known:
+                known.add(source)
                 found.append(source)
-
-    order = []
-    ready = [root for root in roots if readers[root] == 0]
-    while ready:
-        origin = ready.pop()
-        order.append(origin)
-        for source in origin.sources:
-            if source is not None:
-                left = readers[source] - 1
-                if left:
-                    readers[source] = left
-                else:
-                    ready.append(source)
-    return order
+    found.sort(key=made_at, reverse=True)
+    return found
 
 
 def backpropagate(outputs, cotangents, wanted=None, *, release=False) -> dict:
@@ -248,7 +236,7 @@ def only(useful: set, sources) -> list:
 
 def check(order, useful=None) -> None:
     """Everything that can be wrong is found here, before anything is freed or written."""
-    now = clock.now
+    last_write = clock.last_write
     for origin in order:
         if type(origin) is Node and (useful is None or origin in useful):
             if origin.saved is None:
@@ -260,7 +248,7 @@ def check(order, useful=None) -> None:
                         remedy="give the first walk retain_graph=True, or compute the value again",
                     )
                 )
-            if origin.time != now:  # something has been written since it was recorded
+            if origin.time < last_write:  # something has been written since it was recorded
                 check_fresh(origin)
 
 

@@ -3,13 +3,15 @@
 NumPy already knows which arrays share memory: every view's `base` leads to the array that owns
 it. So a version need not be carried by each Tensor and handed from view to view: writes, which
 are rare, are noted by owner, on one clock. A node remembers the time it was recorded, and what
-it saved is stale if its owner was written later. Recording a call costs one read of the clock.
+it saved is stale if its owner was written later.
 """
 
 from __future__ import annotations
 
+import itertools
 import threading
 import weakref
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -25,16 +27,17 @@ class Write(NamedTuple):
 
 
 class Clock:
-    """Counts the writes of this process."""
+    """One time for all: a number for each recorded call and each write, greater than any before."""
 
-    __slots__ = ("now",)
+    __slots__ = ("tick", "last_write")
 
     def __init__(self):
-        self.now = 0
+        self.tick: Callable[[], int] = itertools.count(1).__next__  # of two threads, never the same
+        self.last_write = 0
 
 
 clock = Clock()
-lock = threading.Lock()  # two threads may write at once; their times must differ
+lock = threading.Lock()  # two threads may write at once; the last write must be the later
 writes: dict[int, Write] = {}  # id of the owner → its last Write
 viewers: dict[int, list] = {}  # id of the owner → weak references to the Tensors that view it
 exported: dict[int, bool] = {}  # id of the owner → was an ndarray of it handed to the user?
@@ -56,11 +59,11 @@ def note_write(array: np.ndarray) -> None:
     site = call_site()
     key = watch(owner(array))
     with lock:
-        clock.now += 1
-        writes[key] = Write(clock.now, site)
+        clock.last_write = time = clock.tick()
+        writes[key] = Write(time, site)
 
 
-def written_since(time: int, array: np.ndarray) -> Write | None:
+def written_since(time: float, array: np.ndarray) -> Write | None:
     """The last write to the array's memory, if it is later than `time`."""
     write = writes.get(id(owner(array)))
     return write if write is not None and write.time > time else None

@@ -175,7 +175,7 @@ class Primitive:
         node = Node()
         node.primitive, node.plan, node.sources, node.saved = self, plan, sources, saved
         node.options = {**self.defaults, **options} if self.defaults else options
-        node.site, node.time, node.stop = call_site(), clock.now, None
+        node.site, node.time, node.stop = call_site(), clock.tick(), None
         if self.several:
             node.shape, node.dtype = [np.shape(each) for each in y], [each.dtype for each in y]
             return tuple(like.wrap(each, output_of(node, k)) for k, each in enumerate(y))

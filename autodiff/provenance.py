@@ -30,8 +30,11 @@ def call_site() -> Site:
     search starts above this function, its caller, and its caller's: they are all ours.
     """
     frame = sys._getframe(3)
-    while frame.f_back is not None and ours[frame.f_code.co_filename]:
-        frame = frame.f_back
+    while ours[frame.f_code.co_filename]:
+        outer = frame.f_back  # looked at only where needed: each frame looked at is an object made
+        if outer is None:
+            break
+        frame = outer
     return frame.f_code, frame.f_lasti
 
 

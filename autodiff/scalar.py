@@ -16,6 +16,7 @@ from __future__ import annotations
 import math
 
 from .graph import Leaf, Node, Variable, backpropagate
+from .memory import clock
 
 Number = int | float
 
@@ -60,7 +61,7 @@ class Value(Variable):
         node.primitive, node.plan, node.options = STEP, HOLDS, {}
         node.sources = tuple(operand.origin for operand in operands)
         node.saved = derivatives
-        node.shape, node.dtype, node.stop, node.site, node.time = (), float, None, None, -1
+        node.shape, node.dtype, node.stop, node.site, node.time = (), float, None, None, clock.tick()
         result = cls.__new__(cls)
         result.data, result.origin = data, node
         return result

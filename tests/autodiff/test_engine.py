@@ -60,6 +60,38 @@ def test_a_chain_of_100_000_and_a_ladder_of_2_to_the_60_paths():
     assert x.grad.item() == 2.0**60
 
 
+@given(data=st.data())
+def test_every_origin_comes_after_all_that_read_it(data):
+    known = [leaf(2, seed=k) for k in range(2)]
+    for _ in range(data.draw(st.integers(1, 8))):
+        a, b = data.draw(st.sampled_from(known)), data.draw(st.sampled_from(known))
+        kind = data.draw(st.sampled_from(["sum", "parts"]))
+        known += [a + b] if kind == "sum" else list(ad.cat([a, b]).chunk(2))
+    roots = data.draw(st.lists(st.sampled_from(known), min_size=1))
+    order = reverse_topological_order([root.origin for root in roots])
+    place = {origin: k for k, origin in enumerate(order)}
+    assert len(place) == len(order) and {root.origin for root in roots} <= set(place)
+    for origin in order:
+        for source in origin.sources:
+            assert place[source] > place[origin]
+
+
+def test_sums_in_place_write_only_into_what_the_walk_made():
+    x, seen = leaf(3), []
+    y = x * 1
+    y.register_hook(lambda g: seen.append((g.detach(), g.tolist())))
+    z = y + y
+    z.register_hook(lambda g: seen.append((g.detach(), g.tolist())))
+    seed = ad.tensor([1.0, 2.0, 3.0], dtype=ad.float64)
+    (z + (z + (z + z))).backward(seed, retain_graph=True)  # every rule passes its cotangent on as it is
+    assert seed.tolist() == [1, 2, 3] and x.grad.tolist() == [8, 16, 24]
+    assert [then for _, then in seen] == [[4, 8, 12], [8, 16, 24]]
+    assert all(g.tolist() == then for g, then in seen)
+    parts = ad.cat([x, x]).chunk(2)
+    (parts[0] + parts[1] + parts[0] * 2 + parts[1] * 3 + parts[0]).backward(seed)
+    assert x.grad.tolist() == [16, 32, 48]
+
+
 def test_graphs_are_freed_by_reference_counting_alone():
     gc.collect()
     gc.disable()
