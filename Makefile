@@ -2,6 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 PY := $(VENV)/bin/python
+NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
@@ -18,13 +19,18 @@ help:
 	@echo "PYTHON=...          the Python 3.11 or newer to make the environment with (python3)"
 	@echo "ARGS=...            more arguments: make mnist ARGS='--epochs 2', make test ARGS='-k linear'"
 
-# An empty file says that a step is done, so that a second call does not repeat it.
+# An empty file says that a step is done, so that a second call does not repeat it. An environment that is
+# there already, made by hand, serves; what is left of one that failed, or is gone stale, is made anew.
 $(VENV)/created:
-	@"$(PYTHON)" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
-	  echo "Python 3.11 or newer is needed, and $(PYTHON) is not: name one, as in  make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }
-	@"$(PYTHON)" -c 'import venv, ensurepip' 2>/dev/null || { \
-	  echo "Python's venv module is missing: install it (on Debian and Ubuntu with  apt install python3-venv) and call make again" >&2; exit 1; }
-	@"$(PYTHON)" -m venv $(VENV)
+	@python=$(PY); "$$python" -c 'import pip; $(NEW_ENOUGH)' 2>/dev/null || python="$(PYTHON)"; \
+	"$$python" -c '$(NEW_ENOUGH)' 2>/dev/null || { \
+	  echo "Python 3.11 or newer is needed, and $$python is older or missing." \
+	    "Name one, as in  make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 1; }; \
+	test "$$python" = $(PY) || { \
+	  "$$python" -c 'import venv, ensurepip' 2>/dev/null || { \
+	    echo "$$python has no venv module: install it (on Debian and Ubuntu with  apt install python3-venv)" \
+	      "and call make again" >&2; exit 1; }; \
+	  "$$python" -m venv --clear $(VENV); }
 	@touch $@
 
 $(VENV)/for-mnist: $(VENV)/created pyproject.toml
