@@ -6,6 +6,10 @@ from pathlib import Path
 if not __package__:  # run as `python examples/mnist`
     sys.path.insert(0, str(Path(__file__).resolve().parents[2]))
 
-from examples.mnist.train import main
+try:
+    from examples.mnist.train import main
 
-sys.exit(main())
+    status = main()
+except KeyboardInterrupt:  # while all that is imported
+    status = 130
+sys.exit(status)

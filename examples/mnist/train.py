@@ -5,9 +5,12 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import os
 import shlex
+import subprocess
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -29,6 +32,7 @@ DATASETS = {  # class, and the mean and standard deviation of its training pixel
 }
 RATES = {"sgd": 0.01, "adam": 0.001, "adamw": 0.001}  # learning rates that suit each optimiser
 CONFIG, STATE, METRICS = "config.json", "checkpoint.safetensors", "metrics.jsonl"
+WEIGHTS = "model.safetensors"
 
 DESCRIPTION = """\
 Train a small network to read handwritten digits, on the real 60,000 MNIST images.
@@ -62,29 +66,59 @@ what a run leaves in its folder
 # ---- the command line --------------------------------------------------------------------------
 
 
+class Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """One sentence; argparse would put the list of all flags before it."""
+        stop(f"{message}. --help explains every flag")
+
+
+def number(kind: Callable[[str], Any], fits: Callable[[Any], bool], wanted: str) -> Callable[[str], Any]:
+    """What reads a flag's value, or says that it is not what is `wanted`."""
+
+    def read(text: str) -> Any:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = None
+        if value is None or not fits(value):
+            raise argparse.ArgumentTypeError(f"{text} is not {wanted}")
+        return value
+
+    return read
+
+
+whole = number(int, lambda n: True, "a whole number")
+count = number(int, lambda n: n > 0, "a whole number above 0")
+interval = number(int, lambda n: n >= 0, "a whole number, 0 or more")
+positive = number(float, lambda x: 0 < x < math.inf, "a positive number")
+fraction = number(float, lambda x: 0 <= x < 1, "a number from 0 to below 1")
+percentage = number(float, lambda x: 0 <= x <= 100, "a number from 0 to 100")
+
+
 # fmt: off
 def command_line() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m examples.mnist", description=DESCRIPTION, epilog=EPILOG,
+    parser = Parser(
+        prog="python -m examples.mnist", usage="%(prog)s [--flag value ...]",
+        description=DESCRIPTION, epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
 
     add = parser.add_argument_group("the network and how it learns").add_argument
-    add("--hidden", type=positive(int), nargs="+", default=[512], metavar="N",
+    add("--hidden", type=count, nargs="+", default=[512], metavar="N",
         help="units in each hidden layer (default 512)")
-    add("--epochs", type=positive(int), default=10, metavar="N",
+    add("--epochs", type=count, default=10, metavar="N",
         help="how often to go through all training images (default 10)")
-    add("--batch-size", type=positive(int), default=64, metavar="N",
+    add("--batch-size", type=count, default=64, metavar="N",
         help="images a step: the gradient is their mean (default 64)")
     add("--optimizer", choices=tuple(RATES), default="sgd",
         help="how a gradient becomes a step (default sgd)")
-    add("--lr", type=positive(float), metavar="X",
+    add("--lr", type=positive, metavar="X",
         help="learning rate, the step for a gradient of 1 (default 0.01 for sgd, else 0.001)")
     add("--momentum", type=fraction, default=0.0, metavar="X",
         help="for sgd: the share of the last step that the next one keeps (default 0)")
-    add("--gamma", type=positive(float), default=1.0, metavar="X",
+    add("--gamma", type=positive, default=1.0, metavar="X",
         help="the learning rate is multiplied by this after each epoch (default 1: no decay)")
-    add("--seed", type=int, default=1, metavar="N",
+    add("--seed", type=whole, default=1, metavar="N",
         help="decides the first weights and the order of the images (default 1)")
 
     add = parser.add_argument_group("the images").add_argument
@@ -93,8 +127,8 @@ def command_line() -> argparse.ArgumentParser:
     add("--data", type=Path, metavar="DIR",
         help="the folder with the four .gz files (default: the one beside this program); what is "
         "missing is downloaded")
-    add("--limit", type=positive(int), metavar="N", help="train on the first N images only")
-    add("--test-batch-size", type=positive(int), default=1000, metavar="N",
+    add("--limit", type=count, metavar="N", help="train on the first N images only")
+    add("--test-batch-size", type=count, default=1000, metavar="N",
         help="images at a time when testing; changes nothing but memory (default 1000)")
 
     add = parser.add_argument_group("the run").add_argument
@@ -104,16 +138,16 @@ def command_line() -> argparse.ArgumentParser:
         help="go on with the run in this folder, with its settings; --epochs may be raised")
     add("--dry-run", action="store_true",
         help="one batch through everything, and nothing written")
-    add("--log-interval", type=int, default=0, metavar="N",
+    add("--log-interval", type=interval, default=0, metavar="N",
         help="also print a line every N batches (default 0: only one each epoch)")
-    add("--checkpoint-seconds", type=positive(float), default=30.0, metavar="X",
+    add("--checkpoint-seconds", type=positive, default=30.0, metavar="X",
         help="save within an epoch when the last checkpoint is this old (default 30)")
     add("--save-model", action="store_true",
         help="at the end, also write the weights alone, to model.safetensors")
     add("--no-pictures", action="store_true", help="draw no pictures at the end")
-    add("--target-accuracy", type=float, metavar="P",
+    add("--target-accuracy", type=percentage, metavar="P",
         help="exit with status 1 if the test accuracy is below P percent")
-    add("--threads", type=positive(int), metavar="N",
+    add("--threads", type=count, metavar="N",
         help="processor cores to use (default: all this process may)")
     return parser
 # fmt: on
@@ -127,24 +161,6 @@ FREE = {
 NOT_KEPT = {"out", "resume", "dry_run"}
 
 
-def positive(kind: type) -> Any:
-    def number(text: str) -> Any:
-        value = kind(text)
-        if not (value > 0 and math.isfinite(value)):
-            raise argparse.ArgumentTypeError(f"{text} is not a positive number")
-        return value
-
-    number.__name__ = kind.__name__  # argparse: "invalid int value"
-    return number
-
-
-def fraction(text: str) -> float:
-    value = float(text)
-    if not 0 <= value < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not between 0 and 1")
-    return value
-
-
 def settings(argv: list[str] | None) -> argparse.Namespace:
     """The flags, on top of the settings of the run to go on with."""
     parser = command_line()
@@ -154,6 +170,8 @@ def settings(argv: list[str] | None) -> argparse.Namespace:
     if args.dry_run and (args.out or args.resume):
         parser.error("--dry-run writes nothing, so it takes neither --out nor --resume")
     kept: dict[str, Any] = {}
+    if args.resume and (args.resume / STATE).exists() and not (args.resume / CONFIG).exists():
+        stop(f"{args.resume} holds a checkpoint and no {CONFIG}: it can't be told what run this was")
     if args.resume and (args.resume / CONFIG).exists():
         kept = read_config(args.resume / CONFIG)
         parser.set_defaults(**kept)
@@ -193,29 +211,27 @@ def read_config(path: Path) -> dict[str, Any]:
 
 
 def claim_folder(args: argparse.Namespace) -> Path:
-    """The run's own folder, with its settings written there; never one that holds another run."""
+    """The run's own folder; never one that holds another run."""
     try:
-        if args.resume:
-            folder = args.resume
-            folder.mkdir(parents=True, exist_ok=True)
-            for leftover in folder.glob(".*.tmp"):  # of a save that was killed
+        folder = args.resume or args.out
+        if folder is None:
+            return new_folder(Path("runs") / f"{args.dataset}-{time.strftime('%Y%m%d-%H%M%S')}")
+        folder.mkdir(parents=True, exist_ok=True)
+        if args.out and any(folder.iterdir()):
+            way = f"go on with it by {quoted('--resume', folder)}, or " if (folder / CONFIG).exists() else ""
+            stop(f"{folder} is not empty, and no run overwrites another: {way}choose a new folder")
+        for name in (CONFIG, STATE, METRICS, WEIGHTS):
+            for leftover in folder.glob(f".{name}.*.tmp"):  # of a save that was killed
                 leftover.unlink()
-        elif args.out:
-            folder = args.out
-            folder.mkdir(parents=True, exist_ok=True)
-            if any(folder.iterdir()):
-                stop(
-                    f"{folder} is not empty, and no run overwrites another. Go on with it: "
-                    f"--resume {shlex.quote(str(folder))}, or choose a new folder"
-                )
-        else:
-            folder = new_folder(Path("runs") / f"{args.dataset}-{time.strftime('%Y%m%d-%H%M%S')}")
-        kept = {name: value for name, value in vars(args).items() if name not in NOT_KEPT}
-        text = json.dumps(kept, indent=2, default=str) + "\n"
-        checkpoint.write_atomically(folder / CONFIG, text.encode())
     except OSError as error:
-        stop(f"the run's folder cannot be used: {error}. Choose another one with --out DIR")
+        stop(f"the run's folder cannot be used: {error}. Choose another one")
     return folder
+
+
+def keep_settings(args: argparse.Namespace, folder: Path) -> None:
+    kept = {name: value for name, value in vars(args).items() if name not in NOT_KEPT}
+    text = json.dumps(kept, indent=2, default=str) + "\n"
+    checkpoint.write_atomically(folder / CONFIG, text.encode())
 
 
 def new_folder(wanted: Path) -> Path:
@@ -237,12 +253,18 @@ class Metrics(Callback):
         self.path = path
 
     def on_train_start(self, training: Training) -> None:
-        text = "".join(json.dumps(row) + "\n" for row in training.history)
+        text = "".join(self.line(row) for row in training.history)
         checkpoint.write_atomically(self.path, text.encode())
 
     def on_epoch_end(self, training: Training) -> None:
         with open(self.path, "a", encoding="utf-8") as file:
-            file.write(json.dumps(training.history[-1]) + "\n")
+            file.write(self.line(training.history[-1]))
+
+    @staticmethod
+    def line(row: dict[str, Any]) -> str:
+        """JSON knows no NaN and no infinity: they are written as null."""
+        finite = {name: value if math.isfinite(value) else None for name, value in row.items()}
+        return json.dumps(finite) + "\n"
 
 
 # ---- the parts of the run ------------------------------------------------------------------------
@@ -278,7 +300,7 @@ def draw_pictures(folder: Path, training: Training, test: Any) -> None:
     try:
         from examples.mnist import plots
     except ImportError as error:
-        notice(f"no pictures, because {error.name} is not installed: pip install matplotlib")
+        notice(f"no pictures: {error}. Try: pip install matplotlib")
         return
     plots.draw(folder, training, test)
 
@@ -289,6 +311,45 @@ def draw_pictures(folder: Path, training: Training, test: Any) -> None:
 def main(argv: list[str] | None = None) -> int:
     """Run the program; returns its exit status."""
     args = settings(argv)
+    try:
+        training, test = prepare(args)
+        if args.dry_run:
+            training.run([Progress(args.log_interval)])
+            return 0
+        folder = claim_folder(args)
+        callbacks = begin(args, training, folder)
+    except KeyboardInterrupt:
+        notice("\nstopped. There is nothing to go on from")
+        return 130
+
+    try:
+        training.run(callbacks)
+        accuracy = 100 * (evaluate(training.model, training.test_loader, training.loss).accuracy or 0)
+        if args.save_model:
+            checkpoint.save(folder / WEIGHTS, training.model.state_dict())
+        if not args.no_pictures:
+            draw_pictures(folder, training, test)
+        print(f"test accuracy: {accuracy:.2f} %", flush=True)
+    except KeyboardInterrupt:
+        notice(f"\nstopped {place(training)}. {going_on(folder)}")
+        return 130
+    except BrokenPipeError:  # nobody reads on, as after `| head`
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # or Python complains at its end
+        notice(f"stopped {place(training)}: the output is closed. {going_on(folder)}")
+        return 141  # what a shell makes of it
+    except OSError as error:
+        stop(f"the run cannot be written down: {error}. {going_on(folder)}")
+
+    if training.history and not math.isfinite(training.history[-1]["loss"]):
+        notice("the loss is no longer a number: the steps were too long. Try a smaller --lr")
+    if args.target_accuracy is not None and accuracy < args.target_accuracy:
+        notice(f"that is below the target of {args.target_accuracy:g}")
+        return 1
+    return 0
+
+
+def prepare(args: argparse.Namespace) -> tuple[Training, Any]:
+    """The training run at its start, and the test images."""
     if args.threads:
         torch.set_num_threads(args.threads)
     try:
@@ -302,49 +363,43 @@ def main(argv: list[str] | None = None) -> int:
         train = Subset(train, range(min(args.limit, len(train))))
 
     torch.manual_seed(args.seed)
-    training = training_run(args, train, test)
+    sizes = " -> ".join(map(str, (784, *args.hidden, 10)))
+    try:
+        training = training_run(args, train, test)
+    except (MemoryError, ValueError) as error:
+        stop(f"a network of {sizes} units does not fit: {error}. Try a smaller --hidden")
     notice(
-        f"{' -> '.join(map(str, (784, *args.hidden, 10)))}, {args.optimizer} lr {args.lr:g}, "
-        f"batch {args.batch_size}, seed {args.seed}: {len(train):,} training images, "
-        f"{len(test):,} test images, {torch.get_num_threads()} threads"
+        f"{sizes}, {args.optimizer} lr {args.lr:g}, batch {args.batch_size}, seed {args.seed}: "
+        f"{len(train):,} training images, {len(test):,} test images, {torch.get_num_threads()} threads"
     )
-    if args.dry_run:
-        training.run([Progress(args.log_interval)])
-        return 0
+    return training, test
 
-    callbacks: list[Callback] = [Progress(args.log_interval)]
-    folder = claim_folder(args)
-    callbacks.append(Metrics(folder / METRICS))
+
+def begin(args: argparse.Namespace, training: Training, folder: Path) -> list[Callback]:
+    """Take the run up where its folder leaves it; what is to happen along the way."""
+    kept = args.resume and (folder / STATE).exists()
+    callbacks: list[Callback] = [Metrics(folder / METRICS)]
     try:
         checkpoint.safetensors()
-        callbacks.append(Checkpoint(folder / STATE, args.checkpoint_seconds))
     except ImportError as error:
+        if kept or args.save_model:
+            stop(str(error))
         notice(f"no checkpoints: {error}")
-    if args.resume and (folder / STATE).exists():
-        training.load_state_dict(checkpoint.load(folder / STATE))
+    else:
+        callbacks.append(Checkpoint(folder / STATE, args.checkpoint_seconds))
+    try:
+        if kept:
+            training.load_state_dict(checkpoint.load(folder / STATE))
+        keep_settings(args, folder)
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        stop(f"this run cannot go on: {error}" if kept else f"the run's folder cannot be used: {error}")
+    if kept:
         notice(f"going on {place(training)} with the run in {folder}")
     else:
-        notice(f"writing to {folder}")
-
-    try:
-        training.run(callbacks)
-        accuracy = 100 * (evaluate(training.model, training.test_loader, training.loss).accuracy or 0)
-        if args.save_model:
-            checkpoint.save(folder / "model.safetensors", training.model.state_dict())
-        if not args.no_pictures:
-            draw_pictures(folder, training, test)
-    except KeyboardInterrupt:
-        kept = (folder / STATE).exists()
         notice(
-            f"\nstopped {place(training)}. "
-            + (f"To go on:\n  {going_on(folder)}" if kept else "There is no checkpoint to go on from")
+            ("there is no checkpoint, so this is a new run: " if args.resume else "") + f"writing to {folder}"
         )
-        return 130
-    print(f"test accuracy: {accuracy:.2f} %", flush=True)
-    if args.target_accuracy is not None and accuracy < args.target_accuracy:
-        notice(f"that is below the target of {args.target_accuracy:g}")
-        return 1
-    return 0
+    return [*callbacks, Progress(args.log_interval)]  # in this order, what was shown is also kept
 
 
 def place(training: Training) -> str:
@@ -354,11 +409,20 @@ def place(training: Training) -> str:
 
 
 def going_on(folder: Path) -> str:
-    """The command that goes on with the run in `folder`, from where we are."""
+    """How to go on with the run in `folder`, if there is a way: by the command that ran us, from
+    where we are."""
+    if not (folder / STATE).exists():
+        return "There is no checkpoint to go on from"
     here, python = Path.cwd(), Path(sys.executable)
-    program = [str(python.relative_to(here) if python.is_relative_to(here) else python)]
-    program += ["-m", "examples.mnist"] if __package__ else [sys.argv[0]]
-    return shlex.join([*program, "--resume", str(folder)])
+    python = python.relative_to(here) if python.is_relative_to(here) else python
+    as_file = not sys.modules["__main__"].__package__ and Path(sys.argv[0]).resolve().is_relative_to(HERE)
+    program = [sys.argv[0]] if as_file else ["-m", "examples.mnist"]
+    return f"To go on:\n  {quoted(python, *program, '--resume', folder)}"
+
+
+def quoted(*words: Any) -> str:
+    """The words as one types them in a shell."""
+    return (subprocess.list2cmdline if os.name == "nt" else shlex.join)(list(map(str, words)))
 
 
 def notice(text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import re
@@ -17,7 +18,7 @@ import examples.mnist
 from examples.mnist import train
 from examples.mnist.train import Metrics, command_line, main
 from nn import checkpoint
-from nn.training import Progress
+from nn.training import Checkpoint, Progress, evaluate
 
 pytest.importorskip("safetensors")
 
@@ -97,10 +98,11 @@ def test_no_run_overwrites_another(capsys):
     before = {path: path.read_bytes() for path in Path("a run").iterdir()}
     capsys.readouterr()
     said = refused([*SMALL, "--out", "a run", "--seed", "2"], capsys)
-    assert "no run overwrites another" in said and "--resume 'a run'" in said
+    assert "no run overwrites another" in said and "by --resume 'a run'" in said
     assert {path: path.read_bytes() for path in Path("a run").iterdir()} == before
     Path("file").touch()
     assert "cannot be used" in refused([*SMALL, "--out", "file"], capsys)
+    assert "--resume" not in refused([*SMALL, "--out", "."], capsys)  # it is not a run
 
 
 def test_going_on_keeps_the_settings_and_may_raise_the_epochs(capsys):
@@ -124,10 +126,35 @@ def test_resuming_a_folder_without_a_checkpoint_starts_anew(capsys):
     assert "epoch 1/2" in capsys.readouterr().out
     (Path("new") / "checkpoint.safetensors").unlink()
     (Path("new") / ".checkpoint.safetensors.0123.tmp").touch()  # as a killed save leaves it
+    (Path("new") / ".mine.tmp").touch()
     assert main(["--resume", "new"]) == 0
-    assert "epoch 1/2" in capsys.readouterr().out
+    out, err = capsys.readouterr()
+    assert "epoch 1/2" in out and "there is no checkpoint, so this is a new run" in err
     assert json.loads((Path("new") / "config.json").read_text(encoding="utf-8"))["hidden"] == [8]
-    assert not list(Path("new").glob(".*"))
+    assert [path.name for path in Path("new").glob(".*")] == [".mine.tmp"]
+
+
+def test_what_cannot_be_gone_on_with_is_left_as_it_is(monkeypatch, capsys):
+    assert main([*SMALL, "--out", "run", "--hidden", "8"]) == 0
+    capsys.readouterr()
+    config, state = Path("run/config.json"), Path("run/checkpoint.safetensors")
+    settings, whole = config.read_bytes(), state.read_bytes()
+
+    def unchanged():
+        return config.read_bytes() == settings and not list(Path("run").glob(".*"))
+
+    state.write_bytes(whole[:1000])
+    assert "cannot go on" in refused(["--resume", "run", "--epochs", "9"], capsys) and unchanged()
+    state.write_bytes(whole)
+    with monkeypatch.context() as without:
+        without.setitem(sys.modules, "safetensors", None)
+        without.setitem(sys.modules, "safetensors.numpy", None)
+        assert "pip install safetensors" in refused(["--resume", "run"], capsys) and unchanged()
+    config.write_text(json.dumps({**json.loads(settings), "hidden": [9]}), encoding="utf-8")
+    assert "size mismatch" in refused(["--resume", "run"], capsys)
+    config.unlink()
+    assert "no config.json" in refused(["--resume", "run"], capsys)
+    assert not config.exists() and state.read_bytes() == whole
 
 
 def test_metrics_after_a_kill_are_those_of_the_epochs_it_goes_on_from(tmp_path):
@@ -138,6 +165,59 @@ def test_metrics_after_a_kill_are_those_of_the_epochs_it_goes_on_from(tmp_path):
     path.write_text('{"epoch": 1}\n{"epoch": 2}\n{"ep', encoding="utf-8")
     Metrics(path).on_train_start(At())  # type: ignore[arg-type]
     assert path.read_text(encoding="utf-8") == '{"epoch": 1}\n'
+
+
+def test_metrics_are_json_whatever_becomes_of_the_loss(capsys):
+    def refuse(constant):
+        raise ValueError(f"{constant} is not JSON")
+
+    with pytest.warns(RuntimeWarning, match="overflow|invalid"):
+        assert main(["--limit", "640", "--epochs", "1", "--lr", "1e30", "--out", "run"]) == 0
+    (line,) = Path("run/metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    row = json.loads(line, parse_constant=refuse)
+    assert row["loss"] is None and row["epoch"] == 1
+    assert "the loss is no longer a number" in capsys.readouterr().err
+    assert (Path("run") / "curves.png").exists()
+
+
+def test_a_full_disk_ends_the_run_in_one_sentence(monkeypatch, capsys):
+    def full(path, content):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(path))
+
+    assert main([*SMALL, "--out", "run"]) == 0
+    capsys.readouterr()
+    monkeypatch.setattr(Checkpoint, "save", lambda self, training: full(self.path, b""))
+    said = refused(["--resume", "run", "--epochs", "3"], capsys)
+    assert "the run cannot be written down" in said and os.strerror(errno.ENOSPC) in said
+    assert said.endswith("-m examples.mnist --resume run")
+    monkeypatch.setattr(checkpoint, "write_atomically", full)
+    assert os.strerror(errno.ENOSPC) in refused([*SMALL, "--out", "another"], capsys)
+
+
+@pytest.mark.parametrize("where", ["nn.training.evaluate", "examples.mnist.train.evaluate"])
+def test_ctrl_c_while_it_tests(where, monkeypatch, capsys):
+    def press(*args):
+        signal.raise_signal(signal.SIGINT)
+        return evaluate(*args)
+
+    with monkeypatch.context() as patched:
+        patched.setattr(where, press)
+        assert main([*SMALL, "--out", "run", "--hidden", "8"]) == 130
+    out, err = capsys.readouterr()
+    done = out.count("test loss")
+    assert f"stopped after epoch {done}. To go on:" in err
+    assert main(["--resume", "run"]) == 0
+    assert capsys.readouterr().out.count("test loss") == 2 - done
+
+
+def test_ctrl_c_before_it_begins(monkeypatch, capsys):
+    def press(args, train):
+        signal.raise_signal(signal.SIGINT)
+
+    monkeypatch.setattr(train, "images", press)
+    assert main(SMALL) == 130
+    assert "stopped. There is nothing to go on from" in capsys.readouterr().err
+    assert not Path("runs").exists()
 
 
 def test_ctrl_c_saves_and_says_how_to_go_on(monkeypatch, capsys):
@@ -151,6 +231,52 @@ def test_ctrl_c_saves_and_says_how_to_go_on(monkeypatch, capsys):
     assert "stopped after epoch 0 and 4 batches of the next. To go on:" in err
     assert "-m examples.mnist --resume 'my run'" in err
     assert checkpoint.load("my run/checkpoint.safetensors")["progress"]["batch"] == 4
+
+
+POSIX = pytest.mark.skipif(os.name != "posix", reason="signals and pipes as POSIX has them")
+
+
+LONG = ["--limit", "4000", "--batch-size", "4", "--epochs", "3", "--hidden", "16", "--momentum", "0.9"]
+
+
+def after_an_epoch(*flags: str) -> subprocess.Popen:
+    """The program, run by the path of its folder from wherever we are, with an epoch done. It has so
+    much to say about the next ones that it can't be through with them before somebody listens."""
+    program = os.path.relpath(ROOT / "examples" / "mnist")
+    process = subprocess.Popen(
+        [sys.executable, program, *LONG, "--log-interval", "1", "--threads", "1", "--no-pictures", *flags],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    while not process.stdout.readline().startswith("epoch 1/3"):
+        pass
+    return process
+
+
+@POSIX
+def test_the_command_it_says_ends_as_if_it_had_not_been_stopped(tmp_path):
+    process = after_an_epoch("--out", "my run")
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate()
+    assert process.returncode == 130 and "Traceback" not in err
+    command = err.splitlines()[-1].strip()
+    done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert main([*LONG, "--threads", "1", "--no-pictures", "--out", "undisturbed"]) == 0
+    stopped, whole = (checkpoint.load(f"{run}/checkpoint.safetensors") for run in ("my run", "undisturbed"))
+    for name, weight in whole["model"].items():
+        assert weight.array.tobytes() == stopped["model"][name].array.tobytes()
+
+
+@POSIX
+def test_nobody_reads_on():
+    process = after_an_epoch("--out", "run")
+    process.stdout.close()  # as `| head -1` does
+    err = process.stderr.read()
+    assert process.wait() == 141
+    assert "the output is closed. To go on:" in err
+    assert "Traceback" not in err and "Exception ignored" not in err
+    process.stderr.close()
 
 
 def test_pictures(capsys):
@@ -183,17 +309,26 @@ def test_without_safetensors_there_are_no_checkpoints_and_a_notice(monkeypatch, 
 @pytest.mark.parametrize(
     "argv, words",
     [
-        (["--epochs", "0"], "0 is not a positive number"),
+        (["--epochs", "-1"], "--epochs: -1 is not a whole number above 0"),
+        (["--batch-size", "2.5"], "2.5 is not a whole number above 0"),
+        (["--hidden", "64", "0"], "0 is not a whole number above 0"),
+        (["--log-interval", "-1"], "-1 is not a whole number, 0 or more"),
+        (["--seed", "x"], "x is not a whole number"),
         (["--lr", "nan"], "nan is not a positive number"),
-        (["--batch-size", "2.5"], "invalid int value"),
-        (["--momentum", "1"], "1 is not between 0 and 1"),
+        (["--gamma", "inf"], "inf is not a positive number"),
+        (["--momentum", "1"], "1 is not a number from 0 to below 1"),
+        (["--target-accuracy", "nan"], "nan is not a number from 0 to 100"),
+        (["--optimizer", "rmsprop"], "choose from"),
+        (["--hidden", "10000000000000000"], "784 -> 10000000000000000 -> 10 units does not fit"),
+        (["--out", "file/run"], "the run's folder cannot be used"),
         (["--optimizer", "adam", "--momentum", "0.5"], "--momentum is for sgd"),
         (["--data", "file"], "MNIST"),
     ],
 )
 def test_wrong_flags(argv, words, capsys):
     Path("file").touch()
-    assert words in refused(argv, capsys)
+    said = refused(argv, capsys)
+    assert words in said and "usage" not in said and len(said) < 700
 
 
 def test_help_teaches(capsys):
