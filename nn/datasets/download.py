@@ -8,6 +8,7 @@ import os
 import secrets
 import urllib.request
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -51,6 +52,7 @@ def fault(file: Published, path: Path, time: int, size: int) -> str:
 def fetch(file: Published, mirrors: Sequence[str], folder: Path) -> Path:
     """The file, checked, at folder/name.gz, where it is put in one step. RuntimeError that tells
     what each mirror did, if none sent it."""
+    made = [each for each in (folder, *folder.parents) if not each.exists()]
     folder.mkdir(parents=True, exist_ok=True)
     path = folder / f"{file.name}.gz"
     part = folder / f".{path.name}.{secrets.token_hex(4)}.part"
@@ -69,6 +71,9 @@ def fetch(file: Published, mirrors: Sequence[str], folder: Path) -> Path:
             failures.append(f"{mirror}: {fault}")
     finally:
         part.unlink(missing_ok=True)
+        for each in made:
+            with suppress(OSError):  # it is not empty
+                each.rmdir()
     raise RuntimeError("; ".join(failures))
 
 

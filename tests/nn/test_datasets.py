@@ -270,8 +270,9 @@ def test_without_a_network_too(tmp_path, monkeypatch):
     monkeypatch.setattr(Tiny, "mirrors", ["http://127.0.0.1:1/", "no-such-scheme:/"])
     monkeypatch.setenv("no_proxy", "*")
     with pytest.raises(RuntimeError, match="could not be fetched") as error:
-        Tiny(tmp_path, download=True)
+        Tiny(tmp_path / "mistyped", download=True)
     assert all(url in str(error.value) for url in Tiny.mirrors)
+    assert not any(tmp_path.iterdir())  # no empty folders either
 
 
 def test_an_interrupted_download_leaves_nothing(tmp_path, mirrors, monkeypatch):
