@@ -27,9 +27,9 @@ class Lookout:
             warn_of(PathFinder.find_spec(name, path, target))
 
 
-def warn_of(spec: ModuleSpec | None) -> None:
-    """Warn if what is found under the name `nn` is not ours. It has the name by right if it is the
-    user's own, so this is no error."""
+def warn_of(spec: ModuleSpec | None, stacklevel: int = 3) -> None:
+    """Warn at the user's line if what is found under the name `nn` is not ours. It has the name by
+    right if it is the user's own, so this is no error."""
     if spec is None or spec.origin is None or is_ours(Path(spec.origin)):
         return
     warnings.warn(
@@ -37,7 +37,7 @@ def warn_of(spec: ModuleSpec | None) -> None:
         "a file of your own by that name needs another one; another distribution's goes with "
         "`pip uninstall nn`, and then autodiff-nn has to be installed again (pip's --force-reinstall)",
         RuntimeWarning,
-        stacklevel=3,
+        stacklevel=stacklevel,
     )
 
 
@@ -52,6 +52,6 @@ def is_ours(origin: Path) -> bool:
 def watch() -> None:
     """Look at the `nn` that is there already, or else at the first one to come."""
     if "nn" in sys.modules:
-        warn_of(sys.modules["nn"].__spec__)
+        warn_of(sys.modules["nn"].__spec__, stacklevel=4)
     else:
         sys.meta_path.insert(0, Lookout())
