@@ -50,7 +50,7 @@ def adam(
         p *= number(1 - lr * weight_decay)
     elif weight_decay:
         d = d + number(weight_decay) * p
-    change = d - mean
+    change = np.subtract(d, mean, out=np.empty_like(mean))  # an array, even if of no dimensions
     if beta1 > 0.5:
         mean += number(1 - beta1) * change
     else:  # from the nearer end, as PyTorch's lerp
@@ -62,7 +62,7 @@ def adam(
     if amsgrad:
         assert largest is not None
         square = np.maximum(largest, square, out=largest)
-    root = np.sqrt(square)
+    root = np.sqrt(square, out=np.empty_like(square))
     root /= number(math.sqrt(1 - beta2**step))
     root += number(eps)
     np.multiply(mean, number(lr / (1 - beta1**step)), out=term)

@@ -81,6 +81,8 @@ def linear(x, weight, bias=None):
             f"{transposed}), in linear(x {tuple(x.shape)}, weight {tuple(weight.shape)}): the last "
             f"dimension of x must be {weight.shape[-1]}. Try x.flatten(1) for images"
         )
+    if bias is not None and bias.shape != weight.shape[:1]:
+        return linear(x, weight) + bias  # which broadcasts, or says why not
     rows = x if x.ndim == 2 else reshaped(x, to=(math.prod(x.shape[:-1]), x.shape[-1]))
     if bias is None:
         y = product(rows, permuted(weight, dims=(1, 0)))
@@ -139,6 +141,12 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
             f"Given normalized_shape={list(shape)}, expected input with shape "
             f"[*, {', '.join(map(str, shape))}], but got input of size {list(x.shape)}"
         )
+    for name, factor in (("weight", weight), ("bias", bias)):
+        if factor is not None and tuple(factor.shape) != shape:
+            raise ShapeError(
+                f"Expected {name} to be of same shape as normalized_shape, but got {name} of shape "
+                f"{list(factor.shape)} and normalized_shape = {list(shape)}"
+            )
     y = standardised(x, dims=tuple(range(x.ndim - len(shape), x.ndim)), eps=eps)[0]
     y = y if weight is None else y * weight
     return y if bias is None else y + bias
