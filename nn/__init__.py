@@ -2,6 +2,7 @@
 PyTorch's names."""
 
 from . import checkpoint, data, datasets, functional, init, optim, training, transforms, utils
+from .containers import ModuleDict, ModuleList, Sequential
 from .layers import (
     GELU,
     Conv2d,
@@ -19,7 +20,7 @@ from .layers import (
 )
 from .losses import BCELoss, BCEWithLogitsLoss, CrossEntropyLoss, L1Loss, MSELoss, NLLLoss
 from .models import MLP
-from .module import Module, ModuleDict, ModuleList, Parameter, Sequential
+from .module import Module, Parameter
 
 __all__ = [
     "BCELoss", "BCEWithLogitsLoss", "Conv2d", "CrossEntropyLoss", "Dropout", "Flatten", "GELU",

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from autodiff import Tensor
 
+from .containers import Sequential
 from .layers.activation import ReLU
 from .layers.linear import Linear
-from .module import Module, Sequential
+from .module import Module
 
 
 class MLP(Sequential):
@@ -21,5 +22,5 @@ class MLP(Sequential):
             layers += [ReLU(), Linear(n, m)]
         super().__init__(*layers)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return super().forward(x.flatten(1) if x.ndim > 2 else x)
+    def forward(self, input: Tensor) -> Tensor:
+        return super().forward(input.flatten(1) if input.ndim > 2 else input)

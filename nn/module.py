@@ -32,11 +32,18 @@ class LoadedKeys(NamedTuple):
     unexpected_keys: list[str]
 
     def __repr__(self):
-        return tuple.__repr__(self) if any(self) else "<All keys matched successfully>"
+        if not any(self):
+            return "<All keys matched successfully>"
+        return f"LoadedKeys(missing_keys={self.missing_keys}, unexpected_keys={self.unexpected_keys})"
 
 
 # The tables of a module, and what stands in each.
 TABLES = {"_parameters": "parameter", "_buffers": "buffer", "_modules": "module"}
+EXPECTED = {
+    "_parameters": "parameter '{}' (nn.Parameter or None expected, or change its values under no_grad())",
+    "_buffers": "buffer '{}' (Tensor or None expected)",
+    "_modules": "child module '{}' (nn.Module or None expected)",
+}
 
 
 class Module:
@@ -80,21 +87,18 @@ class Module:
     # ---- names --------------------------------------------------------------------------------
 
     def __setattr__(self, name: str, value: Any):
+        table = self._table_of(name)
         if isinstance(value, Parameter):
             self._enter("_parameters", name, value)
-        elif isinstance(value, Module):
+        elif isinstance(value, Module) and table != "_parameters":
             self._enter("_modules", name, value)
-        elif (table := self._table_of(name)) is None:
+        elif table is None:
             object.__setattr__(self, name, value)
         elif value is None or (table == "_buffers" and isinstance(value, Tensor)):
             vars(self)[table][name] = value
         else:
-            hint = ", or change its values under no_grad()" if table == "_parameters" else ""
-            wanted = {"_parameters": "nn.Parameter", "_buffers": "Tensor", "_modules": "nn.Module"}
-            raise TypeError(
-                f"cannot assign '{type(value).__name__}' as {TABLES[table]} '{name}' "
-                f"({wanted[table]} or None expected{hint})"
-            )
+            wanted = EXPECTED[table].format(name)
+            raise TypeError(f"cannot assign '{type(value).__name__}' as {wanted}")
 
     def __getattr__(self, name: str) -> Any:  # called for what is no ordinary attribute
         own = vars(self)
@@ -105,7 +109,7 @@ class Module:
         if not name.startswith("__"):  # copy, pickle and the like ask for many such names
             if "_modules" not in own:
                 message += ": its __init__ has not called super().__init__()"
-            elif near := get_close_matches(name, dir(self), 3):
+            elif near := get_close_matches(name, self._names_like(name), 3):
                 message += f"; did you mean {' or '.join(near)}?"
         raise AttributeError(message, name=name, obj=self)
 
@@ -119,6 +123,10 @@ class Module:
 
     def __dir__(self):
         return [*super().__dir__(), *self._parameters, *self._buffers, *self._modules]
+
+    def _names_like(self, name: str) -> list[str]:
+        """All its names, private ones only if `name` is one."""
+        return [each for each in dir(self) if name.startswith("_") or not each.startswith("_")]
 
     def register_parameter(self, name: str, param: Parameter | None) -> None:
         """A parameter under this name; None keeps the name for one."""
@@ -151,7 +159,7 @@ class Module:
         own = vars(self)
         if table not in own:
             raise AttributeError(
-                f"cannot assign {TABLES[table]}{'s' * (table != '_modules')} before "
+                f"cannot assign {TABLES[table]}{'s' * (table == '_parameters')} before "
                 "Module.__init__() call: write super().__init__() first"
             )
         own.pop(name, None)
@@ -194,9 +202,9 @@ class Module:
             if module is not None:
                 yield from module.named_modules(memo, joined(prefix, name), remove_duplicate)
 
-    def modules(self) -> Iterator[Module]:
+    def modules(self, remove_duplicate: bool = True) -> Iterator[Module]:
         """Itself and all modules inside, each once."""
-        return (module for _, module in self.named_modules())
+        return (module for _, module in self.named_modules(None, "", remove_duplicate))
 
     def named_children(self) -> Iterator[tuple[str, Module]]:
         """The modules directly inside, each once."""
@@ -231,7 +239,7 @@ class Module:
         found = (
             (joined(path, name), tensor)
             for path, module in modules
-            for name, tensor in vars(module)[table].items()
+            for name, tensor in getattr(module, table).items()
             if tensor is not None
         )
         return once(found) if unique else found
@@ -327,11 +335,13 @@ class Module:
     # ---- hooks --------------------------------------------------------------------------------
 
     def register_forward_hook(
-        self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False
-    ) -> Handle:
+        self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False,
+        always_call: bool = False,
+    ) -> Handle:  # fmt: skip
         """After forward, call hook(module, args, output), or hook(module, args, kwargs, output);
-        what it returns, unless None, replaces the output. The handle's remove() takes it away."""
-        return hooked(self._forward_hooks, (hook, with_kwargs), prepend)
+        what it returns, unless None, replaces the output. With `always_call` it is called after an
+        error too, with what output there is. The handle's remove() takes it away."""
+        return hooked(self._forward_hooks, (hook, with_kwargs, always_call), prepend)
 
     def register_forward_pre_hook(
         self, hook: Callable, *, prepend: bool = False, with_kwargs: bool = False
@@ -354,11 +364,16 @@ class Module:
                     "forward pre-hook must return None or a tuple of (new_args, new_kwargs), "
                     f"but got {replaced}."
                 )
-        result = self.forward(*args, **kwargs)
-        for hook, with_kwargs in list(self._forward_hooks.values()):
-            seen = (args, kwargs) if with_kwargs else (args,)
-            replaced = hook(self, *seen, result)
-            result = result if replaced is None else replaced
+        result, hooks = None, iter(list(self._forward_hooks.values()))
+        try:
+            result = self.forward(*args, **kwargs)
+            for hook, with_kwargs, _ in hooks:
+                replaced = hook(self, args, kwargs, result) if with_kwargs else hook(self, args, result)
+                result = result if replaced is None else replaced
+        finally:  # hooks are left only after an error
+            for hook, with_kwargs, always_call in hooks:
+                if always_call:
+                    hook(self, args, kwargs, result) if with_kwargs else hook(self, args, result)
         return result
 
     # ---- state --------------------------------------------------------------------------------
@@ -382,8 +397,11 @@ class Module:
             state[name] = tensor if keep_vars else tensor.detach()
         return state
 
-    def load_state_dict(self, state_dict: Mapping[str, Any], strict: bool = True) -> LoadedKeys:
-        """Copy in the values of a state_dict; PyTorch's Tensors and NumPy's arrays will do.
+    def load_state_dict(
+        self, state_dict: Mapping[str, Any], strict: bool = True, assign: bool = False
+    ) -> LoadedKeys:
+        """Copy in the values of a state_dict; PyTorch's Tensors and NumPy's arrays will do. With
+        `assign` their memory and dtype are taken over instead.
 
         Everything that is wrong with it (not `strict`: except missing and unexpected names) is
         listed in one RuntimeError, and then nothing has been changed.
@@ -419,7 +437,10 @@ class Module:
             raise RuntimeError(f"Error(s) in loading state_dict for {type(self).__name__}:\n\t{lines}")
         with no_grad():
             for name, array in arrays.items():
-                own[name].copy_(array)
+                if assign:
+                    own[name].data = Tensor.wrap(array)
+                else:
+                    own[name].copy_(array)
         return keys
 
     # ---- showing it ---------------------------------------------------------------------------
@@ -477,174 +498,3 @@ def quoted(names: Iterable[str]) -> str:
 
 def indented(text: str) -> str:
     return text.replace("\n", "\n  ")
-
-
-# ---- modules that hold modules -----------------------------------------------------------------
-
-
-class Row(Module):
-    """What Sequential and ModuleList share: modules in a row, to be used like a list."""
-
-    def __init__(self, modules: Iterable[Module] = ()):
-        super().__init__()
-        self.extend(modules)
-
-    def __len__(self):
-        return len(self._modules)
-
-    def __iter__(self) -> Iterator[Any]:
-        return iter(self._modules.values())
-
-    def __getitem__(self, index: int | slice) -> Any:
-        if isinstance(index, slice):
-            return self._of(self._modules[name] for name in list(self._modules)[index])
-        return self._modules[self._name(index)]
-
-    def __setitem__(self, index: int, module: Module):
-        self.add_module(self._name(index), module)
-
-    def __delitem__(self, index: int | slice):
-        modules = list(self)
-        del modules[index]
-        self._renumber(modules)
-
-    def __add__(self, other: Iterable[Module]) -> Any:
-        return self._of([*self, *other])
-
-    def __iadd__(self, other: Iterable[Module]) -> Any:
-        return self.extend(other)
-
-    def append(self, module: Module) -> Any:
-        """One more at the end."""
-        self.add_module(str(len(self)), module)
-        return self
-
-    def extend(self, modules: Iterable[Module]) -> Any:
-        """More at the end."""
-        for module in list(modules):
-            self.append(module)
-        return self
-
-    def insert(self, index: int, module: Module) -> Any:
-        """One more before the one at `index`."""
-        self._check_entry("_modules", "0", module, Module)
-        modules = list(self)
-        modules.insert(index, module)
-        return self._renumber(modules)
-
-    def pop(self, index: int = -1) -> Any:
-        """Take one out."""
-        module = self[index]
-        del self[index]
-        return module
-
-    def _of(self, modules: Iterable[Module]) -> Any:
-        return Row(modules)
-
-    def _name(self, index: int) -> str:
-        n = len(self)
-        if not -n <= index < n:
-            raise IndexError(f"index {index} is out of range: there are {n} modules")
-        return list(self._modules)[index]
-
-    def _renumber(self, modules: list[Module]) -> Any:
-        self._modules = {str(k): module for k, module in enumerate(modules)}
-        return self
-
-
-class Sequential(Row):
-    """Modules in a row, each given what the one before gives; also from a dict of named ones."""
-
-    def __init__(self, *modules: Any):
-        if len(modules) == 1 and isinstance(modules[0], dict):
-            super().__init__()
-            for name, module in modules[0].items():
-                self.add_module(name, module)
-        else:
-            super().__init__(modules)
-
-    def forward(self, x):
-        for module in self._modules.values():
-            x = module(x)
-        return x
-
-    def __getitem__(self, index: int | slice) -> Any:
-        if isinstance(index, slice):  # the names stay
-            return Sequential(dict(list(self._modules.items())[index]))
-        return super().__getitem__(index)
-
-    def _of(self, modules: Iterable[Module]) -> Sequential:
-        return Sequential(*modules)
-
-
-class ModuleList(Row):
-    """A list of modules; what is done with them, forward says."""
-
-    def _of(self, modules: Iterable[Module]) -> ModuleList:
-        return ModuleList(modules)
-
-    def _child_lines(self) -> list[str]:
-        """Neighbours that look the same share a line."""
-        runs: list[tuple[str, list[str]]] = []
-        for name, module in self._modules.items():
-            if runs and runs[-1][0] == repr(module):
-                runs[-1][1].append(name)
-            else:
-                runs.append((repr(module), [name]))
-        return [
-            f"({names[0]}-{names[-1]}): {len(names)} x {indented(text)}"
-            if len(names) > 1
-            else f"({names[0]}): {indented(text)}"
-            for text, names in runs
-        ]
-
-
-class ModuleDict(Module):
-    """Modules under names of your own, to be used like a dict."""
-
-    def __init__(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]] = ()):
-        super().__init__()
-        self.update(modules)
-
-    def update(self, modules: Mapping[str, Module] | Iterable[tuple[str, Module]]) -> None:
-        """Add these, or put them in the place of what has their names."""
-        for name, module in dict(modules).items():
-            self.add_module(name, module)
-
-    def __getitem__(self, name: str) -> Any:
-        return self._modules[name]
-
-    def __setitem__(self, name: str, module: Module):
-        self.add_module(name, module)
-
-    def __delitem__(self, name: str):
-        del self._modules[name]
-
-    def __contains__(self, name: object) -> bool:
-        return name in self._modules
-
-    def __len__(self):
-        return len(self._modules)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._modules)
-
-    def keys(self):
-        """The names."""
-        return self._modules.keys()
-
-    def values(self):
-        """The modules."""
-        return self._modules.values()
-
-    def items(self):
-        """(name, module) pairs."""
-        return self._modules.items()
-
-    def pop(self, name: str) -> Any:
-        """Take one out."""
-        return self._modules.pop(name)
-
-    def clear(self) -> None:
-        """Take all out."""
-        self._modules.clear()

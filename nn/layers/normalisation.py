@@ -29,8 +29,8 @@ class LayerNorm(Module):
             if bias:
                 self.bias = Parameter(autodiff.zeros(*shape, dtype=dtype, device=device))
 
-    def forward(self, x: Tensor) -> Tensor:
-        return F.layer_norm(x, self.normalized_shape, self.weight, self.bias, self.eps)
+    def forward(self, input: Tensor) -> Tensor:
+        return F.layer_norm(input, self.normalized_shape, self.weight, self.bias, self.eps)
 
     def extra_repr(self):
         return (

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict, defaultdict
+
+import numpy as np
 import pytest
+from beside_torch import same
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -122,3 +126,78 @@ def test_module_dict():
         d["a"]
     with pytest.raises(KeyError, match="attribute 'keys' already exists"):
         d["keys"] = nn.ReLU()
+
+
+def test_nothing_to_begin_with():
+    assert len(nn.ModuleList(None)) == len(nn.ModuleDict(None)) == len(nn.Sequential()) == 0
+
+
+def test_places_are_whole_numbers():
+    net = nn.Sequential(nn.ReLU())
+    for place in ("0", 0.0, None):
+        with pytest.raises(TypeError, match="cannot be interpreted as an integer"):
+            net[place]
+    assert net[np.int64(0)] is net[-1]
+
+
+def three(lib):
+    return lib.nn.Linear(1, 1), lib.nn.ReLU(), lib.nn.Tanh()
+
+
+def named(lib):
+    return lib.nn.Sequential(OrderedDict(zip("abc", three(lib), strict=True)))
+
+
+def after(container, change):
+    return change(container), container
+
+
+PROGRAMS = {
+    "slices": lambda lib: [lib.nn.Sequential(*three(lib))[a:b:c] for a, b, c in [(1, None, 1), (None, None, -1), (3, 1, -1)]],
+    "slices of names": lambda lib: named(lib)[1:],
+    "a deleted name": lambda lib: after(named(lib), lambda m: m.__delitem__(0)),
+    "deleted names": lambda lib: after(named(lib), lambda m: m.__delitem__(slice(0, 2))),
+    "appended to names": lambda lib: named(lib).append(lib.nn.ReLU()).extend([lib.nn.Tanh()]),
+    "a popped name": lambda lib: after(named(lib), lambda m: m.pop(0)),
+    "sums": lambda lib: lib.nn.Sequential(*three(lib)) + named(lib),
+    "a sum in place": lambda lib: after(named(lib), lambda m: m.__iadd__(named(lib))),
+    "products": lambda lib: [named(lib) * 2, 3 * lib.nn.Sequential(*three(lib))],
+    "a product is of the same modules": lambda lib: [len(m := lib.nn.Sequential(*three(lib)) * 2), m[0] is m[3]],
+    "a product in place": lambda lib: after(lib.nn.Sequential(*three(lib)), lambda m: m.__imul__(2)),
+    "no product": lambda lib: named(lib) * 0,
+    "not a number": lambda lib: named(lib) * 1.5,
+    "set": lambda lib: after(named(lib), lambda m: m.__setitem__(-1, lib.nn.ReLU())),
+    "set to nothing": lambda lib: after(lib.nn.ModuleList(three(lib)), lambda m: m.__setitem__(1, None)),
+    "set to a number": lambda lib: named(lib).__setitem__(0, 3),
+    "set outside": lambda lib: named(lib).__setitem__(3, lib.nn.ReLU()),
+    "list pop": lambda lib: after(lib.nn.ModuleList(three(lib)), lambda m: [m.pop(0), m.pop(-1)]),
+    "list pop slice": lambda lib: after(lib.nn.ModuleList(three(lib)), lambda m: m.pop(slice(0, 2))),
+    "list insert": lambda lib: after(lib.nn.ModuleList(three(lib)), lambda m: m.insert(1, lib.nn.Tanh()) and None),
+    "list in list": lambda lib: list(lib.nn.ModuleList([lib.nn.ModuleList(three(lib)), lib.nn.ModuleDict({"x": lib.nn.Linear(1, 1)})]).state_dict()),
+    "list that repeats": lambda lib: lib.nn.ModuleList([*[lib.nn.Sequential(*three(lib)) for _ in range(3)], lib.nn.ReLU(), lib.nn.Tanh(), lib.nn.Tanh()]),
+    "list of nothing": lambda lib: lib.nn.ModuleList([None, lib.nn.ReLU()]),
+    "list of a list": lambda lib: lib.nn.ModuleList(lib.nn.ModuleList(three(lib))).extend(lib.nn.ModuleList(three(lib))),
+    "list, called": lambda lib: lib.nn.ModuleList(three(lib))(3),
+    "dict": lambda lib: lib.nn.ModuleDict([["b", lib.nn.ReLU()], ("a", lib.nn.Tanh())]),
+    "dict update": lambda lib: after(lib.nn.ModuleDict({"a": lib.nn.ReLU()}), lambda d: d.update(lib.nn.ModuleDict({"b": lib.nn.Tanh(), "a": lib.nn.Tanh()}))),
+    "dict update by pairs": lambda lib: after(lib.nn.ModuleDict(), lambda d: d.update((k, lib.nn.ReLU()) for k in "ba")),
+    "dict views": lambda lib: [list(d.keys()), list(d.values()), list(d.items()), len(d), "a" in d, "b" in d] if (d := lib.nn.ModuleDict(defaultdict(int, a=lib.nn.ReLU()))) else None,
+    "dict pop": lambda lib: after(lib.nn.ModuleDict({"a": lib.nn.ReLU(), "b": lib.nn.Tanh()}), lambda d: d.pop("a")),
+    "dict pop missing": lambda lib: lib.nn.ModuleDict().pop("a"),
+    "dict get missing": lambda lib: lib.nn.ModuleDict()["a"],
+    "dict set attribute": lambda lib: after(lib.nn.ModuleDict(), lambda d: setattr(d, "b", lib.nn.ReLU())),
+    "dict number": lambda lib: lib.nn.ModuleDict({3: lib.nn.ReLU()}),
+    "dict dot": lambda lib: lib.nn.ModuleDict({"a.b": lib.nn.ReLU()}),
+    "dict method": lambda lib: lib.nn.ModuleDict({"items": lib.nn.ReLU()}),
+    "dict of nothing": lambda lib: lib.nn.ModuleDict({"a": None}),
+    "not modules": lambda lib: lib.nn.Sequential(list(three(lib))),
+    "not iterable": lambda lib: lib.nn.ModuleList(3),
+    "not pairs": lambda lib: lib.nn.ModuleDict(3),
+    "truth": lambda lib: [bool(lib.nn.Sequential()), bool(named(lib)), bool(lib.nn.ModuleList()), bool(lib.nn.ModuleDict())],
+    "modes": lambda lib: [m.training for m in lib.nn.Sequential(lib.nn.ModuleList([lib.nn.Dropout()])).eval().modules()],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_containers_are_pytorchs(name):
+    same(PROGRAMS[name])

@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from beside_torch import same, with_gradients
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -130,7 +131,34 @@ def test_convolution_beside_pytorch(options):
     assert all(abs(p.detach().numpy()).max() <= bound for p in ours.parameters())
 
 
+@pytest.mark.parametrize("mode", ["reflect", "replicate", "circular"])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"padding": 1},
+        {"padding": (2, 1), "stride": 2},
+        {"padding": "same", "dilation": (1, 2)},
+        {"padding": "valid"},
+    ],
+)
+def test_borders_of_convolutions_beside_pytorch(mode, options):
+    x, w, b = drawn(2, 2, 7, 6).numpy(), drawn(4, 2, 3, 2).numpy(), drawn(4).numpy()
+
+    def program(lib):
+        layer = lib.nn.Conv2d(2, 4, (3, 2), padding_mode=mode, **options)
+
+        def function(x, w, b):
+            layer.load_state_dict({"weight": w.detach(), "bias": b.detach()})
+            return layer(x)
+
+        return [repr(layer), *with_gradients(function, lib, x, w, b)[:2]]
+
+    same(program, 1e-4, 1e-5)
+
+
 def test_convolution_refuses():
+    with pytest.raises(ValueError, match="padding_mode must be one of"):
+        nn.Conv2d(2, 3, 1, padding_mode="mirror")
     with pytest.raises(ValueError, match="out_channels must be divisible by groups"):
         nn.Conv2d(2, 3, 1, groups=2)
     with pytest.raises(ValueError, match="groups must be a positive integer"):
@@ -138,3 +166,88 @@ def test_convolution_refuses():
     assert (
         repr(nn.MaxPool2d(2)) == "MaxPool2d(kernel_size=2, stride=2, padding=0, dilation=1, ceil_mode=False)"
     )
+
+
+def test_places_of_the_largest():
+    same(lambda lib: lib.nn.MaxPool2d(2, return_indices=True)(lib.tensor(drawn(1, 2, 5, 4).numpy())))
+
+
+# ---- beside PyTorch ----------------------------------------------------------------------------
+
+SHAPES = [(), (0,), (3,), (2, 3), (2, 0, 3), (2, 3, 4), (2, 3, 2, 4)]
+FAR = np.array([0.0, -0.0, 1e30, -1e30, np.inf, -np.inf, 88, -88, 104, -104, 700, -700, 1e-30, 20, 21])
+ACTIVATIONS = {
+    "ReLU": {}, "Tanh": {}, "Sigmoid": {}, "GELU": {}, "GELU tanh": {"approximate": "tanh"},
+    "Softmax": {"dim": -1}, "LogSoftmax": {"dim": -1}, "Softmax first": {"dim": 0}, "LogSoftmax first": {"dim": 0},
+    "Identity": {}, "Flatten": {"start_dim": -2}, "Flatten all": {"start_dim": 0}, "Flatten some": {"end_dim": 2},
+    "Dropout": {"p": 0.0}, "Dropout all": {"p": 1.0}, "LayerNorm": {"normalized_shape": 3},
+    "LayerNorm bare": {"normalized_shape": (3,), "elementwise_affine": False},
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ACTIVATIONS)
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_values_gradients_and_errors_are_pytorchs(name, dtype):
+    kind, options = name.split()[0], ACTIVATIONS[name]
+    for shape in SHAPES:
+        if not shape and kind == "Flatten":
+            continue  # of one number, any dimensions are flattened here
+        x = np.asarray(3 * np.random.default_rng(1).standard_normal(shape), dtype)
+
+        def program(lib, x=x):
+            layer = getattr(lib.nn, kind)(**options).to(getattr(lib.torch, dtype))
+            return with_gradients(layer, lib, x)
+
+        same(program)
+
+
+@pytest.mark.parametrize("name", ["ReLU", "Tanh", "Sigmoid", "GELU", "GELU tanh"])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_far_out_they_are_pytorchs_too(name, dtype):
+    x = FAR.astype(dtype)
+    same(lambda lib: with_gradients(getattr(lib.nn, name.split()[0])(**ACTIVATIONS[name]), lib, x))
+
+
+@given(
+    batch=st.sampled_from([(), (3,), (2, 3), (0,)]), n=st.integers(0, 4), m=st.integers(0, 4),
+    bias=st.sampled_from([None, "(m)", "(1)", "(batch, m)"]), dtype=st.sampled_from(["float32", "float64"]),
+)  # fmt: skip
+def test_linear_is_pytorchs(batch, n, m, bias, dtype):
+    rng = np.random.default_rng(0)
+    shapes = {"(m)": (m,), "(1)": (1,), "(batch, m)": (*batch, m)}
+    arrays = [rng.standard_normal((*batch, n)), rng.standard_normal((m, n))]
+    arrays += [rng.standard_normal(shapes[bias])] if bias else []
+    arrays = [a.astype(dtype) for a in arrays]
+    same(lambda lib: with_gradients(lib.F.linear, lib, *arrays), 1e-5, 1e-5)
+
+
+def test_reprs_and_names_are_pytorchs():
+    def program(lib):
+        layers = [
+            lib.nn.Linear(3, 4), lib.nn.Linear(3, 4, bias=False), lib.nn.Flatten(0, 2), lib.nn.Identity(1, x=2),
+            lib.nn.ReLU(), lib.nn.ReLU(True), lib.nn.Tanh(), lib.nn.Sigmoid(), lib.nn.GELU(), lib.nn.GELU("tanh"),
+            lib.nn.Softmax(), lib.nn.Softmax(1), lib.nn.LogSoftmax(-1), lib.nn.Dropout(), lib.nn.Dropout(0.25, True),
+            lib.nn.MSELoss(), lib.nn.L1Loss(reduction="sum"), lib.nn.CrossEntropyLoss(lib.torch.ones(2)),
+            lib.nn.NLLLoss(), lib.nn.BCELoss(), lib.nn.BCEWithLogitsLoss(pos_weight=lib.torch.ones(2)),
+            lib.nn.LayerNorm((2, 3)), lib.nn.LayerNorm(3, bias=False), lib.nn.LayerNorm(3, elementwise_affine=False),
+            lib.nn.MaxPool2d(2, padding=1, ceil_mode=True), lib.nn.Conv2d(2, 4, 3, 2, 1, 2, 2, False),
+            lib.nn.Parameter(lib.torch.ones(2)),
+        ]  # fmt: skip
+        modules = layers[:-1]
+        return (
+            [repr(m) for m in layers],
+            [list(m.state_dict()) for m in modules],
+            [list(vars(m)["_buffers"]) for m in modules],
+        )
+
+    same(program)
+
+
+def test_norms_factors_must_fit():
+    same(lambda lib: lib.F.layer_norm(lib.torch.ones(3, 4), (4,), lib.torch.ones(3)))
+    with pytest.raises(
+        RuntimeError,
+        match=r"Expected bias to be of same shape as normalized_shape, but got bias of shape \[1\]",
+    ):
+        F.layer_norm(ad.ones(3, 4), (4,), bias=ad.ones(1))

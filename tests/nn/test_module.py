@@ -5,10 +5,12 @@ from __future__ import annotations
 import copy
 import io
 import pickle
+import re
 from collections import OrderedDict
 
 import numpy as np
 import pytest
+from beside_torch import libraries, same
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -88,6 +90,8 @@ def test_a_name_stands_for_one_thing():
     m.x = nn.Linear(1, 1)
     assert "x" not in vars(m) and dict(m.named_children())
     m.x = nn.Parameter(ones(1))
+    with pytest.raises(TypeError, match="cannot assign 'Linear' as parameter 'x'"):
+        m.x = nn.Linear(1, 1)
     assert not dict(m.named_children()) and [n for n, _ in m.named_parameters()] == ["x"]
     m.x = None
     assert m.x is None and not list(m.parameters())
@@ -106,7 +110,7 @@ def test_a_name_stands_for_one_thing():
 @pytest.mark.parametrize(
     "name, value, phrase",
     [
-        ("fc", 3, r"cannot assign 'int' as module 'fc' \(nn.Module or None expected"),
+        ("fc", 3, r"cannot assign 'int' as child module 'fc' \(nn.Module or None expected"),
         ("scale", ad.ones(3), r"cannot assign 'Tensor' as parameter 'scale' \(nn.Parameter or None expected"),
         ("count", [1], r"cannot assign 'list' as buffer 'count' \(Tensor or None expected"),
     ],
@@ -163,14 +167,23 @@ def test_forgetting_init_is_said():
         def forward(self, x):
             return x
 
-    with pytest.raises(AttributeError, match=r"has not called super\(\).__init__\(\)"):
-        Forgetful()(1)
+    for use in (
+        lambda m: m(1), lambda m: list(m.parameters()), lambda m: m.zero_grad(), lambda m: m.train(),
+        nn.Module.state_dict, repr, dir,
+    ):  # fmt: skip
+        with pytest.raises(AttributeError, match=r"has not called super\(\).__init__\(\)"):
+            use(Forgetful())
+    with pytest.raises(AttributeError, match=r"cannot assign buffer before Module.__init__\(\) call"):
+        Forgetful().register_buffer("b", None)
 
 
 def test_a_missing_name_tells_the_near_ones():
     with pytest.raises(AttributeError, match="'Block' object has no attribute 'scael'; did you mean scale"):
         Block().scael  # noqa: B018
     assert not hasattr(Block(), "nothing_like_it") and "fc" in dir(Block())
+    with pytest.raises(AttributeError) as error:
+        nn.ModuleDict().get  # noqa: B018
+    assert "_get" not in str(error.value)  # what is private is not proposed
 
 
 def test_getting_by_dotted_name():
@@ -299,6 +312,30 @@ def test_all_hooks_are_called_in_order_though_nobody_keeps_their_handles(prepend
     assert called == expected
 
 
+def test_hooks_that_are_called_though_something_went_wrong():
+    block, seen = Block(), []
+    block.register_forward_hook(lambda m, args, y: seen.append("never"))
+    block.register_forward_hook(lambda m, args, y: seen.append(y), always_call=True)
+    block.register_forward_hook(
+        lambda m, args, kwargs, y: seen.append(kwargs), always_call=True, with_kwargs=True
+    )
+    with pytest.raises(RuntimeError, match="cannot be multiplied"):
+        block(ones(1, 9), shift=2.0)
+    assert seen == [None, {"shift": 2.0}]
+    seen.clear()
+    y = block(ones(1, 3))
+    assert seen[0] == "never" and seen[1] is y and seen[2] == {}
+    seen.clear()
+
+    def broken(module, args, output):
+        raise ValueError("of the hook's own")
+
+    block.register_forward_hook(broken, prepend=True)
+    with pytest.raises(ValueError, match="of the hook's own"):
+        block(ones(1, 3))
+    assert len(seen) == 2 and seen[0].equal(y)
+
+
 def test_a_handle_as_context():
     module, calls = nn.Identity(), []
     with module.register_forward_hook(lambda *seen: calls.append(1)):
@@ -334,6 +371,22 @@ def test_state_goes_round():
     assert a(ones(2, 3)).equal(b(ones(2, 3)))
     arrays = {name: t.numpy().astype(np.float64) for name, t in a.state_dict().items()}
     assert b.load_state_dict(arrays) == ([], []) and b.head.weight.dtype == ad.float32
+
+
+def test_what_was_left_alone_is_said():
+    keys = nn.Linear(1, 1).load_state_dict({"more": ones(1)}, strict=False)
+    assert repr(keys) == "LoadedKeys(missing_keys=['weight', 'bias'], unexpected_keys=['more'])"
+
+
+def test_a_state_that_is_taken_over():
+    a, b = Net().double(), Net()
+    old = b.head.weight
+    b.load_state_dict(a.state_dict(), assign=True)
+    assert b.head.weight is old and old.dtype == ad.float64 and old.requires_grad and old.is_leaf
+    a.head.weight.detach().fill_(3)
+    assert (b.head.weight == 3).all()  # one memory
+    with pytest.raises(RuntimeError, match="size mismatch"):
+        nn.Linear(1, 1).load_state_dict({"weight": ones(2, 2), "bias": ones(1)}, assign=True)
 
 
 @given(
@@ -393,6 +446,138 @@ def test_pytorchs_state_loads_and_ours_loads_there():
     assert np.array_equal(theirs[2].bias.detach().numpy(), ours[2].bias.detach().numpy())
 
 
+# ---- beside PyTorch ----------------------------------------------------------------------------
+
+
+def block_of(lib):
+    class Block(lib.nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = lib.nn.Linear(2, 2)
+            self.scale = lib.nn.Parameter(lib.torch.ones(2))
+            self.register_buffer("count", lib.torch.zeros(1))
+            self.register_buffer("scratch", lib.torch.zeros(2), persistent=False)
+            self.register_buffer("none", None)
+            self.register_parameter("nothing", None)
+
+        def forward(self, x, shift=0.0):
+            return self.fc(x) * self.scale + shift
+
+    return Block()
+
+
+def holdings(m):
+    """All that a module holds, under which names."""
+    return {
+        "parameters": [n for n, _ in m.named_parameters()],
+        "buffers": [n for n, _ in m.named_buffers()],
+        "modules": [n for n, _ in m.named_modules()],
+        "state": list(m.state_dict()),
+    }
+
+
+def assigned(name, make):
+    def program(lib):
+        block = block_of(lib)
+        setattr(block, name, make(lib))
+        return holdings(block)
+
+    return program
+
+
+def registered(how, name, make):
+    def program(lib):
+        block = block_of(lib)
+        getattr(block, how)(name, make(lib))
+        return holdings(block)
+
+    return program
+
+
+VALUES = {
+    "None": lambda lib: None, "number": lambda lib: 3, "tensor": lambda lib: lib.torch.ones(2),
+    "parameter": lambda lib: lib.nn.Parameter(lib.torch.ones(2)),
+    "module": lambda lib: lib.nn.Linear(1, 1),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("kind", VALUES)
+def test_assigning_is_pytorchs(kind):
+    for name in ("fc", "scale", "count", "scratch", "none", "nothing", "new"):
+        same(assigned(name, VALUES[kind]))
+
+
+@pytest.mark.parametrize("kind", VALUES)
+@pytest.mark.parametrize("how", ["register_parameter", "register_buffer", "add_module"])
+def test_registering_is_pytorchs(how, kind):
+    names = ["fc", "new"]
+    if how != "add_module" or kind in ("None", "module"):  # else two things are wrong at once
+        names += ["scale", "count", "scratch", "nothing", "a.b", "", "training"]
+    for name in names:
+        same(registered(how, name, VALUES[kind]))
+
+
+@pytest.mark.parametrize("name", ["fc", "scale", "count", "scratch", "none", "nothing", "missing"])
+def test_deleting_is_pytorchs(name):
+    def program(lib):
+        block = block_of(lib)
+        delattr(block, name)
+        again = holdings(block)
+        setattr(block, name, None)
+        if name == "scratch":
+            delattr(block, name)
+            block.register_buffer(name, lib.torch.ones(1))  # persistent now
+        return again, holdings(block), hasattr(block, name)
+
+    same(program)
+
+
+def test_shared_and_circular_modules_are_pytorchs():
+    def program(lib):
+        inner = block_of(lib)
+        net = lib.nn.Sequential(inner, lib.nn.ModuleList([inner, lib.nn.ModuleDict({"x": inner})]))
+        net[1].up = inner
+        tied = lib.nn.Linear(2, 2)
+        tied.bias = inner.scale
+        net.append(tied)
+        names = [n for n, _ in net.named_parameters("p", remove_duplicate=False)]
+        return holdings(net), names, [n for n, _ in net.named_modules(remove_duplicate=False)]
+
+    same(program)
+
+    def circle(lib):
+        block = block_of(lib)
+        block.me = block
+        return [n for n, _ in block.named_modules()], [n for n, _ in block.named_parameters()]
+
+    same(circle)
+
+
+@pytest.mark.parametrize(
+    "state",
+    [
+        {}, {"weight": (2, 2)}, {"weight": (2, 2), "bias": (2,), "x": (1,), "y.z": (1,)},
+        {"weight": (3, 2), "bias": (2,)}, {"weight": (3,), "more": ()}, {"weight": (2, 2), "bias": (1,)},
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("strict", [True, False])
+def test_loading_is_pytorchs_to_the_text(state, strict):
+    def program(lib):
+        given = {
+            name: lib.torch.ones(*shape) if shape else lib.torch.tensor(1.0) for name, shape in state.items()
+        }
+        keys = lib.nn.Linear(2, 2).load_state_dict(given, strict)
+        return list(keys.missing_keys), list(keys.unexpected_keys)
+
+    texts = []
+    for lib in libraries():
+        try:
+            texts.append(str(program(lib)))
+        except RuntimeError as error:
+            texts.append(re.sub(r"torch\.Size\((\[.*?\])\)", r"\1", str(error)))
+    assert texts[0] == texts[1]
+
+
 # ---- copies and pictures -----------------------------------------------------------------------
 
 
@@ -405,12 +590,12 @@ def test_deepcopy_and_pickle():
     net.register_forward_hook(doubled)
     net.eval()
     x = ones(2, 3)
-    for same in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
-        assert same.again is same.first and not same.training and same(x).equal(net(x))
-        assert same.head.weight is not net.head.weight and same.head.weight.requires_grad
-        nn.init.zeros_(same.head.weight)
+    for copied in (copy.deepcopy(net), pickle.loads(pickle.dumps(net))):
+        assert copied.again is copied.first and not copied.training and copied(x).equal(net(x))
+        assert copied.head.weight is not net.head.weight and copied.head.weight.requires_grad
+        nn.init.zeros_(copied.head.weight)
         assert (net.head.weight != 0).any()
-        assert "first.scratch" not in same.state_dict()
+        assert "first.scratch" not in copied.state_dict()
     file = io.BytesIO()
     pickle.dump(net.state_dict(), file)
     file.seek(0)

@@ -1,0 +1,78 @@
+"""Names, order and defaults of arguments are PyTorch's: a program written for it means the same here."""
+
+from __future__ import annotations
+
+import inspect
+
+import pytest
+from beside_torch import at_least, libraries
+
+pytestmark = pytest.mark.skipif(not at_least("2.13"), reason="the signatures of PyTorch 2.13")
+
+# PyTorch has given these up itself, or they choose between implementations of its own.
+LEFT_OUT = {"size_average", "reduce", "out", "_stacklevel", "epoch"}
+MORE_HERE = {"seed"}  # DataLoader(…, seed=n)
+LAYERS = [
+    "Linear", "Flatten", "ReLU", "GELU", "Softmax", "LogSoftmax", "Dropout", "Conv2d", "MaxPool2d",
+    "LayerNorm",
+]  # fmt: skip
+LOSSES = ["MSELoss", "L1Loss", "CrossEntropyLoss", "NLLLoss", "BCELoss", "BCEWithLogitsLoss"]
+METHODS = [
+    "add_module", "apply", "buffers", "children", "double", "eval", "extra_repr", "float",
+    "get_buffer", "get_parameter", "get_submodule", "half", "load_state_dict", "modules",
+    "named_buffers", "named_children", "named_modules", "named_parameters", "parameters",
+    "register_buffer", "register_forward_hook", "register_forward_pre_hook", "register_module",
+    "register_parameter", "requires_grad_", "train", "zero_grad",
+]  # fmt: skip
+FUNCTIONS = [
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "dropout",
+    "l1_loss", "mse_loss", "nll_loss", "normalize", "relu",
+]  # fmt: skip
+INITIALISERS = [
+    "calculate_gain", "constant_", "dirac_", "eye_", "kaiming_normal_", "kaiming_uniform_", "normal_",
+    "ones_", "orthogonal_", "sparse_", "trunc_normal_", "uniform_", "xavier_normal_",
+    "xavier_uniform_", "zeros_",
+]  # fmt: skip
+DATA = [
+    "BatchSampler", "ConcatDataset", "DataLoader", "RandomSampler", "SequentialSampler", "Subset",
+    "SubsetRandomSampler", "TensorDataset", "WeightedRandomSampler", "default_collate",
+    "default_convert",
+]  # fmt: skip
+NAMES = [
+    *(f"nn.{name}" for name in LAYERS + LOSSES),
+    *(f"nn.{name}.forward" for name in LAYERS + LOSSES + ["Identity", "Tanh", "Sigmoid", "Sequential"]),
+    *(f"nn.Module.{name}" for name in METHODS),
+    *(f"nn.ModuleDict.{name}" for name in ("pop", "update", "keys", "values", "items", "clear")),
+    *(f"nn.ModuleList.{name}" for name in ("append", "extend", "insert")),
+    "nn.ModuleDict", "nn.ModuleList",
+    *(f"nn.functional.{name}" for name in FUNCTIONS),
+    *(f"nn.init.{name}" for name in INITIALISERS),
+    "nn.utils.clip_grad_norm_",
+    *(f"optim.{name}" for name in ("SGD", "Adam", "AdamW", "Optimizer")),
+    *(f"optim.Optimizer.{name}" for name in ("step", "zero_grad", "add_param_group", "load_state_dict")),
+    *(f"optim.lr_scheduler.{name}" for name in ("StepLR", "CosineAnnealingLR", "LRScheduler")),
+    *(f"data.{name}" for name in DATA),
+]  # fmt: skip
+
+
+def arguments(library, path):
+    thing = library
+    for name in path.split("."):
+        thing = getattr(thing, name)
+    thing = thing.__init__ if isinstance(thing, type) else thing
+    return [
+        (p.name, p.kind, p.default)
+        for p in inspect.signature(thing).parameters.values()
+        if p.name not in LEFT_OUT | MORE_HERE
+    ]
+
+
+@pytest.mark.parametrize("path", NAMES)
+def test_arguments_are_pytorchs(path):
+    ours, theirs = (arguments(library, path) for library in libraries())
+    if any(name in path for name in ("Loss", "loss", "cross_entropy")):
+        # What stood before `reduction` is left out there, so that its place means another argument:
+        # here those behind are given by name.
+        assert [(name, default) for name, _, default in ours] == [(n, d) for n, _, d in theirs]
+    else:
+        assert ours == theirs
