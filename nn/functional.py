@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
@@ -78,23 +80,29 @@ def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -
 # ---- losses of numbers -------------------------------------------------------------------------
 
 
-def mse_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
-    """(input − target)²."""
-    check_pair(input, target)
-    return reduced(ops.square(input - target), reduction)
+def mse_loss(
+    input: Tensor, target: Tensor, *, reduction: str = "mean", weight: Tensor | None = None
+) -> Tensor:
+    """(input − target)². `weight` has a factor for each element, by which the mean is weighted."""
+    check_pair(input, target, weight)
+    return weighted(ops.square(input - target), weight, None, reduction)
 
 
-def l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
-    """|input − target|."""
-    check_pair(input, target)
-    return reduced(ops.abs(input - target), reduction)
+def l1_loss(
+    input: Tensor, target: Tensor, *, reduction: str = "mean", weight: Tensor | None = None
+) -> Tensor:
+    """|input − target|, with `weight` as in `mse_loss`."""
+    check_pair(input, target, weight)
+    return weighted(ops.abs(input - target), weight, None, reduction)
 
 
 def binary_cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None = None, *, reduction: str = "mean"
 ) -> Tensor:
-    """−t·log p − (1 − t)·log(1 − p) for probabilities p; no logarithm counts as less than −100."""
-    check_pair(input, target, floating_target=True)
+    """−t·log p − (1 − t)·log(1 − p) for probabilities p, times `weight`, which broadcasts; no
+    logarithm counts as less than −100."""
+    check_pair(input, target)
+    check_probabilities(input, target)
     if input.array.size and not (0 <= input.array.min() and input.array.max() <= 1):
         raise RuntimeError(
             explanation(
@@ -104,18 +112,20 @@ def binary_cross_entropy(
             )
         )
     losses = bernoulli_loss(input, target)
-    return reduced(losses if weight is None else losses * weight, reduction)
+    return reduced(losses if weight is None else losses * weight.to(input.dtype), reduction)
 
 
 def binary_cross_entropy_with_logits(
     input: Tensor, target: Tensor, weight: Tensor | None = None, *, reduction: str = "mean",
     pos_weight: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
-    """binary_cross_entropy of sigmoid(input), which neither overflows nor loses digits."""
-    check_pair(input, target, floating_target=True)
-    positive = target if pos_weight is None else target * pos_weight
+    """binary_cross_entropy of sigmoid(input), which neither overflows nor loses digits. The first
+    term, that of t, is times `pos_weight`, all is times `weight`; both broadcast."""
+    check_pair(input, target)
+    check_probabilities(input, target)
+    positive = target if pos_weight is None else target * pos_weight.to(input.dtype)
     losses = -(positive * logsigmoid(input) + (1 - target) * logsigmoid(-input))
-    return reduced(losses if weight is None else losses * weight, reduction)
+    return reduced(losses if weight is None else losses * weight.to(input.dtype), reduction)
 
 
 def _bernoulli_loss(p, target):
@@ -154,9 +164,9 @@ def check_reduction(reduction: str) -> None:
         raise ValueError(f"{reduction} is not a valid value for reduction: it is 'mean', 'sum' or 'none'")
 
 
-def check_pair(input: Tensor, target: Tensor, floating_target: bool = False) -> None:
-    """Input and target must be Tensors of one shape: broadcasting (n, 1) against (n) would compare
-    everything with everything."""
+def check_pair(input: Tensor, target: Tensor, weight: Tensor | None = None) -> None:
+    """Input and target, and a weight for each element, must be Tensors of one shape: broadcasting
+    (n, 1) against (n) would compare everything with everything."""
     check_tensors(input, target)
     if input.shape != target.shape:
         raise ShapeError(
@@ -164,12 +174,18 @@ def check_pair(input: Tensor, target: Tensor, floating_target: bool = False) -> 
                 f"Using a target size ({list(target.shape)}) that is different to the input size "
                 f"({list(input.shape)})",
                 why="broadcasting them would compare elements that do not belong together",
-                remedy=f"write target.reshape{as_call(input.shape)}"
-                if input.numel() == target.numel()
-                else "give both one shape",
+                remedy=reshaped(target, input.shape) or "give both one shape",
             )
         )
-    if floating_target and target.dtype.kind in "biu":
+    if weight is not None and weight.shape != input.shape:
+        raise ShapeError(
+            f"Weights and input must have the same size: {list(weight.shape)} and {list(input.shape)}"
+        )
+
+
+def check_probabilities(input: Tensor, target: Tensor) -> None:
+    """PyTorch's error if the target is not of floating-point numbers."""
+    if target.dtype.kind in "biu":
         raise RuntimeError(
             f"Found dtype {target.dtype} but expected {input.dtype} for the target, which is a "
             "probability: write target.float()"
@@ -186,8 +202,17 @@ def check_tensors(input: Tensor, target: Tensor) -> None:
         )
 
 
-def as_call(shape) -> str:
-    return f"({', '.join(map(str, shape))})"
+def reshaped(target: Tensor, shape: tuple[int, ...]) -> str:
+    """What to write so that `target` gets this shape; nothing if that would mix up its elements."""
+    is_flat = target.ndim == 1 or len(shape) == 1
+    if target.numel() != math.prod(shape) or not (is_flat or long_sides(target.shape) == long_sides(shape)):
+        return ""
+    return f"write target.reshape({', '.join(map(str, shape)) if shape else '()'})"
+
+
+def long_sides(shape: tuple[int, ...]) -> list[int]:
+    """The sizes other than 1."""
+    return [n for n in shape if n != 1]
 
 
 # ---- losses of classes -------------------------------------------------------------------------
@@ -201,12 +226,8 @@ def nll_loss(
     labels: negative log likelihood. `weight` has a factor for each class, by which the mean is
     weighted too; samples labelled `ignore_index` don't count."""
     check_tensors(input, target)
-    if input.ndim == 1:
-        losses = nll_loss(
-            input.unsqueeze(0), target.unsqueeze(0), weight,
-            ignore_index=ignore_index, reduction=reduction,
-        )  # fmt: skip
-        return losses.squeeze(0) if reduction == "none" else losses
+    if input.ndim < 2:
+        return of_one_sample(nll_loss, input, target, weight, reduction, ignore_index=ignore_index)
     labels, kept = class_labels(input, target, ignore_index)
     return weighted(chosen_loss(input, labels), *shares(input, labels, kept, weight), reduction)
 
@@ -226,12 +247,16 @@ def cross_entropy(
     check_reduction(reduction)
     if not 0 <= label_smoothing <= 1:
         raise RuntimeError(f"label_smoothing must be between 0.0 and 1.0. Got: {label_smoothing}")
-    if input.ndim == 1:
-        losses = cross_entropy(
-            input.unsqueeze(0), target.unsqueeze(0), weight, ignore_index=ignore_index,
-            reduction=reduction, label_smoothing=label_smoothing,
+    if target.is_floating_point() and ignore_index >= 0:
+        raise RuntimeError(
+            f"ignore_index is not supported for floating point target: {ignore_index} is a class's "
+            "number, and this target has probabilities of classes"
+        )
+    if input.ndim < 2:
+        return of_one_sample(
+            cross_entropy, input, target, weight, reduction,
+            ignore_index=ignore_index, label_smoothing=label_smoothing,
         )  # fmt: skip
-        return losses.squeeze(0) if reduction == "none" else losses
     if label_smoothing or target.is_floating_point():
         return cross_entropy_composed(
             input, target, weight, ignore_index=ignore_index, reduction=reduction,
@@ -265,6 +290,25 @@ def cross_entropy_composed(
     return weighted(losses, share, kept, reduction, is_scaled=True)
 
 
+def of_one_sample(
+    loss: Callable[..., Tensor], input: Tensor, target: Tensor, weight: Tensor | None,
+    reduction: str, **options: Any,
+) -> Tensor:  # fmt: skip
+    """The loss of a single sample: logits (C) and a label () or probabilities (C)."""
+    if input.ndim == 0:
+        raise ShapeError("Expected 1 or more dimensions (got 0): logits of shape (C), or (N, C, …)")
+    if target.shape not in ((), input.shape):
+        raise ShapeError(
+            explanation(
+                f"size mismatch (got input: {list(input.shape)}, target: {list(target.shape)})",
+                why=f"an input of shape {list(input.shape)} is one sample, which has one label",
+                remedy=reshaped(target, ()),
+            )
+        )
+    losses = loss(input.unsqueeze(0), target.unsqueeze(0), weight, reduction=reduction, **options)
+    return losses.squeeze(0) if reduction == "none" else losses
+
+
 def chosen_loss(log_p: Tensor, labels: Tensor) -> Tensor:
     """−log_p[n, labels[n, …], …]."""
     return -ops.gather(log_p, 1, labels.unsqueeze(1)).squeeze(1)
@@ -288,9 +332,9 @@ def class_labels(input: Tensor, target: Tensor, ignore_index: int) -> tuple[Tens
                 else f"Expected target size {list(expected)}, got {list(labels.shape)}",
                 why=f"an input of shape {list(input.shape)} is for {input.shape[1]} classes and "
                 f"needs one label for each sample: a target of shape {list(expected)}",
-                remedy=f"write target.reshape{as_call(expected)}"
-                if labels.size == math.prod(expected)
-                else "",
+                remedy="write target.argmax(1), if it is one-hot"
+                if labels.shape == input.shape
+                else reshaped(target, expected),
             )
         )
     n = input.shape[1]

@@ -11,7 +11,7 @@ from .module import Module
 class Loss(Module):
     """A loss for each element, reduced to their "mean", their "sum", or not ("none")."""
 
-    def __init__(self, reduction: str = "mean"):
+    def __init__(self, *, reduction: str = "mean"):
         super().__init__()
         F.check_reduction(reduction)
         self.reduction = reduction
@@ -21,7 +21,7 @@ class WeightedLoss(Loss):
     """A loss whose elements, or classes, may have weights."""
 
     def __init__(self, weight: Tensor | None, reduction: str):
-        super().__init__(reduction)
+        super().__init__(reduction=reduction)
         self.register_buffer("weight", weight)
 
 

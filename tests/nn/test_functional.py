@@ -99,6 +99,8 @@ def test_losses_of_numbers_by_formula(seed, reduction):
     w = abs(t) + 1
     reduce = {"mean": np.mean, "sum": np.sum, "none": lambda a: a}[reduction]
     close(F.mse_loss(f64(x), f64(t), reduction=reduction), reduce((x - t) ** 2))
+    close(F.mse_loss(f64(x), f64(t), weight=f64(w)), (w * (x - t) ** 2).sum() / w.sum())
+    close(F.l1_loss(f64(x), f64(t), reduction="sum", weight=f64(w)), (w * abs(x - t)).sum())
     close(F.l1_loss(f64(x), f64(t), reduction=reduction), reduce(abs(x - t)))
     bce = -q * np.log(p) - (1 - q) * np.log(1 - p)
     close(F.binary_cross_entropy(f64(p), f64(q), reduction=reduction), reduce(bce))
