@@ -13,10 +13,11 @@ from autodiff import Tensor, no_grad, tensor
 @no_grad
 def clip_grad_norm_(
     parameters: Tensor | Iterable[Tensor], max_norm: float, norm_type: float = 2.0,
-    error_if_nonfinite: bool = False,
+    error_if_nonfinite: bool = False, foreach: bool | None = None,
 ) -> Tensor:  # fmt: skip
     """Scale all gradients by one factor, so that the norm of them all together is at most
-    `max_norm` (Pascanu, Mikolov and Bengio 2013). Returns the norm that they had."""
+    `max_norm` (Pascanu, Mikolov and Bengio 2013). Returns the norm that they had. (`foreach` chooses
+    an implementation in PyTorch; here there is one.)"""
     parameters = [parameters] if isinstance(parameters, Tensor) else parameters
     gradients = [p.grad for p in parameters if p.grad is not None]
     norm_type = float(norm_type)

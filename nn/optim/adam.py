@@ -14,22 +14,30 @@ from .optimizer import Optimizer, check_not_negative
 class Adam(Optimizer):
     """p ← p − lr·m̂ / (√v̂ + eps), where m and v are running means of the gradient and of its square
     with the factors `betas`, and m̂ = m / (1 − β₁ᵗ), v̂ = v / (1 − β₂ᵗ) (Kingma and Ba 2015). With
-    `amsgrad`, v̂ comes from the largest v so far (Reddi, Kale and Kumar 2018)."""
+    `amsgrad`, v̂ comes from the largest v so far (Reddi, Kale and Kumar 2018). Weight decay adds
+    weight_decay·p to the gradient, or, decoupled, is AdamW's."""
 
-    decoupled = False
+    shaped_as_parameter = ("exp_avg", "exp_avg_sq", "max_exp_avg_sq")
 
     def __init__(
         self, params, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
-        weight_decay: float = 0, amsgrad: bool = False, *, maximize: bool = False,
+        weight_decay: float = 0, amsgrad: bool = False, *, foreach: bool | None = None,
+        maximize: bool = False, capturable: bool = False, differentiable: bool = False,
+        fused: bool | None = None, decoupled_weight_decay: bool = False,
     ):  # fmt: skip
         options = {
-            "lr": lr, "betas": betas, "eps": eps, "weight_decay": weight_decay,
-            "amsgrad": amsgrad, "maximize": maximize,
+            "lr": lr, "betas": tuple(betas), "eps": eps, "weight_decay": weight_decay,
+            "amsgrad": amsgrad, "maximize": maximize, "foreach": foreach, "capturable": capturable,
+            "differentiable": differentiable, "fused": fused,
+            "decoupled_weight_decay": decoupled_weight_decay,
         }  # fmt: skip
         super().__init__(params, options)
 
     def check(self, group: dict[str, Any]) -> None:
+        super().check(group)
         check_not_negative(group, lr="learning rate", eps="epsilon value")
+        if len(group["betas"]) != 2:
+            raise ValueError(f"betas are two factors, not {group['betas']}")
         for k, beta in enumerate(group["betas"]):
             if not 0 <= beta < 1:
                 raise ValueError(f"Invalid beta parameter at index {k}: {beta}")
@@ -44,7 +52,7 @@ class Adam(Optimizer):
         adam_step(
             p, state["exp_avg"], state["exp_avg_sq"], state.get("max_exp_avg_sq"), p.grad,
             group["lr"], state["step"], beta1=beta1, beta2=beta2, eps=group["eps"],
-            weight_decay=group["weight_decay"], decoupled=self.decoupled,
+            weight_decay=group["weight_decay"], decoupled=group["decoupled_weight_decay"],
             maximize=group["maximize"], amsgrad=group["amsgrad"],
         )  # fmt: skip
 
@@ -52,10 +60,14 @@ class Adam(Optimizer):
 class AdamW(Adam):
     """Adam, but weight decay takes lr·weight_decay·p from p itself (Loshchilov and Hutter 2019)."""
 
-    decoupled = True
-
     def __init__(
         self, params, lr: float = 1e-3, betas: tuple[float, float] = (0.9, 0.999), eps: float = 1e-8,
         weight_decay: float = 1e-2, amsgrad: bool = False, *, maximize: bool = False,
+        foreach: bool | None = None, capturable: bool = False, differentiable: bool = False,
+        fused: bool | None = None,
     ):  # fmt: skip
-        super().__init__(params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize)
+        super().__init__(
+            params, lr, betas, eps, weight_decay, amsgrad, maximize=maximize, foreach=foreach,
+            capturable=capturable, differentiable=differentiable, fused=fused,
+            decoupled_weight_decay=True,
+        )  # fmt: skip

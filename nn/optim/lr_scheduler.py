@@ -12,7 +12,8 @@ class LRScheduler:
     """The base of all schedules. A subclass defines `get_lr`, the rates for `last_epoch`, which it
     may work out from those in force (`group["lr"]`) and the first ones (`base_lrs`).
 
-    `last_epoch` is -1 for a new start, else the epoch after which training goes on.
+    `last_epoch` is -1 for a new start, else the epoch after which training goes on, with the rates
+    that the optimiser's own state brought along.
     """
 
     def __init__(self, optimizer: Optimizer, last_epoch: int = -1):
@@ -87,10 +88,8 @@ class CosineAnnealingLR(LRScheduler):
 
     def get_lr(self) -> list[float]:
         lrs, k, n, low = self.current_lrs(), self.last_epoch, self.T_max, self.eta_min
-        if k == 0:
+        if self._step_count == 1:  # a start, new or not, from the rates that are there
             return lrs
-        if self._step_count == 1:  # resumed: no rate before this one
-            return [low + (base - low) * (1 + math.cos(math.pi * k / n)) / 2 for base in self.base_lrs]
         if (k - 1 - n) % (2 * n) == 0:  # up from eta_min, where the ratio below is 0 / 0
             rise = (1 - math.cos(math.pi / n)) / 2
             return [lr + (base - low) * rise for lr, base in zip(lrs, self.base_lrs, strict=True)]

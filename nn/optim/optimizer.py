@@ -18,8 +18,13 @@ class Optimizer:
     """The base of all optimisers. A subclass defines `update(p, state, group)`, the step of one
     parameter, which may keep what it needs in the dict `state`; or a `step` of its own.
 
-    `params` are Tensors, or dicts: groups of them with options of their own.
+    `params` are Tensors, or (name, Tensor) pairs, or dicts: groups of them with options of their own.
+
+    Options of PyTorch's that choose between implementations of one step (`foreach`, `fused`,
+    `capturable`) are accepted and kept: here there is one.
     """
+
+    shaped_as_parameter: tuple[str, ...] = ()  # what is remembered of p in an array of its shape
 
     def __init__(self, params: Iterable, defaults: dict[str, Any]):
         self.defaults = defaults
@@ -44,6 +49,10 @@ class Optimizer:
         params = param_group["params"]
         check_ordered(params)
         params = [params] if isinstance(params, Tensor) else list(params)
+        names = {}
+        if params and all(isinstance(p, tuple) and len(p) == 2 for p in params):
+            names = {"param_names": [name for name, _ in params]}
+            params = [p for _, p in params]
         for p in params:
             if not isinstance(p, Tensor):
                 raise TypeError(
@@ -55,12 +64,17 @@ class Optimizer:
             raise ValueError("optimizer contains a parameter group with duplicate parameters")
         if not {id(p) for p in self.all_params()}.isdisjoint(map(id, params)):
             raise ValueError("some parameters appear in more than one parameter group")
-        group = {**self.defaults, **param_group, "params": params}
+        group = {**self.defaults, **param_group, **names, "params": params}
         self.check(group)
         self.param_groups.append(group)
 
     def check(self, group: dict[str, Any]) -> None:
         """Raise a ValueError if the options of a group make no sense."""
+        if group.get("differentiable"):
+            raise ValueError(
+                "differentiable=True: an optimiser's step writes to memory and is never recorded. Write "
+                "the step with operations instead: p = p - lr * autograd.grad(loss, p, create_graph=True)[0]"
+            )
 
     def all_params(self) -> list[Tensor]:
         """The parameters of all groups, in order."""
@@ -106,6 +120,8 @@ class Optimizer:
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from where `state_dict()` was called, in PyTorch's optimiser if need be. What does
         not fit is an error, and changes nothing."""
+        if not {"state", "param_groups"} <= set(state_dict):
+            raise KeyError(f"this is no optimiser's state_dict: it has {', '.join(map(str, state_dict))}")
         groups = state_dict["param_groups"]
         if len(groups) != len(self.param_groups):
             raise ValueError("loaded state dict has a different number of parameter groups")
@@ -117,7 +133,7 @@ class Optimizer:
                 )
         numbers = [number for group in groups for number in group["params"]]
         state = {
-            p: {name: restored(value, p, name) for name, value in state_dict["state"][number].items()}
+            p: {name: self._restored(value, p, name) for name, value in state_dict["state"][number].items()}
             for number, p in zip(numbers, self.all_params(), strict=True)
             if number in state_dict["state"]
         }
@@ -125,29 +141,26 @@ class Optimizer:
             own.update({name: deepcopy(value) for name, value in loaded.items() if name != "params"})
         self.state = defaultdict(dict, state)
 
+    def _restored(self, value: Any, p: Tensor, name: str) -> Any:
+        """A copy of what was remembered of p, its arrays in p's dtype; the count of steps as an int."""
+        if not hasattr(value, "__array__") or isinstance(value, np.generic):
+            return deepcopy(value)
+        array = value.array if isinstance(value, Tensor) else np.asarray(value)
+        if name == "step":
+            return int(array)
+        if name in self.shaped_as_parameter and array.shape != p.array.shape:
+            raise ValueError(
+                f"size mismatch for the optimizer's '{name}': the loaded one has shape "
+                f"{list(array.shape)}, the parameter {list(p.shape)}"
+            )
+        return Tensor.wrap(np.array(array, p.dtype if array.dtype.kind == "f" else None))
+
     def __repr__(self):
-        lines = [f"{type(self).__name__} ("]
+        text = f"{type(self).__name__} ("
         for n, group in enumerate(self.param_groups):
-            lines.append(f"Parameter Group {n}")
-            lines += [f"    {name}: {group[name]}" for name in sorted(group) if name != "params"]
-        return "\n".join([*lines, ")"])
-
-
-def restored(value: Any, p: Tensor, name: str) -> Any:
-    """A copy of what was remembered of p: arrays of its shape in its dtype, single numbers as
-    Python's."""
-    if not hasattr(value, "__array__"):
-        return deepcopy(value)
-    array = value.array if isinstance(value, Tensor) else np.asarray(value)
-    if array.ndim == 0 and p.ndim > 0 or name == "step":
-        number = array.item()
-        return int(number) if name == "step" else number
-    if array.shape != p.array.shape:
-        raise ValueError(
-            f"size mismatch for the optimizer's '{name}': the loaded one has shape "
-            f"{list(array.shape)}, the parameter {list(p.shape)}"
-        )
-    return Tensor.wrap(np.array(array, p.dtype))
+            lines = [f"    {name}: {group[name]}\n" for name in sorted(group) if name != "params"]
+            text += f"\nParameter Group {n}\n{''.join(lines)}"
+        return text + ")"
 
 
 def check_ordered(params: Any) -> None:

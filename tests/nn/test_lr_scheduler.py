@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from beside_torch import same
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -62,6 +63,46 @@ def test_beside_pytorch(name, options):
     assert all(theirs.state_dict()[key] == pytest.approx(value) for key, value in state.items())
 
 
+@given(
+    kind=st.sampled_from(["StepLR", "CosineAnnealingLR"]), size=st.integers(1, 30),
+    gamma=st.sampled_from([0.1, 0.5, 1.0]), low=st.sampled_from([0, 0.01, 0.2]),
+    lrs=st.lists(st.sampled_from([0.1, 1.0, 0.03]), min_size=1, max_size=3), stop=st.integers(0, 45),
+    how=st.sampled_from(["state_dict", "last_epoch", "no stop"]), changed=st.integers(0, 49),
+)  # fmt: skip
+def test_fifty_epochs_and_a_stop_are_pytorchs(kind, size, gamma, low, lrs, stop, how, changed):
+    options = {"step_size": size, "gamma": gamma} if kind == "StepLR" else {"T_max": size, "eta_min": low}
+
+    def program(lib):
+        def fresh():
+            groups = [{"params": [lib.nn.Parameter(lib.torch.ones(1))], "lr": lr} for lr in lrs]
+            return lib.optim.SGD(groups)
+
+        optimizer = fresh()
+        make = getattr(lib.optim.lr_scheduler, kind)
+        scheduler, found = make(optimizer, **options), []
+        for epoch in range(50):
+            found.append(scheduler.get_last_lr())
+            if epoch == changed:
+                optimizer.param_groups[0]["lr"] = 0.07
+            optimizer.step()
+            scheduler.step()
+            if epoch == stop and how != "no stop":
+                again, state = fresh(), scheduler.state_dict()
+                if how == "state_dict":
+                    second = make(again, **options)
+                    second.load_state_dict(state)
+                    again.load_state_dict(optimizer.state_dict())
+                else:
+                    again.load_state_dict(optimizer.state_dict())
+                    # The schedule by steps is named the epoch of the rate, the other the one before.
+                    last = scheduler.last_epoch - (kind == "CosineAnnealingLR")
+                    second = make(again, **options, last_epoch=last)
+                optimizer, scheduler = again, second
+        return found
+
+    same(program, 1e-12, 1e-15)
+
+
 @pytest.mark.parametrize("kind, options", [(StepLR, {"step_size": 2}), (CosineAnnealingLR, {"T_max": 5})])
 @pytest.mark.parametrize("by_state", [True, False])
 def test_going_on(kind, options, by_state):
@@ -75,9 +116,10 @@ def test_going_on(kind, options, by_state):
         second.load_state_dict(first.state_dict())
         again.load_state_dict(first.optimizer.state_dict())  # making it has set the rate anew
     else:
-        second = kind(again, **options, last_epoch=first.last_epoch)
+        # The schedule by steps goes on from the rate of `last_epoch`, the other one finds the next.
+        second = kind(again, **options, last_epoch=first.last_epoch - (kind is CosineAnnealingLR))
     epoch = second.last_epoch
-    assert epoch == (3 if by_state else 4)
+    assert epoch == (3 if by_state or kind is CosineAnnealingLR else 4)
     np.testing.assert_allclose(rates(second, 8 - epoch), whole[epoch:], rtol=1e-12)
 
 

@@ -7,6 +7,7 @@ import math
 
 import numpy as np
 import pytest
+from beside_torch import libraries
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -129,6 +130,105 @@ def test_beside_pytorch_and_from_one_to_the_other(name):
     np.testing.assert_allclose(p.detach().numpy(), their_steps(again, gradients[10:]), rtol=1e-12)
 
 
+@st.composite
+def groups_of_options(draw):
+    """An optimiser, options for three groups, the shapes of six parameters."""
+    kind = draw(st.sampled_from(["SGD", "Adam", "AdamW"]))
+
+    def options():
+        some = {
+            "lr": draw(st.sampled_from([0.0, 0.1, 0.5])), "maximize": draw(st.booleans()),
+            "weight_decay": draw(st.sampled_from([0, 0.01, 0.3])),
+        }  # fmt: skip
+        if kind == "SGD":
+            more = {
+                "momentum": draw(st.sampled_from([0, 0.5, 0.9])), "dampening": draw(st.sampled_from([0, 0.2])),
+                "nesterov": draw(st.booleans()),
+            }  # fmt: skip
+        else:
+            more = {
+                "betas": draw(st.sampled_from([(0.9, 0.999), (0.0, 0.5), (0.5, 0.0)])),
+                "amsgrad": draw(st.booleans()), "eps": draw(st.sampled_from([1e-8, 1e-3])),
+            }  # fmt: skip
+        chosen = draw(st.sets(st.sampled_from(sorted(more))))
+        return some | {name: more[name] for name in chosen}
+
+    shapes = draw(st.lists(st.sampled_from([(), (1,), (3,), (2, 3), (0,)]), min_size=6, max_size=6))
+    return kind, [options() for _ in range(3)], shapes
+
+
+def in_theirs(state, torch):
+    """Our state_dict, in PyTorch's tensors."""
+    values = {
+        number: {
+            name: torch.tensor(float(x)) if name == "step" else torch.tensor(x.numpy())
+            for name, x in each.items()
+        }
+        for number, each in state["state"].items()
+    }
+    return {**state, "state": values}
+
+
+@given(
+    case=groups_of_options(), seed=seeds, dtype=st.sampled_from(["float32", "float64"]),
+    handed_over=st.sampled_from(["theirs", "ours", None]),
+)  # fmt: skip
+def test_groups_gaps_and_exchanged_states_are_pytorchs(case, seed, dtype, handed_over):
+    """Twelve steps in which gradients are missing now and then, a group comes late, and the state
+    goes from one library to the other."""
+    kind, options, shapes = case
+    rng = np.random.default_rng(seed)
+    arrays = [np.asarray(rng.standard_normal(shape), dtype) for shape in shapes]
+    run = []
+    for lib in libraries():
+        params = [lib.nn.Parameter(lib.tensor(a.copy())) for a in arrays]
+
+        def build(lib=lib, params=params, late=False):
+            first, rest = params[0], params[1:4]
+            groups = [{"params": first, **options[0]}, {"params": (p for p in rest)}]
+            optimizer = getattr(lib.optim, kind)(groups, **options[1])
+            if late:
+                optimizer.add_param_group({"params": params[4:], **options[2]})
+            return optimizer
+
+        try:
+            run.append([lib, params, build, build()])
+        except ValueError as error:  # Nesterov without momentum
+            run.append(error)
+    ours, theirs = run
+    if isinstance(theirs, ValueError):
+        assert str(ours) == str(theirs)
+        return
+    for step in range(12):
+        if step == 4:
+            for _, params, _, optimizer in run:
+                optimizer.add_param_group({"params": params[4:], **options[2]})
+        if step == 8 and handed_over == "theirs":
+            state = theirs[3].state_dict()
+            ours[3] = ours[2](late=True)
+            ours[3].load_state_dict(state)
+        elif step == 8 and handed_over == "ours":
+            state = in_theirs(ours[3].state_dict(), theirs[0].torch)
+            theirs[3] = theirs[2](late=True)
+            theirs[3].load_state_dict(state)
+        for k, a in enumerate(arrays):
+            g = np.asarray(rng.standard_normal(a.shape), dtype) if rng.random() < 0.75 else None
+            for lib, params, _, _ in run:
+                params[k].grad = None if g is None else lib.tensor(g.copy())
+        for each in run:
+            each[3].step()
+        for p, q in zip(ours[1], theirs[1], strict=True):
+            exact = dtype == "float64"
+            np.testing.assert_allclose(
+                p.detach().numpy(), q.detach().numpy(),
+                rtol=1e-9 if exact else 1e-3, atol=1e-12 if exact else 1e-5,
+            )  # fmt: skip
+    a, b = (each[3].state_dict() for each in run)
+    assert a["param_groups"] == b["param_groups"] and a["state"].keys() == b["state"].keys()
+    assert all(a["state"][k].keys() == b["state"][k].keys() for k in a["state"])
+    assert repr(ours[3]) == repr(theirs[3])
+
+
 # ---- steps -------------------------------------------------------------------------------------
 
 
@@ -165,6 +265,28 @@ def test_what_an_optimiser_remembers_is_noted_as_written():
         w.copy_(kept)
     with pytest.raises(RuntimeError, match="modified by an inplace operation"):
         y.backward()
+
+
+@pytest.mark.parametrize("name", OPTIMISERS)
+def test_a_single_number_is_a_parameter_too(name):
+    kind, options = OPTIMISERS[name]
+    p, q = nn.Parameter(ad.tensor(2.0, dtype=ad.float64)), param(2.0)
+    for each in (p, q):
+        optimizer = getattr(optim, kind)([each], **options)
+        for g in (1.0, -3.0, 0.5):
+            each.grad = ad.zeros_like(each) + g
+            optimizer.step()
+    assert p.shape == () and p.item() == q.item() != 2
+
+
+def test_a_group_without_momentum_beside_nesterovs():
+    a, b = param(1.0), param(1.0)
+    optimizer = optim.SGD([{"params": a}, {"params": b, "momentum": 0}], 0.1, momentum=0.9, nesterov=True)
+    for _ in range(2):
+        give(a, [1.0])
+        give(b, [1.0])
+        optimizer.step()
+    assert b.item() == pytest.approx(0.8) and a.item() == pytest.approx(1 - 0.1 * (1.9 + 2.71))
 
 
 def test_a_closure():
@@ -234,14 +356,27 @@ def test_groups_have_options_of_their_own():
     optimizer.step()
     np.testing.assert_allclose([a.item(), b.item(), c.item()], [0.7, 0.5, 0.8])
     assert optimizer.param_groups[2]["note"] == "mine" and optimizer.param_groups[1]["params"] == [b]
-    assert repr(optim.SGD([a], 0.1)).startswith("SGD (\nParameter Group 0\n    dampening: 0\n    lr: 0.1\n")
+    assert repr(optim.SGD([a], 0.1)).startswith("SGD (\nParameter Group 0\n    dampening: 0\n")
 
 
-def test_repr_is_pytorchs_without_its_own_options():
-    torch = pytest.importorskip("torch")
-    for kind in ("SGD", "Adam", "AdamW"):
-        theirs = repr(getattr(torch.optim, kind)([torch.ones(1)], lr=0.1)).split("\n")
-        assert set(repr(getattr(optim, kind)([param(1.0)], lr=0.1)).split("\n")) <= set(theirs)
+def test_parameters_with_names():
+    net = nn.Linear(2, 1)
+    optimizer = optim.SGD(net.named_parameters(), lr=0.1)
+    assert optimizer.param_groups[0]["params"] == [net.weight, net.bias]
+    assert optimizer.param_groups[0]["param_names"] == ["weight", "bias"]
+    again = optim.SGD([{"params": net.named_parameters()}], lr=0.2)
+    again.load_state_dict(optimizer.state_dict())
+    assert again.param_groups[0]["lr"] == 0.1
+
+
+@pytest.mark.parametrize("kind", [optim.SGD, optim.Adam, optim.AdamW])
+def test_a_choice_of_implementations_is_accepted_and_changes_nothing(kind):
+    a, b = param(1.0, 2.0), param(1.0, 2.0)
+    chosen = kind([b], lr=0.1, foreach=True, fused=False)
+    for p, optimizer in ((a, kind([a], lr=0.1)), (b, chosen)):
+        give(p, [1.0, -1.0])
+        optimizer.step()
+    assert a.equal(b) and chosen.param_groups[0]["foreach"] is True
 
 
 W = param(1.0)
@@ -270,6 +405,9 @@ W = param(1.0)
         (lambda: optim.Adam([W], eps=-1), ValueError, "Invalid epsilon value: -1"),
         (lambda: optim.Adam([W], betas=(1.0, 0.9)), ValueError, "Invalid beta parameter at index 0: 1.0"),
         (lambda: optim.Adam([W], betas=(0.9, -1)), ValueError, "Invalid beta parameter at index 1: -1"),
+        (lambda: optim.Adam([W], betas=(0.9,)), ValueError, "betas are two factors"),
+        (lambda: optim.Adam([W], differentiable=True), ValueError, "an optimiser's step writes to memory"),
+        (lambda: optim.SGD([W]).load_state_dict({"weight": 1}), KeyError, "no optimiser's state_dict: it has weight"),
         (lambda: optim.AdamW([W], weight_decay=-1), ValueError, "Invalid weight_decay value: -1"),
     ],
 )  # fmt: skip
@@ -325,8 +463,7 @@ def test_state_has_pytorchs_structure():
     found, expected = build(ours, optim, ad.ones), build(torch, torch.optim, torch.ones)
     assert list(found["state"]) == list(expected["state"]) == [0, 2]
     assert set(found["state"][0]) == set(expected["state"][0])
-    for a, b in zip(found["param_groups"], expected["param_groups"], strict=True):
-        assert a == {name: b[name] for name in a}
+    assert found["param_groups"] == expected["param_groups"]
 
 
 def test_a_state_that_does_not_fit_changes_nothing():
@@ -356,3 +493,36 @@ def test_what_is_loaded_takes_the_parameters_dtype():
     run(first, a, [[1.0]])
     second.load_state_dict(first.state_dict())
     assert second.state[b]["exp_avg"].dtype == ad.float32 and second.state[b]["step"] == 1
+
+
+def test_an_optimiser_of_ones_own_remembers_what_it_likes():
+    class Own(optim.Optimizer):
+        def update(self, p, state, group):
+            state["history"] = ad.ones(4, 2) if "history" not in state else state["history"] + 1
+            state["step"] = state.get("step", 0) + 1
+            state["order"], state["scale"], state["note"] = ad.tensor([2, 1]), np.float32(0.5), ["text"]
+
+    a = param(1.0)
+    first, second = Own([a], {}), Own([a], {})
+    run(first, a, [[1.0], [1.0]])
+    second.load_state_dict(first.state_dict())
+    found = second.state[a]
+    assert found["history"].shape == (4, 2) and found["history"].dtype == a.dtype and found["step"] == 2
+    assert found["order"].tolist() == [2, 1] and found["order"].dtype == ad.int64
+    assert found["scale"] == 0.5 and found["note"] == ["text"]
+    run(second, a, [[1.0]])
+    assert (first.state[a]["history"] == 2).all() and (found["history"] == 3).all()  # a copy
+
+
+def test_copies_and_pickles():
+    import pickle
+
+    a = param(1.0, 2.0)
+    first = optim.Adam([a], 0.1)
+    run(first, a, [[1.0, 1.0]])
+    for second in (copy.deepcopy(first), pickle.loads(pickle.dumps(first))):
+        (b,) = second.param_groups[0]["params"]
+        assert b is not a and second.state[b]["exp_avg"].equal(first.state[a]["exp_avg"])
+        give(b, [1.0, 2.0])
+        second.step()
+        assert not b.equal(a)
