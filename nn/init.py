@@ -14,7 +14,8 @@ from autodiff import Generator, Tensor, no_grad
 from autodiff.random import source
 
 GAINS = {
-    "linear": 1.0, "conv1d": 1.0, "conv2d": 1.0, "conv3d": 1.0, "sigmoid": 1.0, "tanh": 5 / 3,
+    "linear": 1.0, "conv1d": 1.0, "conv2d": 1.0, "conv3d": 1.0, "conv_transpose1d": 1.0,
+    "conv_transpose2d": 1.0, "conv_transpose3d": 1.0, "sigmoid": 1.0, "tanh": 5 / 3,
     "relu": math.sqrt(2), "selu": 3 / 4,
 }  # fmt: skip
 
@@ -33,6 +34,7 @@ def calculate_gain(nonlinearity: str, param: float | None = None) -> float:
 @no_grad
 def uniform_(tensor: Tensor, a: float = 0.0, b: float = 1.0, generator: Generator | None = None) -> Tensor:
     """Evenly from [a, b)."""
+    check(tensor, a <= b, f"uniform_ needs a <= b, got a={a}, b={b}")
     return tensor.uniform_(a, b, generator=generator)
 
 
@@ -41,6 +43,7 @@ def normal_(
     tensor: Tensor, mean: float = 0.0, std: float = 1.0, generator: Generator | None = None
 ) -> Tensor:
     """From N(mean, std²)."""
+    check(tensor, std >= 0, f"normal_ needs std >= 0, got {std}")
     return tensor.normal_(mean, std, generator=generator)
 
 
@@ -55,8 +58,7 @@ def trunc_normal_(
     likeliest value there is. Of what is left out beyond `reach` there would be one in 10¹⁷, and
     at least one in fifty is kept, wherever [a, b] lies.
     """
-    if not (a <= b and std > 0):
-        raise ValueError(f"trunc_normal_ needs a <= b and std > 0, got a={a}, b={b}, std={std}")
+    check(tensor, a <= b and std > 0, f"trunc_normal_ needs a <= b and std > 0, got a={a}, b={b}, std={std}")
     low, high = (a - mean) / std, (b - mean) / std
     likeliest = min(max(low, 0.0), high)
     reach = math.sqrt(likeliest**2 + 80)
@@ -93,6 +95,37 @@ def eye_(tensor: Tensor) -> Tensor:
     if tensor.ndim != 2:
         raise ValueError("Only tensors with 2 dimensions are supported")
     return tensor.copy_(Tensor.wrap(np.eye(*tensor.shape)))
+
+
+@no_grad
+def dirac_(tensor: Tensor, groups: int = 1) -> Tensor:
+    """The kernels (out, in, …) of a convolution that hands on its input, or as many channels of it
+    as there are: 1 in the middle of kernel k for channel k, the rest 0; in each of the `groups`."""
+    if tensor.ndim not in (3, 4, 5):
+        raise ValueError("Only tensors with 3, 4, or 5 dimensions are supported")
+    out, channels, *sizes = tensor.shape
+    if out % groups:
+        raise ValueError(f"dim 0 must be divisible by groups: got {out} and {groups}")
+    kernels = np.zeros(tensor.shape)
+    middle = tuple(n // 2 for n in sizes)
+    for k in range(min(out // groups, channels)):
+        kernels[k :: out // groups, k][(slice(None), *middle)] = 1
+    return tensor.copy_(Tensor.wrap(kernels))
+
+
+@no_grad
+def sparse_(tensor: Tensor, sparsity: float, std: float = 0.01, generator: Generator | None = None) -> Tensor:
+    """From N(0, std²), but in each column that share of the numbers, rounded up and drawn by lot,
+    is 0 (Martens 2010)."""
+    if tensor.ndim != 2:
+        raise ValueError("Only tensors with 2 dimensions are supported")
+    if not 0 <= sparsity <= 1:
+        raise ValueError(f"sparsity is a share, from 0 to 1, and not {sparsity}")
+    rows, columns = tensor.shape
+    random = source(generator)
+    drawn = std * random.standard_normal((rows, columns))
+    lots = random.random((rows, columns)).argsort(0)
+    return tensor.copy_(Tensor.wrap(np.where(lots < math.ceil(sparsity * rows), 0, drawn)))
 
 
 def xavier_uniform_(tensor: Tensor, gain: float = 1.0, generator: Generator | None = None) -> Tensor:
@@ -138,6 +171,14 @@ def orthogonal_(tensor: Tensor, gain: float = 1, generator: Generator | None = N
     return tensor.copy_(Tensor.wrap(gain * q.reshape(tensor.shape)))
 
 
+def check(tensor: Tensor, sensible: bool, otherwise: str) -> None:
+    """Numbers are drawn only into floating-point tensors, and only from what is a distribution."""
+    if not tensor.is_floating_point():
+        raise TypeError(f"only floating-point tensors can be filled with drawn numbers, not {tensor.dtype}")
+    if not sensible:
+        raise ValueError(otherwise)
+
+
 def fans(tensor: Tensor) -> tuple[int, int]:
     """(fan_in, fan_out)."""
     if tensor.ndim < 2:
@@ -148,7 +189,7 @@ def fans(tensor: Tensor) -> tuple[int, int]:
 
 def kaiming_std(tensor: Tensor, a: float, mode: str, nonlinearity: str) -> float:
     modes = ("fan_in", "fan_out")
-    if mode not in modes:
+    if mode.lower() not in modes:
         raise ValueError(f"Mode {mode} not supported, please use one of {list(modes)}")
-    fan = fans(tensor)[modes.index(mode)]
+    fan = fans(tensor)[modes.index(mode.lower())]
     return calculate_gain(nonlinearity, a) / math.sqrt(max(fan, 1))

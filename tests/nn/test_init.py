@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 import pytest
+from beside_torch import same
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -54,6 +55,7 @@ def test_fans_of_convolutions():
     assert abs(weight.numpy()).max() <= math.sqrt(2 * 3 / 120)
     with pytest.raises(ValueError, match="fewer than 2 dimensions"):
         init.xavier_normal_(ad.empty(3))
+    init.kaiming_normal_(weight, mode="FAN_OUT")
     with pytest.raises(ValueError, match="Mode both not supported, please use one of"):
         init.kaiming_normal_(weight, mode="both")
 
@@ -98,6 +100,52 @@ def test_eye_and_what_is_refused():
         init.eye_(ad.empty(2, 2, 2))
     with pytest.raises(ValueError, match="Only tensors with 2 or more dimensions"):
         init.orthogonal_(ad.empty(2))
+
+
+@given(
+    out=st.integers(1, 3), channels=st.integers(1, 4), groups=st.integers(1, 3),
+    sizes=st.lists(st.integers(1, 4), min_size=1, max_size=3),
+)  # fmt: skip
+def test_dirac_is_pytorchs(out, channels, groups, sizes):
+    same(lambda lib: lib.nn.init.dirac_(lib.torch.empty(out * groups, channels, *sizes), groups))
+
+
+def test_dirac_hands_on_the_image():
+    kernels, x = init.dirac_(ad.empty(2, 2, 3, 3)), ad.randn(1, 2, 4, 5)
+    assert nn.functional.conv2d(x, kernels, padding=1).equal(x)
+
+
+@given(st.integers(1, 9), st.integers(1, 5), st.floats(0, 1))
+def test_sparse(rows, columns, sparsity):
+    t = init.sparse_(ad.empty(rows, columns), sparsity, 2.0, ad.Generator().manual_seed(1)).numpy()
+    assert ((t == 0).sum(0) == math.ceil(sparsity * rows)).all()
+    big = init.sparse_(ad.empty(1000, 50), 0.5, 2.0, ad.Generator().manual_seed(1)).numpy()
+    assert (
+        big[big != 0].std() == pytest.approx(2, rel=0.02)
+        and (big[:, 0] == 0).tolist() != (big[:, 1] == 0).tolist()
+    )
+
+
+@pytest.mark.parametrize(
+    "name", ["dirac_", "eye_", "orthogonal_", "sparse_", "xavier_normal_", "kaiming_uniform_", "zeros_"]
+)
+@pytest.mark.parametrize("shape", [(3,), (2, 3), (0, 3), (4, 2, 3), (4, 3, 2, 2), (2, 1, 2, 2, 2), (1,) * 6])
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
+def test_shapes_are_taken_and_refused_as_in_pytorch(name, shape):
+    more = (0.3,) if name == "sparse_" else ()
+    same(lambda lib: tuple(getattr(lib.nn.init, name)(lib.torch.empty(*shape), *more).shape))
+
+
+def test_what_is_no_distribution_is_refused():
+    for fill in (
+        lambda t: init.uniform_(t, 2, 1), lambda t: init.normal_(t, 0, -1),
+        lambda t: init.sparse_(t, 1.5), lambda t: init.dirac_(t.reshape(3, 1, 1), 2),
+    ):  # fmt: skip
+        with pytest.raises(ValueError, match="needs|sparsity is a share|divisible by groups"):
+            fill(ad.empty(3, 1))
+    for fill in (init.uniform_, init.normal_, init.trunc_normal_):
+        with pytest.raises(TypeError, match="only floating-point tensors can be filled with drawn numbers"):
+            fill(ad.zeros(3).long())
 
 
 def test_generators_and_seeds():
