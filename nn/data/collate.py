@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import copy
+from collections.abc import Mapping, MutableMapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -83,6 +84,10 @@ def rebuilt(example: Any, parts: Any) -> Any:
     """`parts` in a container like `example`; for a plain tuple that is a list, as in PyTorch, and
     a plain container where the class can't be built from its parts alone."""
     kind = type(example)
+    if isinstance(example, MutableMapping):  # a copy keeps what else it has, such as a default
+        example = copy.copy(example)
+        example.update(parts)
+        return example
     if hasattr(example, "_fields"):
         return kind(*parts)
     if kind is tuple:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import math
 import warnings
-from collections.abc import Sequence
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
+from itertools import accumulate
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -27,11 +29,17 @@ class Dataset(Generic[Sample]):
     def __getitem__(self, index: Any) -> Sample:
         raise NotImplementedError("Subclasses of Dataset should implement __getitem__.")
 
+    def __add__(self, other: Any) -> ConcatDataset:
+        return ConcatDataset([self, other])
+
 
 class TensorDataset(Dataset[tuple[Tensor, ...]]):
     """Tensors that agree in their first dimension; sample i is (tensor[i] for each of them)."""
 
     def __init__(self, *tensors: Tensor):
+        for each in tensors:
+            if not isinstance(each, Tensor):
+                raise TypeError(f"TensorDataset holds Tensors, not {type(each).__name__}: write tensor(…)")
         lengths = {tensor.shape[:1] for tensor in tensors}
         if len(lengths) != 1 or () in lengths:
             raise ValueError(
@@ -71,10 +79,34 @@ class Subset(Dataset[Sample]):
         return len(self.indices)
 
 
+class ConcatDataset(Dataset[Sample]):
+    """Data sets one after the other, as one. `a + b` is short for ConcatDataset([a, b])."""
+
+    def __init__(self, datasets: Iterable[Any]):
+        self.datasets = list(datasets)
+        if not self.datasets:
+            raise ValueError("datasets should not be an empty iterable")
+        self.cumulative_sizes = list(accumulate(map(len, self.datasets)))  # where each of them ends
+
+    def __getitem__(self, index: Any) -> Sample:
+        if index < 0:
+            if -index > len(self):
+                raise ValueError("absolute value of index should not exceed dataset length")
+            index += len(self)
+        if index >= len(self):
+            raise IndexError(f"index {index} is out of range: there are {len(self)} samples")
+        k = bisect_right(self.cumulative_sizes, index)
+        return self.datasets[k][index - (self.cumulative_sizes[k - 1] if k else 0)]
+
+    def __len__(self) -> int:
+        return self.cumulative_sizes[-1]
+
+
 def random_split(dataset: Any, lengths: Sequence[float], generator: Generator | None = None) -> list[Subset]:
     """The samples dealt out by chance into parts of the given lengths, or fractions that sum to 1.
 
-    Fractions are rounded down, and what is left over goes to the parts in turn.
+    Fractions are rounded down, and what is left over goes to the parts in turn. Raises ValueError
+    for lengths that are no such thing.
     """
     total = len(dataset)
     if math.isclose(sum(lengths), 1) and sum(lengths) <= 1:
@@ -86,11 +118,13 @@ def random_split(dataset: Any, lengths: Sequence[float], generator: Generator | 
             sizes[k % len(sizes)] += 1
     else:
         sizes = [int(length) for length in lengths]
-    if sum(sizes) != total:
-        raise ValueError(
-            "Sum of input lengths does not equal the length of the input dataset! "
-            f"{' + '.join(map(str, lengths))} is not {total}"
-        )
+        if sum(lengths) != total or any(
+            n < 0 or n != length for n, length in zip(sizes, lengths, strict=True)
+        ):
+            raise ValueError(
+                "Sum of input lengths does not equal the length of the input dataset! Expected whole "
+                f"numbers that sum to {total}, or fractions that sum to 1, and got {list(lengths)}"
+            )
     for k, size in enumerate(sizes):
         if size == 0:
             warnings.warn(

@@ -6,6 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence, Sized
 from itertools import islice
 from typing import Any, Generic, TypeVar
 
+import numpy as np
+
+from autodiff import Tensor
 from autodiff.random import Generator, default_generator
 
 Index = TypeVar("Index", covariant=True)
@@ -45,12 +48,9 @@ class RandomSampler(Sampler[int]):
         num_samples: int | None = None,
         generator: Generator | None = None,
     ):
-        if not isinstance(replacement, bool):
-            raise TypeError(f"replacement should be a boolean value, but got replacement={replacement}")
-        if num_samples is not None and (not isinstance(num_samples, int) or num_samples <= 0):
-            raise ValueError(
-                f"num_samples should be a positive integer value, but got num_samples={num_samples}"
-            )
+        check_flag(replacement)
+        if num_samples is not None:
+            check_count(num_samples)
         self.data_source = data_source
         self.replacement = replacement
         self.generator = generator
@@ -91,11 +91,49 @@ class SubsetRandomSampler(Sampler[int]):
         return len(self.indices)
 
 
+class WeightedRandomSampler(Sampler[int]):
+    """`num_samples` of the numbers 0, 1, 2, …, each drawn with a probability in proportion to its
+    weight: with replacement from them all, without from those that are left."""
+
+    def __init__(
+        self,
+        weights: Sequence[float],
+        num_samples: int,
+        replacement: bool = True,
+        generator: Generator | None = None,
+    ):
+        check_count(num_samples)
+        check_flag(replacement)
+        given = weights.array if isinstance(weights, Tensor) else weights
+        self.weights = np.asarray(given, np.float64)
+        if self.weights.ndim != 1:
+            raise ValueError(
+                f"weights should be a 1d sequence but given weights have shape {self.weights.shape}"
+            )
+        positive = int((self.weights > 0).sum())
+        if not (np.isfinite(self.weights).all() and (self.weights >= 0).all() and positive):
+            raise ValueError("weights should be numbers from 0 on, and not all 0")
+        if not replacement and num_samples > positive:
+            raise ValueError(
+                f"cannot draw {num_samples} samples without replacement: {positive} have a weight above 0"
+            )
+        self.num_samples = num_samples
+        self.replacement = replacement
+        self.generator = generator
+
+    def __iter__(self) -> Iterator[int]:
+        draw, shares = own_stream(self.generator).numpy, self.weights / self.weights.sum()
+        yield from draw.choice(len(shares), self.num_samples, self.replacement, shares).tolist()
+
+    def __len__(self) -> int:
+        return self.num_samples
+
+
 class BatchSampler(Sampler[list[int]]):
     """Lists of `batch_size` numbers in the order of `sampler`; the last may be shorter, or is left
     out with `drop_last`."""
 
-    def __init__(self, sampler: Iterable[int], batch_size: int, drop_last: bool = False):
+    def __init__(self, sampler: Iterable[int], batch_size: int, drop_last: bool):
         if not isinstance(batch_size, int) or isinstance(batch_size, bool) or batch_size <= 0:
             raise ValueError(
                 f"batch_size should be a positive integer value, but got batch_size={batch_size}"
@@ -116,6 +154,16 @@ class BatchSampler(Sampler[list[int]]):
         sampler: Any = self.sampler
         whole, rest = divmod(len(sampler), self.batch_size)
         return whole + (rest > 0 and not self.drop_last)
+
+
+def check_flag(replacement: Any) -> None:
+    if not isinstance(replacement, bool):
+        raise TypeError(f"replacement should be a boolean value, but got replacement={replacement}")
+
+
+def check_count(num_samples: Any) -> None:
+    if not isinstance(num_samples, int) or isinstance(num_samples, bool) or num_samples <= 0:
+        raise ValueError(f"num_samples should be a positive integer value, but got num_samples={num_samples}")
 
 
 def own_stream(generator: Generator | None) -> Generator:

@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 
 from .idx import GZIP, content_of
 
+TIMEOUT = 30.0  # seconds without a byte from a mirror
+
 
 class Published(NamedTuple):
     """A file that is known by its SHA-256: of its content, or of the .gz where only that is known."""
@@ -79,7 +81,7 @@ def fetch(file: Published, mirrors: Sequence[str], folder: Path) -> Path:
 
 def receive(url: str, path: Path, most: int) -> None:
     """The answer to `url`, written to `path`: as long as it was announced, and at most `most` bytes."""
-    with urllib.request.urlopen(url, timeout=30) as answer, open(path, "wb") as file:
+    with urllib.request.urlopen(url, timeout=TIMEOUT) as answer, open(path, "wb") as file:
         announced = answer.headers.get("Content-Length")
         size, received = int(announced) if announced else None, 0
         with progress(size, url.rpartition("/")[2]) as bar:

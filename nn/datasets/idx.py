@@ -78,4 +78,6 @@ def content_of(path: Path) -> Iterator[BinaryIO]:
         try:
             yield gzip.GzipFile(fileobj=file) if compressed else file  # type: ignore[misc]
         except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-            raise ValueError(f"{path} is a broken gzip file: {error}") from error
+            raise ValueError(
+                f"{path} is a broken gzip file: found {error}, expected one that is whole"
+            ) from error

@@ -13,7 +13,7 @@ from autodiff import Tensor
 
 from ..data.collate import Batch
 from ..data.dataset import Dataset
-from ..transforms import supports_batch
+from ..transforms import Compose, supports_batch
 from .download import Published, fetch
 from .idx import read_idx
 
@@ -21,8 +21,9 @@ from .idx import read_idx
 class MNIST(Dataset):
     """Handwritten digits (LeCun, Cortes and Burges).
 
-    A sample is (image, label): the image a (28, 28) array of bytes, or what `transform` makes of
-    it; the label an int, or what `target_transform` makes of it. `data` and `targets` hold all.
+    A sample is (image, label): the image a (28, 28) array of bytes, the caller's own, or what
+    `transform` makes of it; the label an int, or what `target_transform` makes of it. `data` and
+    `targets` hold all.
 
     `root` is a folder that holds the four files, .gz or decompressed, in MNIST/raw or itself. With
     `download=True` their SHA-256 is checked, and those that are not there are fetched.
@@ -126,7 +127,7 @@ class MNIST(Dataset):
         return len(self.data)
 
     def __getitem__(self, index: int) -> tuple[Any, Any]:
-        image, label = self.data.array[index], int(self.targets.array[index])
+        image, label = self.data.array[index].copy(), int(self.targets.array[index])
         if self.transform is not None:
             image = self.transform(image)
         if self.target_transform is not None:
@@ -135,12 +136,13 @@ class MNIST(Dataset):
 
     def __getitems__(self, indices: Sequence[int]) -> Batch | list[tuple[Any, Any]]:
         """The samples of these numbers: at once, where nothing is asked for that goes one by one."""
+        transform: Any = Compose([]) if self.transform is None else self.transform
         whole = type(self).__getitem__ is MNIST.__getitem__  # else a subclass has its own samples
-        if not whole or not supports_batch(self.transform) or self.target_transform is not None:
+        if not whole or not supports_batch(transform) or self.target_transform is not None:
             return [self[index] for index in indices]
         rows = np.asarray(indices, np.int64)
-        images = self.transform.on_batch(self.data.array[rows])  # type: ignore[union-attr]
-        return Batch((images, Tensor.wrap(self.targets.array[rows])))
+        parts = transform.on_batch(self.data.array[rows]), self.targets.array[rows]
+        return Batch(part if isinstance(part, Tensor) else Tensor.wrap(part) for part in parts)
 
     @property
     def class_to_idx(self) -> dict[str, int]:
@@ -154,7 +156,9 @@ class MNIST(Dataset):
             f"Root location: {self.root}",
             f"Split: {'Train' if self.train else 'Test'}",
         ]
-        lines += [f"Transform: {self.transform}"] if self.transform is not None else []
+        for name in ("transform", "target_transform"):
+            if (transform := getattr(self, name)) is not None:
+                lines += f"{name.replace('_', ' ').capitalize()}: {transform}".split("\n")
         return "\n    ".join(lines)
 
 

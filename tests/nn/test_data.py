@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import copy
 import warnings
-from collections import OrderedDict, namedtuple
+from collections import OrderedDict, defaultdict, namedtuple
 
 import numpy as np
 import pytest
+from beside_torch import same
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -15,6 +16,7 @@ import autodiff as ad
 from nn.data import (
     Batch,
     BatchSampler,
+    ConcatDataset,
     DataLoader,
     Dataset,
     RandomSampler,
@@ -23,6 +25,7 @@ from nn.data import (
     Subset,
     SubsetRandomSampler,
     TensorDataset,
+    WeightedRandomSampler,
     default_collate,
     default_convert,
     random_split,
@@ -119,6 +122,14 @@ def test_collation_is_pytorchs(structure, n, seed):
     assert_alike(default_collate(batch(ad.from_numpy)), theirs(batch(torch.from_numpy)))
 
 
+def test_a_mapping_keeps_what_else_it_has():
+    batch = [defaultdict(int, a=1), defaultdict(int, a=2)]
+    collated = default_collate(batch)
+    assert type(collated) is defaultdict and collated["a"].tolist() == [1, 2] and collated["b"] == 0
+    assert batch[0] == {"a": 1}
+    assert type(default_convert(batch[0])) is defaultdict
+
+
 def test_a_batch_is_collated_already():
     parts = Batch((ad.ones(3, 2), ad.arange(3)))
     collated = default_collate(parts)
@@ -156,6 +167,8 @@ def test_tensors_of_different_lengths_are_no_dataset():
         TensorDataset(ad.ones(3, 2), ad.ones(4))
     with pytest.raises(ValueError, match="Size mismatch"):
         TensorDataset(ad.tensor(1.0))
+    with pytest.raises(TypeError, match="TensorDataset holds Tensors, not ndarray"):
+        TensorDataset(ad.ones(3), np.ones(3))
     with pytest.raises(NotImplementedError, match="__getitem__"):
         Dataset()[0]
 
@@ -191,6 +204,30 @@ def test_random_split_deals_out_every_sample_once(n, shares, seed):
         assert abs(len(part) - n * fraction) <= 1
 
 
+@given(st.lists(counts, min_size=1, max_size=4), st.integers(-90, 90))
+def test_data_sets_in_a_row(lengths, index):
+    parts, start = [], 0
+    for n in lengths:
+        parts.append(Subset(range(100, 300), range(start, start + n)))
+        start += n
+    row, plain = ConcatDataset(p for p in parts), [*range(100, 100 + start)]
+    assert len(row) == start and row.cumulative_sizes == np.cumsum(lengths).tolist()
+    if -start <= index < start:
+        assert row[index] == plain[index]
+    else:
+        with pytest.raises(ValueError if index < 0 else IndexError):
+            row[index]
+    assert list(row) == plain
+    assert sum((batch.tolist() for batch in DataLoader(row, 7)), []) == plain
+
+
+def test_data_sets_are_added():
+    both = numbered(2) + numbered(3) + numbered(1)
+    assert [int(x) for x, _ in both] == [0, 1, 0, 1, 2, 0]
+    with pytest.raises(ValueError, match="should not be an empty iterable"):
+        ConcatDataset([])
+
+
 def list_of(subset: Subset) -> list[int]:
     return [subset[k] for k in range(len(subset))]
 
@@ -202,6 +239,9 @@ def test_random_split_by_lengths_and_its_errors():
         random_split(range(10), [7, 4])
     with pytest.raises(ValueError, match="Fraction at index 0 is not between 0 and 1"):
         random_split(range(10), [1.5, -0.5])
+    for lengths in ([11, -1], [7.5, 2.5], [0.6, 0.3], [0.6, 0.6], []):
+        with pytest.raises(ValueError, match="whole numbers that sum to 10, or fractions that sum to 1"):
+            random_split(range(10), lengths)
     with pytest.warns(UserWarning, match="Length of split at index 1 is 0"):
         random_split(range(3), [3, 0])
 
@@ -229,6 +269,26 @@ def test_batches_are_the_order_cut_up(n, size, drop_last):
     assert all(len(batch) == size for batch in batches[:-1])
 
 
+@given(
+    weights=st.lists(st.sampled_from([0.0, 0.5, 1, 3]), min_size=1, max_size=5).filter(any),
+    replacement=st.booleans(), kind=st.sampled_from([list, np.array, ad.tensor]),
+)  # fmt: skip
+def test_weighted_sampler_draws_in_proportion(weights, replacement, kind):
+    possible = np.flatnonzero(weights)
+    n = 3000 if replacement else len(possible)
+    sampler = WeightedRandomSampler(kind(weights), n, replacement, ad.Generator().manual_seed(0))
+    drawn = list(sampler)
+    assert len(drawn) == len(sampler) == n and set(drawn) <= set(possible.tolist())
+    if not replacement:
+        assert sorted(drawn) == possible.tolist()
+        return
+    share = np.array(weights) / sum(weights)
+    found = np.bincount(drawn, minlength=len(weights)) / n
+    assert (abs(found - share) <= 5 * np.sqrt(share * (1 - share) / n)).all()
+    assert drawn == list(WeightedRandomSampler(weights, n, True, ad.Generator().manual_seed(0)))
+    assert drawn != list(sampler) or len(possible) == 1
+
+
 def test_subset_random_sampler_shuffles_the_given_numbers():
     sampler = SubsetRandomSampler([3, 1, 4, 1, 5], ad.Generator().manual_seed(0))
     assert sorted(sampler) == [1, 1, 3, 4, 5] and len(sampler) == 5
@@ -239,8 +299,16 @@ def test_subset_random_sampler_shuffles_the_given_numbers():
     [
         (lambda: RandomSampler(range(3), replacement=1), TypeError, "replacement should be a boolean"),
         (lambda: RandomSampler(range(3), num_samples=0), ValueError, "num_samples should be a positive"),
-        (lambda: BatchSampler(range(3), 0), ValueError, "batch_size should be a positive integer"),
-        (lambda: BatchSampler(range(3), True), ValueError, "batch_size should be a positive integer"),
+        (lambda: WeightedRandomSampler([1], 0), ValueError, "num_samples should be a positive"),
+        (lambda: WeightedRandomSampler([1], True), ValueError, "num_samples should be a positive"),
+        (lambda: WeightedRandomSampler([1], 1, "no"), TypeError, "replacement should be a boolean"),
+        (lambda: WeightedRandomSampler([[1]], 1), ValueError, "weights should be a 1d sequence"),
+        (lambda: WeightedRandomSampler([1, -1], 1), ValueError, "weights should be numbers from 0 on"),
+        (lambda: WeightedRandomSampler([0, 0], 1), ValueError, "not all 0"),
+        (lambda: WeightedRandomSampler([1, float("nan")], 1), ValueError, "weights should be numbers"),
+        (lambda: WeightedRandomSampler([1, 0], 2, False), ValueError, "cannot draw 2 samples without"),
+        (lambda: BatchSampler(range(3), 0, False), ValueError, "batch_size should be a positive integer"),
+        (lambda: BatchSampler(range(3), True, False), ValueError, "batch_size should be a positive integer"),
         (lambda: BatchSampler(range(3), 2, 1), ValueError, "drop_last should be a boolean"),
         (lambda: list(RandomSampler([], num_samples=1)), ValueError, "empty data set"),
         (lambda: iter(Sampler()), NotImplementedError, "__iter__"),
@@ -334,6 +402,17 @@ def test_arguments_for_worker_processes_change_nothing():
         prefetch_factor=2, worker_init_fn=print, pin_memory_device="cpu", in_order=False,
     )  # fmt: skip
     assert seen(loader) == [[0, 1], [2, 3], [4]]
+    assert (loader.num_workers, loader.prefetch_factor, loader.worker_init_fn) == (4, 2, print)
+    assert loader.persistent_workers and not loader.in_order and loader.multiprocessing_context is None
+
+
+def test_two_passes_at_once_do_not_disturb_each_other():
+    loader = DataLoader(numbered(12), 5, shuffle=True)
+    ad.manual_seed(3)
+    first, second = seen(loader), seen(loader)
+    ad.manual_seed(3)
+    pairs = list(zip(loader, loader, strict=True))
+    assert [a[0].tolist() for a, _ in pairs] == first and [b[0].tolist() for _, b in pairs] == second
 
 
 @pytest.mark.parametrize(
@@ -371,7 +450,7 @@ SOURCES = {
     "a batch sampler": lambda data: {
         "batch_size": 1,
         "batch_sampler": BatchSampler(
-            SubsetRandomSampler(range(len(data)), ad.Generator().manual_seed(4)), 3
+            SubsetRandomSampler(range(len(data)), ad.Generator().manual_seed(4)), 3, False
         ),
     },
 }
@@ -438,3 +517,41 @@ def test_an_older_pass_does_not_move_the_place_of_the_latest():
     next(latest), next(latest)
     next(older), next(older)
     assert loader.state_dict()["batch"] == 2
+
+
+# ---- beside PyTorch ----------------------------------------------------------------------------------
+
+PROGRAMS = {
+    "a list": lambda d, t: list(d.DataLoader(list(range(5)), 2)),
+    "a dict": lambda d, t: list(d.DataLoader({0: 1.5, 1: 2.5}, 2)),
+    "dicts": lambda d, t: list(d.DataLoader([{"x": k, "y": str(k)} for k in range(5)], 2, drop_last=True)),
+    "nothing": lambda d, t: list(d.DataLoader([], 3)),
+    "lengths": lambda d, t: [len(d.DataLoader(range(5), b, drop_last=drop)) for b, drop in ((2, False), (2, True), (9, True), (None, False))],
+    "twice": lambda d, t: [list(loader), list(loader)] if (loader := d.DataLoader(range(3), 2)) else None,
+    "one by one": lambda d, t: list(d.DataLoader([np.ones(2), 1, "a", {"q": np.zeros(1)}], batch_size=None)),
+    "NumPy's numbers": lambda d, t: list(d.DataLoader([1, 2], np.int64(2))),
+    "half a batch": lambda d, t: d.DataLoader([1], 1.5),
+    "no shuffle, a sampler": lambda d, t: list(d.DataLoader([1, 2], shuffle=False, sampler=[1, 0, 1])),
+    "a sampler that goes wrong": lambda d, t: list(d.DataLoader([1], sampler=[3])),
+    "a generator": lambda d, t: list(d.DataLoader(k for k in range(3))),
+    "attributes": lambda d, t: [(x.batch_size, x.drop_last, type(x.sampler).__name__, type(x.batch_sampler).__name__, x.generator, x.prefetch_factor, x.in_order) for x in (d.DataLoader([1]), d.DataLoader([1], batch_sampler=[[0]]), d.DataLoader([1], batch_size=None, shuffle=True), d.DataLoader([1], 3, drop_last=True))],
+    "defaults": lambda d, t: [d.DataLoader([1]).collate_fn is d.default_collate, d.DataLoader([1], None).collate_fn is d.default_convert],
+    "a collate_fn": lambda d, t: list(d.DataLoader([(1, 2), (3, 4)], 2, collate_fn=lambda b: tuple(zip(*b, strict=True)))),
+    "samples for it": lambda d, t: [[type(b).__name__, type(b[0]).__name__] for b in d.DataLoader(d.TensorDataset(t.arange(3)), 2, collate_fn=lambda b: b)],
+    "tensors": lambda d, t: [s[1], s[-1], s[1:], len(s), list(s), list(d.DataLoader(s, 2))] if (s := d.TensorDataset(t.ones(3, 2), t.arange(3))) else None,
+    "beyond the tensors": lambda d, t: d.TensorDataset(t.ones(3))[3],
+    "a subset": lambda d, t: [s[0], s[-1], s[[0, 2]], len(s), list(s)] if (s := d.Subset(d.TensorDataset(t.arange(9)), [7, 3, 5])) else None,
+    "beyond the subset": lambda d, t: d.Subset([1, 2], [0])[1],
+    "a subset of a subset": lambda d, t: list(d.DataLoader(d.Subset(d.Subset(d.TensorDataset(t.arange(10)), [9, 7, 5, 3]), [3, 1]), 2)),
+    "indices of kinds": lambda d, t: [list(d.DataLoader(d.Subset(d.TensorDataset(t.arange(9)), i), 2)) for i in (t.tensor([3, 4]), np.array([3, 4]), range(2))],
+    "splits": lambda d, t: [[len(s) for s in d.random_split(range(n), f)] for n, f in ((10, [0.5, 0.3, 0.2]), (11, [0.5, 0.3, 0.2]), (7, [1 / 3] * 3), (1, [1]), (10, [1.0]), (10, [4, 6]))],
+    "a split's indices": lambda d, t: [type(s.indices[0]).__name__ for s in d.random_split(range(4), [2, 2])],
+    "orders": lambda d, t: [list(d.SequentialSampler("abc")), sorted(d.RandomSampler("abc")), len(d.RandomSampler("abc", True, 7)), sorted(d.RandomSampler("abc", num_samples=6)), sorted(d.SubsetRandomSampler([4, 2])), list(d.BatchSampler(range(5), 2, False)), list(d.BatchSampler("abcde", 2, True))],
+    "weights": lambda d, t: [list(d.WeightedRandomSampler([0.0, 2.0], 3)), sorted(d.WeightedRandomSampler([1.0, 2.0, 0.5], 3, False)), len(d.WeightedRandomSampler([1.0], 5))],
+    "rows": lambda d, t: [list(c), c[-1], len(c), c.cumulative_sizes, list(d.DataLoader(c, 2))] if (c := d.ConcatDataset([range(2), [7, 8]])) else None,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_loaders_and_samplers_are_pytorchs(name):
+    same(lambda lib: PROGRAMS[name](lib.data, lib.torch))

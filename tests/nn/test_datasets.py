@@ -5,6 +5,8 @@ from __future__ import annotations
 import gzip
 import hashlib
 import http.server
+import json
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -15,12 +17,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from idx_files import idx_bytes, written
 
+import autodiff as ad
 from nn import transforms
 from nn.data import Batch, DataLoader, Subset
 from nn.datasets import MNIST, FashionMNIST, download
 from nn.datasets.download import Published
 
-REPOSITORY = Path(__file__).parents[2] / "examples" / "mnist" / "data"
+ROOT = Path(__file__).parents[2]
+REPOSITORY = ROOT / "examples" / "mnist" / "data"
 NAMES = [file.name for file in MNIST.files]
 RNG = np.random.default_rng(0)
 ARRAYS = [
@@ -167,8 +171,16 @@ class Mirror(http.server.BaseHTTPRequestHandler):
         self.server.asked.append(f"{way}/{name}")
         content = gzip.compress(CONTENTS[name.removesuffix(".gz")], mtime=0)
         length = len(content)
-        if way == "absent":
-            return self.send_error(404)
+        if way == "together" and NAMES[0] in name:
+            self.server.both_have_asked.wait()
+        if way in ("absent", "broken"):
+            return self.send_error({"absent": 404, "broken": 500}[way])
+        if way in ("moved", "lost", "circle"):
+            target = {"moved": "good", "lost": "absent", "circle": "circle"}[way]
+            self.send_response(302)
+            self.send_header("Location", f"/{target}/{name}")
+            self.send_header("Content-Length", "0")
+            return self.end_headers()
         if way == "cut":
             content = content[: length // 2]
         elif way == "cut-silently":
@@ -181,11 +193,16 @@ class Mirror(http.server.BaseHTTPRequestHandler):
             length = len(content := gzip.compress(bytes(2**24)))
         elif way == "endless":
             content, length = bytes(2**24), 2**24
+        elif way == "stalled":
+            content = content[:5]
         self.send_response(200)
         self.send_header("Content-Length", str(length))
         self.end_headers()
         try:
             self.wfile.write(content)
+            if way == "stalled":  # the connection stays open until the other side has had enough
+                self.connection.settimeout(20)
+                self.connection.recv(1)
         except OSError:
             self.close_connection = True  # the other side has had enough
 
@@ -194,7 +211,7 @@ class Mirror(http.server.BaseHTTPRequestHandler):
 
 
 FAILURES = {
-    "absent": "404", "cut": "announced", "cut-silently": "broken gzip", "other": "found 28 bytes",
+    "absent": "404", "broken": "500", "lost": "404", "circle": "infinite loop", "stalled": "timed out", "cut": "announced", "cut-silently": "broken gzip", "other": "found 28 bytes",
     "page": "found 28 bytes", "swelling": "more than", "endless": "never has",
 }  # fmt: skip
 
@@ -221,6 +238,13 @@ def mirrors(server, monkeypatch):
         return server.asked
 
     monkeypatch.setenv("no_proxy", "*")
+    receive = download.receive
+
+    def impatient(url, *arguments, **options):  # with that one mirror alone, so that no test is a race
+        monkeypatch.setattr(download, "TIMEOUT", 0.2 if "/stalled/" in url else 60)
+        receive(url, *arguments, **options)
+
+    monkeypatch.setattr(download, "receive", impatient)
     return these
 
 
@@ -251,8 +275,43 @@ def test_it_is_fetched_beside_another_data_set_in_a_flat_folder(tmp_path, mirror
 def test_the_next_mirror_is_tried(tmp_path, mirrors, way):
     asked = mirrors(way, "good")
     same(Tiny(tmp_path, download=True), *ARRAYS[:2])
-    assert asked[:2] == [f"{way}/{NAMES[0]}.gz", f"good/{NAMES[0]}.gz"]
+    assert asked[0] == f"{way}/{NAMES[0]}.gz" and f"good/{NAMES[0]}.gz" in asked
     assert files_under(tmp_path) == sorted(f"{name}.gz" for name in NAMES)
+
+
+def test_a_mirror_may_have_moved(tmp_path, mirrors):
+    asked = mirrors("moved")
+    same(Tiny(tmp_path, download=True), *ARRAYS[:2])
+    assert asked[:2] == [f"moved/{NAMES[0]}.gz", f"good/{NAMES[0]}.gz"]
+
+
+FETCHER = """
+import json, sys
+from nn.datasets import MNIST
+from nn.datasets.download import Published
+
+class Tiny(MNIST):
+    mirrors = [sys.argv[2]]
+    files = tuple(Published(*file) for file in json.loads(sys.argv[3]))
+
+print(len(Tiny(sys.argv[1], download=True)))
+"""
+
+
+def test_two_processes_may_fetch_the_same_at_once(tmp_path, mirrors, server):
+    asked = mirrors("together")
+    server.both_have_asked = threading.Barrier(2, timeout=60)
+    command = [sys.executable, "-c", FETCHER, str(tmp_path), Tiny.mirrors[0], json.dumps(Tiny.files)]
+    two = [
+        subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+        for _ in range(2)
+    ]
+    for process in two:
+        out, err = process.communicate(timeout=120)
+        assert out == "9\n", err
+    assert asked.count(f"together/{NAMES[0]}.gz") == 2
+    assert files_under(tmp_path) == sorted(f"{name}.gz" for name in NAMES)
+    same(Tiny(tmp_path, download=True), *ARRAYS[:2])
 
 
 @pytest.mark.parametrize("way", FAILURES)
@@ -324,6 +383,39 @@ def test_a_sample_is_an_image_and_a_number(tiny):
     assert len(dataset) == 9 and len(list(zip(dataset, range(99), strict=False))) == 9
     with pytest.raises(IndexError):
         dataset[9]
+
+
+def test_what_is_done_to_a_sample_is_not_done_to_the_data(tiny):
+    dataset = Tiny(tiny)
+    image, _ = dataset[0]
+    image += 1
+    same(dataset, *ARRAYS[:2])
+
+    def inverted(image):
+        np.subtract(255, image, out=image)
+        return image
+
+    dataset = Tiny(tiny, transform=inverted)
+    for _ in range(2):
+        np.testing.assert_array_equal(dataset[2][0], 255 - ARRAYS[0][2])
+
+
+@pytest.mark.parametrize("transform", [None, transforms.Compose([]), lambda image: image])
+def test_without_a_transform_batches_are_of_bytes(tiny, transform):
+    for (images, labels), first in zip(
+        DataLoader(Tiny(tiny, transform=transform), 4), (0, 4, 8), strict=True
+    ):
+        assert isinstance(images, ad.Tensor) and isinstance(labels, ad.Tensor)
+        np.testing.assert_array_equal(images.array, ARRAYS[0][first : first + 4], strict=True)
+
+
+def test_it_says_what_it_is(tiny):
+    dataset = Tiny(tiny, train=False, transform=BATCHED, target_transform=abs)
+    assert repr(dataset) == (
+        f"Dataset Tiny\n    Number of datapoints: 4\n    Root location: {tiny}\n    Split: Test\n"
+        "    Transform: Compose(\n        ToTensor()\n        Normalize(mean=(0.1307,), std=(0.3081,))\n"
+        "    )\n    Target transform: <built-in function abs>"
+    )
 
 
 @given(indices=st.lists(st.integers(-9, 8), max_size=12))

@@ -28,7 +28,7 @@ def folder(tmp_path_factory):
 def refused(path, *mentions):
     with pytest.raises(ValueError) as error:
         read_idx(path)
-    for text in (str(path), *mentions):
+    for text in (str(path), "found", "expected", *mentions):
         assert text in str(error.value)
 
 
@@ -48,7 +48,7 @@ def test_a_compressed_file_may_be_called_anything(folder):
 def test_a_file_cut_short_is_refused(folder, array, name, data):
     content = idx_bytes(array)
     end = data.draw(st.integers(0, len(content) - 1))
-    refused(written(folder / name, content[:end]), "found", "expected")
+    refused(written(folder / name, content[:end]))
 
 
 @given(array=arrays, data=st.data())
@@ -61,7 +61,7 @@ def test_a_compressed_file_cut_short_is_refused(folder, array, data):
 
 @given(array=arrays, name=names, more=st.binary(min_size=1, max_size=9))
 def test_bytes_behind_the_elements_are_refused(folder, array, name, more):
-    refused(written(folder / name, idx_bytes(array) + more), "found", "expected")
+    refused(written(folder / name, idx_bytes(array) + more))
 
 
 @given(array=arrays, name=names, flip=st.integers(1, 255), data=st.data())
@@ -86,7 +86,7 @@ def test_a_damaged_compressed_file_is_refused_or_holds_the_same(folder, array, f
     try:
         found = read_idx(path)
     except ValueError as error:
-        assert str(path) in str(error)
+        assert all(text in str(error) for text in (str(path), "found", "expected"))
     else:  # the time, and such, are nobody's business
         np.testing.assert_array_equal(found, array, strict=True)
 
@@ -122,6 +122,25 @@ def test_a_small_file_that_swells_is_not_read_to_its_end(folder):
     path = written(folder / "bomb.gz", idx_bytes(np.zeros(3, "u1")) + bytes(2**26))
     assert path.stat().st_size < 2**17
     assert peak_of(lambda: refused(path, "more bytes behind them")) < 2**21
+
+
+@given(
+    content=st.binary(max_size=40),
+    prefix=st.sampled_from([b"", b"\0\0", b"\0\0\x08\1", b"\x1f\x8b\x08", b"\x1f\x8b\x08\0"]),
+    name=names,
+)
+def test_any_bytes_are_an_idx_file_or_refused(folder, content, prefix, name):
+    """Whatever there is, no more is allocated than the file could fill."""
+    path = folder / name
+    path.write_bytes(prefix + content)
+
+    def read():
+        try:
+            assert idx_bytes(read_idx(path)) == prefix + content
+        except ValueError as error:
+            assert all(text in str(error) for text in (str(path), "found", "expected"))
+
+    assert peak_of(read) < 2**20
 
 
 def test_no_file_is_no_value_error(folder):
