@@ -24,7 +24,7 @@ FORMAT = "autodiff-nn checkpoint 1"
 
 
 def save(path: str | os.PathLike, state: dict[str, Any] | None = None, /, **parts: Any) -> None:
-    """Write `state` and `parts` to `path`, whole or not at all.
+    """Write `state` and `parts` to `path`, whole or not at all; its folder is made if need be.
 
     A state is a nest of dicts, lists and tuples of Tensors, arrays, numbers, text, bools and None.
     An object with `state_dict()` (a module, an optimiser, a scheduler, a loader) or `get_state()`
@@ -35,7 +35,9 @@ def save(path: str | os.PathLike, state: dict[str, Any] | None = None, /, **part
     arrays: dict[str, np.ndarray] = {}
     tree = packed({**(state or {}), **parts}, (), arrays)
     metadata = {"format": FORMAT, "state": json.dumps(tree)}
-    write_atomically(Path(path), library.numpy.save(arrays, metadata))
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, library.numpy.save(arrays, metadata))
 
 
 def load(path: str | os.PathLike, **into: Any) -> dict[str, Any]:
@@ -60,7 +62,10 @@ def load(path: str | os.PathLike, **into: Any) -> dict[str, Any]:
             f"{metadata.get('format')!r}, not {FORMAT!r}. Bare tensors can be read with "
             "safetensors.numpy.load_file"
         )
-    state = unpacked(json.loads(metadata["state"]), arrays)
+    try:
+        state = unpacked(json.loads(metadata["state"]), arrays)
+    except (KeyError, ValueError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} is damaged: its header is not what save wrote ({error!r})") from error
     missing = [name for name in into if name not in state]
     if missing:
         raise KeyError(f"{path} holds no {', '.join(missing)}: it has {', '.join(state)}")

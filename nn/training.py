@@ -89,7 +89,8 @@ class Training:
     def _train_epoch(self, batch_done: Callable[[], None]) -> None:
         self.model.train()
         before = time.perf_counter()
-        for inputs, targets in self.loader:
+        for batch in self.loader:
+            inputs, targets = pair(batch)
             self.optimizer.zero_grad()
             outputs = self.model(inputs)
             loss = self.loss(outputs, targets)
@@ -104,6 +105,8 @@ class Training:
             now = time.perf_counter()
             self.seconds, before = self.seconds + now - before, now
             batch_done()
+        if not self.seen:
+            raise ValueError("there is nothing to train on: the loader gave no batch")
         rates = [group["lr"] for group in self.optimizer.param_groups]
         if self.scheduler is not None:
             self.scheduler.step()
@@ -124,6 +127,12 @@ class Training:
 
     def state_dict(self) -> dict[str, Any]:
         parts = {name: getattr(self, name) for name in self.PARTS}
+        for name, part in parts.items():
+            if part is not None and not hasattr(part, "state_dict"):
+                raise TypeError(
+                    f"the state of this run cannot be had: its {name}, a {type(part).__name__}, has no "
+                    "state_dict(). Give it one of this package's, such as nn.data.DataLoader"
+                )
         states = {name: part.state_dict() for name, part in parts.items() if part is not None}
         counts = {name: getattr(self, name) for name in self.COUNTS}
         return {**states, "random": autodiff.get_rng_state(), "progress": counts}
@@ -181,29 +190,43 @@ def fit(
 
 
 def evaluate(model: Module, loader: Any, loss: Callable[[Tensor, Tensor], Tensor]) -> Evaluation:
-    """Mean loss and accuracy over the samples of `loader`, in evaluation mode."""
-    was_training = model.training
+    """Mean loss and accuracy over the samples of `loader`, in evaluation mode; the model's modes
+    are then as before. `loss` gives the mean over a batch."""
+    modes = [(module, module.training) for module in model.modules()]
     model.eval()
     loss_sum, right, seen = 0.0, 0, 0
     try:
         with autodiff.no_grad():
-            for inputs, targets in loader:
+            for batch in loader:
+                inputs, targets = pair(batch)
                 outputs, n = model(inputs), len(targets)
                 loss_sum += loss(outputs, targets).item() * n
                 found = hits(outputs, targets)
                 right = None if right is None or found is None else right + found
                 seen += n
     finally:
-        model.train(was_training)
+        for module, mode in modes:
+            module.training = mode
     if not seen:
         raise ValueError("there is nothing to evaluate on: the loader gave no batch")
     return Evaluation(loss_sum / seen, None if right is None else right / seen)
 
 
+def pair(batch: Any) -> tuple[Any, Tensor]:
+    """The inputs and targets of a batch."""
+    if not isinstance(batch, (tuple, list)) or len(batch) != 2:
+        size = f" of {len(batch)}" if hasattr(batch, "__len__") else ""
+        raise TypeError(
+            f"a batch is a pair (inputs, targets), and the loader gave a {type(batch).__name__}{size}. "
+            "Make pairs with a collate_fn, or write the loop yourself"
+        )
+    return batch[0], batch[1]
+
+
 def hits(outputs: Tensor, targets: Tensor) -> int | None:
-    """How many samples have their largest output at the target class; None if targets are not
-    classes."""
-    if targets.dtype.kind not in "iu" or outputs.ndim != targets.ndim + 1:
+    """How many samples have the largest of their outputs (N, C) at their target's class; None where
+    targets are not one class for each sample."""
+    if targets.dtype.kind not in "iu" or targets.ndim != 1 or outputs.ndim != 2:
         return None
     return int((outputs.array.argmax(1) == targets.array).sum())
 

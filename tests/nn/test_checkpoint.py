@@ -151,6 +151,30 @@ def test_other_files_are_refused(tmp_path):
         checkpoint.load(tmp_path / "missing")
 
 
+def test_a_damaged_header_is_refused_or_holds_something(tmp_path):
+    path, rng = tmp_path / "x", np.random.default_rng(0)
+    checkpoint.save(path, a=np.arange(5), b={"c": [1, "text"], 3: None})
+    content = path.read_bytes()
+    header = 8 + int.from_bytes(content[:8], "little")
+    refused = 0
+    for k in range(header):
+        damaged = bytearray(content)
+        damaged[k] ^= int(rng.integers(1, 256))
+        path.write_bytes(damaged)
+        try:
+            assert type(checkpoint.load(path)) is dict
+        except ValueError as error:
+            assert str(path) in str(error)
+            refused += 1
+    assert refused > header / 2
+
+
+def test_a_folder_that_is_not_there_is_made(tmp_path):
+    path = tmp_path / "runs" / "first" / "x"
+    checkpoint.save(path, epoch=1)
+    assert checkpoint.load(path) == {"epoch": 1}
+
+
 def test_what_is_asked_for_must_be_there(tmp_path):
     checkpoint.save(tmp_path / "x", epoch=3)
     with pytest.raises(KeyError, match="holds no model: it has epoch"):
@@ -196,7 +220,7 @@ def test_a_save_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, monkey
 SAVER = """
 import sys, numpy as np
 from nn import checkpoint
-k = 0
+k = int(sys.argv[2])
 while True:
     k += 1
     checkpoint.save(sys.argv[1], k=k, a=np.full(300_000, k), b=np.full(7, k))
@@ -204,10 +228,14 @@ while True:
 
 
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="kill -9 is for POSIX")
-def test_kill_9_while_saving_leaves_a_whole_file(tmp_path):
+@pytest.mark.parametrize("times", [2, pytest.param(40, marks=pytest.mark.slow)])
+def test_kill_9_while_saving_leaves_a_whole_file(tmp_path, times):
     path, rng = tmp_path / "x", np.random.default_rng()
-    for _ in range(3):
-        process = subprocess.Popen([sys.executable, "-c", SAVER, str(path)], cwd=Path(__file__).parents[2])
+    last = 0
+    for _ in range(times):
+        process = subprocess.Popen(
+            [sys.executable, "-c", SAVER, str(path), str(last)], cwd=Path(__file__).parents[2]
+        )
         before = path.stat().st_mtime_ns if path.exists() else 0
         while not path.exists() or path.stat().st_mtime_ns == before:
             assert process.poll() is None
@@ -217,3 +245,5 @@ def test_kill_9_while_saving_leaves_a_whole_file(tmp_path):
         process.wait()
         state = checkpoint.load(path)
         assert (state["a"] == state["k"]).all() and (state["b"] == state["k"]).all()
+        assert state["k"] > last  # the one before, or the one that was being written
+        last = state["k"]

@@ -83,6 +83,41 @@ def test_evaluate_is_the_mean_over_samples_in_evaluation_mode():
         evaluate(model, [], loss)
 
 
+def test_evaluate_leaves_every_module_in_its_mode():
+    model = nn.Sequential(nn.Dropout(), nn.Sequential(nn.Dropout(), nn.Linear(2, 2)))
+    model[1][0].eval()  # frozen, as one does with a part that was trained before
+    before = [m.training for m in model.modules()]
+    evaluate(model, [(ad.ones(1, 2), ad.tensor([0]))], nn.CrossEntropyLoss())
+    assert [m.training for m in model.modules()] == before == [True, True, True, False, True]
+
+
+def test_what_is_no_batch_and_no_loader_is_said():
+    given = parts()
+    for batch in ([ad.ones(2, 5)], ad.ones(2, 5), {"x": ad.ones(1), "y": ad.ones(1)}):
+        with pytest.raises(TypeError, match=r"a batch is a pair \(inputs, targets\), and the loader gave a"):
+            evaluate(given["model"], [batch], given["loss"])
+        with pytest.raises(TypeError, match=r"a batch is a pair \(inputs, targets\), and the loader gave a"):
+            fit(**{**given, "loader": [batch]})
+    with pytest.raises(ValueError, match="nothing to train on: the loader gave no batch"):
+        fit(**{**given, "loader": []})
+    run = Training(**{**given, "loader": [(ad.ones(2, 5), ad.tensor([0, 1]))]}, epochs=1)
+    run.run()
+    assert run.finished  # a list of batches is a loader
+    with pytest.raises(TypeError, match=r"its loader, a list, has no state_dict\(\)"):
+        run.state_dict()
+
+
+def test_accuracy_is_of_one_class_for_each_sample():
+    model = nn.Sequential(nn.Linear(4, 12), Reshaped())
+    batch = ad.randn(5, 4), ad.zeros(5, 4).long()
+    assert evaluate(model, [batch], nn.CrossEntropyLoss()).accuracy is None
+
+
+class Reshaped(nn.Module):
+    def forward(self, input):
+        return input.reshape(-1, 3, 4)
+
+
 def test_a_regression_has_no_accuracy():
     x = ad.randn(12, 2)
     model = nn.Linear(2, 1)
