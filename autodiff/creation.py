@@ -28,7 +28,7 @@ def tensor(data: Any, *, dtype=None, device=None, requires_grad: builtins.bool =
 def as_tensor(data: Any, dtype=None, device=None) -> Tensor:
     """`data` as a Tensor: itself if it is one, and an array's memory shared."""
     if isinstance(data, Tensor):
-        return data if dtype is None else data.to(dtype)
+        return data if dtype is None else data.to(dtype)  # in the graph that it is in
     array = as_array(data, dtype)
     if dtype is not None:
         array = array.astype(dtype, copy=False)
@@ -50,14 +50,26 @@ def from_dlpack(other) -> Tensor:
     return from_numpy(np.from_dlpack(other))
 
 
+def shaped(name: str, given: tuple, size=None) -> tuple:
+    """The shape that a constructor was given."""
+    try:
+        shape = sizes(given, size)
+    except TypeError as error:
+        raise TypeError(f"{name}(): argument 'size' must be tuple of ints: {error}") from None
+    if any(n < 0 for n in shape):
+        raise RuntimeError(f"{name}: Dimension size must be non-negative, got {list(shape)}")
+    return shape
+
+
 def filled(make):
     """A constructor of `size` from NumPy's."""
+    name = make.__name__
 
-    def constructor(*size, dtype=None, requires_grad=False, device=None) -> Tensor:
-        array = make(sizes(size), dtype or dtypes.get_default_dtype())
+    def constructor(*shape, size=None, dtype=None, requires_grad=False, device=None) -> Tensor:
+        array = make(shaped(name, shape, size), dtype or dtypes.get_default_dtype())
         return finished(array, requires_grad, device)
 
-    constructor.__name__, constructor.__doc__ = make.__name__, f"A Tensor of {make.__name__}."
+    constructor.__name__, constructor.__doc__ = name, f"A Tensor of {name}."
     return constructor
 
 
@@ -66,8 +78,8 @@ zeros, ones, empty = filled(np.zeros), filled(np.ones), filled(np.empty)
 
 def full(size, fill_value, *, dtype=None, requires_grad=False, device=None) -> Tensor:
     """A Tensor of `fill_value` everywhere, of its dtype unless another is given."""
-    dtype = dtype or as_array(fill_value).dtype
-    return finished(np.full(sizes((size,)), fill_value, dtype), requires_grad, device)
+    value = as_array(fill_value, dtype)
+    return finished(np.full(shaped("full", (size,)), value, dtype or value.dtype), requires_grad, device)
 
 
 def zeros_like(x, *, dtype=None, requires_grad=False) -> Tensor:
@@ -90,10 +102,17 @@ def full_like(x, fill_value, *, dtype=None, requires_grad=False) -> Tensor:
     return finished(np.full(x.shape, fill_value, dtype or x.dtype), requires_grad)
 
 
-def arange(start, end=None, step=1, *, dtype=None, requires_grad=False, device=None) -> Tensor:
+def arange(start=0, end=None, step=1, *, dtype=None, requires_grad=False, device=None) -> Tensor:
     """start, start + step, … below end; arange(end) starts at 0."""
     if end is None:
         start, end = 0, start
+    start, end, step = (each.item() if isinstance(each, Tensor) else each for each in (start, end, step))
+    if step == 0:
+        raise RuntimeError("step must be nonzero")
+    if (end - start) * step < 0:
+        raise RuntimeError(
+            f"upper bound and lower bound inconsistent with step sign: from {start} to {end} by {step}"
+        )
     whole = all(isinstance(each, (int, np.integer)) for each in (start, end, step))
     dtype = dtype or (dtypes.int64 if whole else dtypes.get_default_dtype())
     return finished(np.arange(start, end, step).astype(dtype), requires_grad, device)
@@ -101,8 +120,11 @@ def arange(start, end=None, step=1, *, dtype=None, requires_grad=False, device=N
 
 def linspace(start, end, steps, *, dtype=None, requires_grad=False, device=None) -> Tensor:
     """`steps` numbers evenly from start to end, both included."""
-    array = np.linspace(start, end, steps, dtype=dtype or dtypes.get_default_dtype())
-    return finished(array, requires_grad, device)
+    if steps < 0:
+        raise RuntimeError("number of steps must be non-negative")
+    dtype = np.dtype(dtype or dtypes.get_default_dtype())
+    array = np.linspace(start, end, steps)
+    return finished((array if dtype.kind == "f" else np.trunc(array)).astype(dtype), requires_grad, device)
 
 
 def eye(n, m=None, *, dtype=None, requires_grad=False, device=None) -> Tensor:

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextvars import ContextVar, copy_context
+from functools import wraps
+from itertools import combinations
+from typing import Any
 
 import numpy as np
 
@@ -10,6 +14,54 @@ import numpy as np
 class ShapeError(RuntimeError, ValueError):
     """Shapes that do not fit. PyTorch raises RuntimeError for these and NumPy ValueError, so both
     kinds of `except` catch it."""
+
+
+class RangeError(IndexError, RuntimeError):
+    """An index that names no element. PyTorch raises IndexError for some of these, RuntimeError for
+    the others."""
+
+
+class NumpyState:
+    """Sets NumPy's treatment of overflow, 1/0 and their like where it is kept in no variable that
+    could be set directly."""
+
+    def set(self, state: dict) -> dict:
+        return np.seterr(**state)
+
+    def reset(self, state: dict) -> None:
+        np.seterr(**state)
+
+
+def silence() -> tuple[Any, Any]:
+    """The variable in which NumPy keeps what to do about overflow, 1/0 and their like, and the value
+    that says: nothing. Setting it is what np.errstate does, at a third of the cost. It is found by
+    its effect, so that no private name of NumPy's is used."""
+
+    def changed() -> dict[ContextVar, Any]:
+        np.seterr(all="warn")
+        before = dict(copy_context())
+        np.seterr(all="ignore")
+        return {v: value for v, value in copy_context().items() if before.get(v) is not value}
+
+    found = copy_context().run(changed)
+    return next(iter(found.items())) if len(found) == 1 else (NumpyState(), {"all": "ignore"})
+
+
+floating_point, SILENT = silence()
+
+
+def quietly(function):
+    """`function`, in which overflow and 1/0 are answers, not warnings: inf, as the mathematics says."""
+
+    @wraps(function)
+    def quiet(*args, **kwargs):
+        loud = floating_point.set(SILENT)
+        try:
+            return function(*args, **kwargs)
+        finally:
+            floating_point.reset(loud)
+
+    return quiet
 
 
 def explanation(what: str, *, where: str = "", why: str = "", remedy: str = "") -> str:
@@ -61,10 +113,27 @@ def translated(error: Exception, name: str, shapes: list[tuple[int, ...]]) -> Ex
             f"Dimension out of range (expected to be in range of [{-ndim}, {ndim - 1}], but got "
             f"{error.axis}) in {call}"
         )
+    if isinstance(error, IndexError) and "is out of bounds for axis" in str(error):
+        return RangeError(f"{str(error).replace('axis', 'dimension')}, in {call}")
+    if isinstance(error, IndexError) and "boolean index did not match" in str(error):
+        axis = str(error).partition(" along axis ")[2].partition(";")[0]
+        return IndexError(
+            f"The shape of the mask {list(shapes[1])} at index {axis} does not match the shape of the "
+            f"indexed tensor {list(shapes[0])} at index {axis}, in {call}"
+        )
+    if isinstance(error, TypeError) and "boolean" in str(error):
+        what = "Negation" if name == "neg" else "Subtraction"
+        return RuntimeError(
+            f"{what}, the `-` operator, with a bool tensor is not supported. If you are trying to "
+            "invert a mask, use the `~` or `logical_not()` operator instead."
+        )
     if isinstance(error, ValueError) and not isinstance(error, ShapeError):
-        mismatch = matmul_mismatch if name in ("matmul", "linear") else broadcast_mismatch
-        sentence = mismatch(*shapes[:2]) if len(shapes) >= 2 else None
-        if sentence is not None:
-            return ShapeError(f"{sentence}, in {call}")
+        for a, b in combinations(shapes, 2):
+            product = name in ("matmul", "linear")
+            sentence = matmul_mismatch(a, b) if product else broadcast_mismatch(a, b)
+            if product and sentence is None:
+                sentence = broadcast_mismatch(a[:-2], b[:-2])
+            if sentence is not None:
+                return ShapeError(f"{sentence}, in {call}")
     error.add_note(f"in {call}")
     return error

@@ -10,7 +10,7 @@ from functools import wraps
 from operator import attrgetter
 from typing import Any
 
-from .errors import explanation
+from .errors import explanation, quietly
 from .memory import clock, written_since
 from .provenance import describe
 
@@ -134,6 +134,7 @@ def reverse_topological_order(roots: Iterable) -> list:
     return found
 
 
+@quietly
 def backpropagate(outputs, cotangents, wanted=None, *, release=False) -> dict:
     """dict: origin → cotangent, for the `wanted` origins, or else for all that keep their
     gradient, which the leaves do.
@@ -179,6 +180,7 @@ def backpropagate(outputs, cotangents, wanted=None, *, release=False) -> dict:
     return found
 
 
+@quietly
 def push_forward(inputs, tangents, outputs) -> list:
     """The tangent of each output, or None where there is none: the same graph, walked from the
     inputs up. Tangents are Variables, so the walk may be differentiated again."""

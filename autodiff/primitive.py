@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from .dtypes import DIFFERENTIABLE, promote
-from .errors import translated
+from .errors import SILENT, floating_point, translated
 from .graph import Leaf, Node, Output, Variable, backpropagate, enable_grad, mode, switched
 from .memory import clock, note_write
 from .provenance import call_site, describe
@@ -141,14 +141,17 @@ class Primitive:
             arrays.append(a)
             sources.append(origin)
             bit += bit
-        if self.promotes and not (alike and (not self.to_float or dtype.kind == "f")):
-            arrays = promote(arrays, self.to_float)
+        loud = floating_point.set(SILENT)  # overflow and 1/0 are answers, not warnings
         try:
+            if self.promotes and not (alike and (not self.to_float or dtype.kind == "f")):
+                arrays = promote(arrays, self.to_float)
             y = self.forward(*arrays, **options) if options else self.forward(*arrays)
         except (ValueError, IndexError, TypeError) as error:
             shapes = [np.shape(a) for a in arrays if isinstance(a, np.ndarray)]
             better = translated(error, self.name, shapes)
             raise better from (None if better is error else error)
+        finally:
+            floating_point.reset(loud)
         if type(y) is not np.ndarray and not self.several:  # a reduction's NumPy scalar
             y = np.asarray(y)
         if wanted and recording and self.rules:
@@ -365,7 +368,11 @@ class Update(Primitive):
             with switched(interpreters=interpreters[:-1]):
                 return interpreters[-1].apply(self, args, options)
         arrays = [a.array if isinstance(a, Variable) else a for a in args]
-        self.forward(*arrays, **options)
+        loud = floating_point.set(SILENT)
+        try:
+            self.forward(*arrays, **options)
+        finally:
+            floating_point.reset(loud)
         for target in arrays[: self.writes]:
             if target is not None:
                 note_write(target)
@@ -428,6 +435,8 @@ def times(partial) -> Any:
     if not callable(partial):
         if partial == 1:
             return lambda g: g
+        if partial == 0:  # even where g is infinite
+            return lambda g: zeros(g.shape, g.dtype, g)
         return (lambda g: -g) if partial == -1 else (lambda g: g * partial)
 
     reads = parameters(partial)

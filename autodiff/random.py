@@ -99,10 +99,12 @@ def randn(*size, dtype=None, requires_grad=False, generator=None, device=None) -
     return made(drawn, dtype, requires_grad)
 
 
-def randint(low, high=None, size=None, *, dtype=None, requires_grad=False, generator=None, device=None):
+def randint(low=0, high=None, size=None, *, dtype=None, requires_grad=False, generator=None, device=None):
     """Integers drawn evenly from [low, high); randint(high, size) starts at 0."""
     if size is None:
         low, high, size = 0, low, high
+    if low >= high:
+        raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
     drawn = source(generator).integers(low, high, sizes((size,)))
     return made(drawn, dtype or dtypes.int64, requires_grad)
 

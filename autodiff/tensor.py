@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import dtypes, memory, ops
-from .errors import ShapeError, explanation
+from .errors import ShapeError, broadcast_mismatch, explanation, quietly
 from .graph import Leaf, Node, Output, Stop, Variable, backpropagate, mode, no_grad, switched
-from .ops.naming import sizes
+from .ops.naming import positive, sizes
 from .ops.updates import assign
 from .primitive import Primitive
 
@@ -74,14 +74,19 @@ class View(NamedTuple):
         return base
 
 
-def operator(function) -> Any:
-    """The methods of an operator: with the Tensor on its left, and on its right."""
+def has_dimensions(other) -> bool:
+    return hasattr(other, "ndim")
+
+
+def operator(function, takes=None) -> Any:
+    """The methods of an operator: with the Tensor on its left, and on its right. What else it
+    `takes` there is what is `known`, unless said otherwise."""
 
     def left(self, other):
-        return function(self, other) if type(other) is Tensor or known(other) else NotImplemented
+        return function(self, other) if type(other) is Tensor or (takes or known)(other) else NotImplemented
 
     def right(self, other):
-        return function(other, self) if type(other) is Tensor or known(other) else NotImplemented
+        return function(other, self) if type(other) is Tensor or (takes or known)(other) else NotImplemented
 
     return left, right
 
@@ -107,6 +112,8 @@ class Tensor(Variable):
 
     def __init__(self, data: Any = (), requires_grad: bool = False):
         self.array, self.origin, self.seen_from = as_array(data), None, None
+        if not isinstance(requires_grad, bool):
+            raise TypeError("Tensor(data) takes the elements: for a tensor of a size write empty(2, 3)")
         if requires_grad:
             self.requires_grad_()
 
@@ -177,7 +184,7 @@ class Tensor(Variable):
     H = T
 
     def size(self, dim: int | None = None):
-        return self.shape if dim is None else self.array.shape[dim]
+        return self.shape if dim is None else self.array.shape[positive(dim, self.array.ndim)]
 
     def dim(self) -> int:
         return self.array.ndim
@@ -235,7 +242,7 @@ class Tensor(Variable):
             self.origin = None
         elif self.array.dtype.kind not in dtypes.DIFFERENTIABLE:
             raise RuntimeError(
-                "only Tensors of floating point dtype can require gradients, and this one is "
+                "Only Tensors of floating point dtype can require gradients, and this one is "
                 f"{self.array.dtype}: write .float() first, or 2.0 instead of 2"
             )
         elif self.origin is None:
@@ -246,7 +253,12 @@ class Tensor(Variable):
 
     def __repr__(self):
         text = shown(self.array, "tensor(")
-        if self.dtype not in (dtypes.get_default_dtype(), dtypes.int64, dtypes.bool):
+        usual = (
+            (dtypes.get_default_dtype(), dtypes.int64, dtypes.bool)
+            if self.array.size
+            else (dtypes.get_default_dtype(),)
+        )
+        if self.dtype not in usual:
             text += f", dtype={self.dtype}"
         if isinstance(self.origin, Leaf):
             text += ", requires_grad=True"
@@ -272,11 +284,17 @@ class Tensor(Variable):
             )
         return builtins.bool(self.item())
 
+    def only(self):
+        """The only element, for float() and int()."""
+        if self.array.size != 1:
+            raise ValueError("only one element tensors can be converted to Python scalars")
+        return self.array.item()
+
     def __float__(self):
-        return builtins.float(self.item())
+        return builtins.float(self.only())
 
     def __int__(self):
-        return builtins.int(self.item())
+        return builtins.int(self.only())
 
     def __index__(self):
         if self.array.size != 1 or self.array.dtype.kind not in "iub":
@@ -348,14 +366,13 @@ class Tensor(Variable):
     __floordiv__, __rfloordiv__ = operator(ops.floor_divide)
     __mod__, __rmod__ = operator(ops.remainder)
     __pow__, __rpow__ = operator(ops.pow)
-    __matmul__, __rmatmul__ = operator(ops.matmul)
+    __matmul__, __rmatmul__ = operator(ops.matmul, has_dimensions)
     __and__, __rand__ = operator(ops.bitwise_and)
     __or__, __ror__ = operator(ops.bitwise_or)
     __xor__, __rxor__ = operator(ops.bitwise_xor)
     __eq__, __ne__ = operator(ops.eq)[0], operator(ops.ne)[0]
     __lt__, __le__ = operator(ops.lt)[0], operator(ops.le)[0]
     __gt__, __ge__ = operator(ops.gt)[0], operator(ops.ge)[0]
-
     def __neg__(self): return ops.neg(self)
     def __pos__(self): return self
     def __abs__(self): return ops.abs(self)
@@ -378,12 +395,12 @@ class Tensor(Variable):
     abs = absolute = ops.abs
     add, sub, mul, div, neg, pow = ops.add, ops.sub, ops.mul, ops.div, ops.neg, ops.pow
     subtract, multiply, divide, negative = sub, mul, div, neg
-    floor_divide, remainder, fmod = ops.floor_divide, ops.remainder, ops.remainder
+    true_divide, floor_divide, remainder, fmod = ops.div, ops.floor_divide, ops.remainder, ops.fmod
     exp, expm1, log, log1p, log2, log10 = ops.exp, ops.expm1, ops.log, ops.log1p, ops.log2, ops.log10
     sqrt, rsqrt, square, reciprocal = ops.sqrt, ops.rsqrt, ops.square, ops.reciprocal
     sin, cos, tan, asin, acos, atan, atan2 = ops.sin, ops.cos, ops.tan, ops.asin, ops.acos, ops.atan, ops.atan2
     sinh, cosh, tanh, sigmoid, relu, erf = ops.sinh, ops.cosh, ops.tanh, ops.sigmoid, ops.relu, ops.erf
-    sign, floor, ceil, round = ops.sign, ops.floor, ops.ceil, ops.round
+    sign, floor, ceil, round, trunc = ops.sign, ops.floor, ops.ceil, ops.round, ops.trunc
     clamp = clip = ops.clamp
     clamp_min, clamp_max, maximum, minimum = ops.clamp_min, ops.clamp_max, ops.maximum, ops.minimum
     eq, ne, lt, le, gt, ge = ops.eq, ops.ne, ops.lt, ops.le, ops.gt, ops.ge
@@ -397,7 +414,7 @@ class Tensor(Variable):
     logsumexp, softmax, log_softmax = ops.logsumexp, ops.softmax, ops.log_softmax
 
     reshape, reshape_as, view, view_as, t = ops.reshape, ops.reshape_as, ops.view, ops.view_as, ops.t
-    flatten, unflatten, squeeze, unsqueeze = ops.flatten, ops.unflatten, ops.squeeze, ops.unsqueeze
+    flatten, ravel, unflatten, squeeze, unsqueeze = ops.flatten, ops.ravel, ops.unflatten, ops.squeeze, ops.unsqueeze
     transpose = swapaxes = ops.transpose
     permute, movedim, flip, roll = ops.permute, ops.movedim, ops.flip, ops.roll
     expand, expand_as, broadcast_to, repeat, tile = ops.expand, ops.expand_as, ops.broadcast_to, ops.repeat, ops.tile
@@ -413,6 +430,7 @@ class Tensor(Variable):
     addmm, inner = ops.addmm, ops.inner
 
     add_, sub_, mul_, div_, pow_ = (in_place(f) for f in (ops.add, ops.sub, ops.mul, ops.div, ops.pow))
+    floor_, ceil_, round_, trunc_ = (in_place(f) for f in (ops.floor, ops.ceil, ops.round, ops.trunc))
     neg_, abs_, exp_, log_, sqrt_ = (in_place(f) for f in (ops.neg, ops.abs, ops.exp, ops.log, ops.sqrt))
     relu_, sigmoid_, tanh_, clamp_ = (in_place(f) for f in (ops.relu, ops.sigmoid, ops.tanh, ops.clamp))
     masked_fill_, index_add_, scatter_, scatter_add_ = (
@@ -439,7 +457,7 @@ class Tensor(Variable):
             device_class(device)
         if dtype is None or np.dtype(dtype) == self.dtype:
             return ops.clone(self) if copy else self
-        return ops.reductions.astype(self, dtype=np.dtype(dtype))
+        return ops.reductions.as_dtype(self, dtype)
 
     def float(self):
         return self.to(dtypes.float32)
@@ -482,6 +500,7 @@ class Tensor(Variable):
                 return self.written(primitive, args)
         return self.become(function(self, *args, **kwargs))
 
+    @quietly
     def written(self, primitive, args) -> Tensor:
         """The ufunc's result written straight into memory: no temporary."""
         arrays = [self.array, *(a.array if isinstance(a, Tensor) else a for a in args)]
@@ -503,18 +522,14 @@ class Tensor(Variable):
         the same object gets the new value and the new origin, so every name of it sees the
         change; and so do the Tensor it is a view of and every other view of that.
         """
-        if new.array.shape != self.array.shape:
-            raise ShapeError(
-                f"output with shape {list(self.shape)} doesn't match the broadcast shape "
-                f"{list(new.shape)}: an in-place operation cannot change the shape"
-            )
+        self.check_shape(new.array.shape)
         if not dtypes.can_hold(self.dtype, new.dtype):
             raise RuntimeError(
                 f"result type {new.dtype} can't be cast to the desired output type {self.dtype}: "
                 "write x = x + … instead of x += …"
             )
         if new.dtype != self.dtype:
-            new = ops.reductions.astype(new, dtype=self.dtype)
+            new = ops.reductions.as_dtype(new, self.dtype)
         if new.origin is None and not (mode.get()[0] and self.origin is not None):
             assign(self, new)
             return self
@@ -549,6 +564,13 @@ class Tensor(Variable):
         base.replace(ops.indexing.put(base, new, places))
         return self
 
+    def check_shape(self, result: tuple) -> None:
+        if result != self.array.shape:
+            raise ShapeError(
+                f"output with shape {list(self.shape)} doesn't match the broadcast shape {list(result)}: "
+                "an in-place operation cannot change the shape"
+            )
+
     def replace(self, new: Tensor) -> None:
         """Take the value and the origin of `new`, and let every live view of self follow."""
         views = [v for v in memory.live_views(self.array) if v.seen_from and v.seen_from.base is self]
@@ -571,6 +593,8 @@ class Tensor(Variable):
     def __setitem__(self, index, value):
         value = value if isinstance(value, Tensor) else as_value(value, self.dtype)
         recording = mode.get()[0]
+        if tracked(value) and self.array.dtype.kind not in dtypes.DIFFERENTIABLE:
+            value = value.detach()  # integers have no derivative
         if recording and (self.origin is not None or tracked(value)):
             self.become(ops.indexing.replaced(self, index, value))
         elif mode.get()[1]:
@@ -593,10 +617,19 @@ class Tensor(Variable):
 
     def fill_(self, value):
         """In place: `value` everywhere."""
+        if getattr(value, "ndim", 0):
+            raise RuntimeError(
+                f"fill_ only supports 0-dimension value tensor but got tensor with {value.ndim} dimensions."
+            )
         return self.overwritten(value)
 
     def copy_(self, src, non_blocking: bool = False):
         """In place: the values of `src`, which may broadcast."""
+        src = src if isinstance(src, Tensor) else Tensor(src)
+        mismatch = broadcast_mismatch(self.shape, src.shape)
+        if mismatch:
+            raise ShapeError(mismatch)
+        self.check_shape(np.broadcast_shapes(self.shape, src.shape))
         return self.overwritten(src)
 
     def normal_(self, mean: float = 0.0, std: float = 1.0, *, generator=None):
@@ -630,6 +663,10 @@ class Tensor(Variable):
     def new_ones(self, *size, dtype=None):
         """Ones of self's dtype."""
         return Tensor.wrap(np.ones(sizes(size), dtype or self.dtype))
+
+    def new_full(self, size, fill_value, dtype=None):
+        """`fill_value` everywhere, in self's dtype."""
+        return Tensor.wrap(np.full(sizes((size,)), fill_value, dtype or self.dtype))
 
     def new_tensor(self, data, dtype=None):
         """A Tensor of self's dtype from `data`."""
@@ -775,6 +812,7 @@ def seed_for(y: Tensor, gradient) -> Tensor:
     return gradient if gradient.dtype == y.dtype else gradient.to(y.dtype)
 
 
+@quietly
 def accumulated(found: dict) -> None:
     """Add each gradient to what its origin has, in an array that no one else holds."""
     while found:
@@ -843,18 +881,21 @@ def rebuilt(kind, array, requires_grad):
     return t.requires_grad_() if requires_grad else t
 
 
+@quietly
 def as_value(value, dtype) -> np.ndarray:
     """What is written into a Tensor of `dtype`."""
     array = as_array(value)
     return array if array.dtype == dtype else array.astype(dtype)
 
 
+@quietly
 def as_array(data: Any, dtype=None) -> np.ndarray:
     """Python floats take the default dtype, unless one is given; arrays and Tensors keep theirs."""
     if isinstance(data, Tensor):
         return data.array
     if isinstance(data, (np.ndarray, np.generic)):
         return np.asarray(data)
+    double = isinstance(data, (list, tuple)) and dtype is None and says_double(data)
     if isinstance(data, (list, tuple)):
         data = plain(data)
     try:
@@ -863,11 +904,25 @@ def as_array(data: Any, dtype=None) -> np.ndarray:
         raise ValueError(
             f"the nested lists do not make a rectangle: {error}: every row needs the same length"
         ) from error
-    if array.dtype == np.float64 and dtype is None:
+    if array.dtype == np.float64 and dtype is None and not double:
         return array.astype(dtypes.get_default_dtype())
-    if array.dtype.kind in "OUS" and not all(map(is_exact, array.reshape(-1))):
-        raise TypeError(f"a tensor is made of numbers, and this holds {type(data).__name__}")
+    if array.dtype.kind in "US":
+        raise TypeError(f"a tensor is made of numbers, and this holds text: {str(data)[:50]!r}")
+    if array.dtype.kind == "O" and not all(map(is_exact, array.reshape(-1))):
+        other = next(each for each in array.reshape(-1) if not is_exact(each))
+        raise RuntimeError(
+            f"Could not infer dtype of {type(other).__name__}: a tensor is made of numbers, and this holds "
+            f"{str(other)[:50]}"
+        )
     return array
+
+
+def says_double(data) -> bool:
+    """Is a NumPy number, an array or a Tensor of float64 among the elements?"""
+    return any(
+        says_double(x) if isinstance(x, (list, tuple)) else getattr(x, "dtype", None) == np.float64
+        for x in data
+    )
 
 
 def plain(data: Sequence):
@@ -877,6 +932,7 @@ def plain(data: Sequence):
     ]
 
 
+@quietly
 def shown(array: np.ndarray, prefix: str) -> str:
     """The elements as PyTorch shows them: four decimals, unless all are whole."""
     whole = array.dtype.kind != "f" or bool(

@@ -42,6 +42,7 @@ from .elementwise import (
     expm1,
     floor,
     floor_divide,
+    fmod,
     isclose,
     isfinite,
     isinf,
@@ -71,9 +72,9 @@ from .elementwise import (
     sinh,
     softplus,
     sqrt,
-    square,
     tan,
     tanh,
+    trunc,
     where,
 )
 from .elementwise import divide as div
@@ -85,6 +86,7 @@ from .elementwise import less_equal as le
 from .elementwise import minus as sub
 from .elementwise import not_equal as ne
 from .elementwise import plus as add
+from .elementwise import squared as square
 from .fused import batch_norm, cross_entropy, layer_norm, linear
 from .indexing import (
     argsort,
@@ -148,6 +150,7 @@ from .shapes import (
     mT,
     pad,
     permute,
+    ravel,
     repeat,
     reshape,
     reshape_as,
@@ -168,6 +171,7 @@ from .shapes import (
 )  # fmt: skip
 
 absolute, arccos, arcsin, arctan, clip = abs, acos, asin, atan, clamp
-divide, multiply, negative, subtract = div, mul, neg, sub
+divide = true_divide = div
+multiply, negative, subtract = mul, neg, sub
 greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne
 swapaxes, moveaxis = transpose, movedim

@@ -13,7 +13,8 @@ from ..errors import ShapeError, matmul_mismatch
 from ..kernels import convolution
 from ..primitive import constant, multilinear, total, variadic
 from .indexing import gathered
-from .naming import operands
+from .naming import operands, positive
+from .reductions import total as summed
 from .shapes import diagonal, flatten, permuted, reshape, reshaped
 
 
@@ -70,12 +71,18 @@ def einsum_rule(g, i, xs, xs_shape, equation):
     terms = inputs.split(",")
     others = [x for k, x in enumerate(xs) if k != i]
     named = [output, *(term for k, term in enumerate(terms) if k != i)]
-    summed_alone = set(terms[i]) - set("".join(named))  # not in g, not in the others: repeat
-    if summed_alone:
-        letters = [letter for letter in terms[i] if letter in summed_alone]
-        shape = tuple(xs_shape[i][terms[i].index(letter)] for letter in letters)
-        named.append("".join(letters))
-        others.append(np.ones(shape, g.dtype))
+    shapes = [g.shape, *(x.shape for x in others)]
+    seen = {
+        (c, n) for term, shape in zip(named, shapes, strict=True) for c, n in zip(term, shape, strict=True)
+    }
+    # letters that the operand was alone with, or the others had with size 1: repeat
+    alone = [(c, n) for c, n in zip(terms[i], xs_shape[i], strict=True) if n != 1 and (c, n) not in seen]
+    alone += [
+        (c, 1) for c, n in zip(terms[i], xs_shape[i], strict=True) if n == 1 and c not in "".join(named)
+    ]
+    if alone:
+        named.append("".join(c for c, _ in alone))
+        others.append(np.ones([n for _, n in alone], g.dtype))
     return contracted(g, *others, equation=f"{','.join(named)}->{terms[i]}")
 
 
@@ -162,10 +169,18 @@ def einsum(equation, *operands):
     if len(operands) == 1 and isinstance(operands[0], (list, tuple)):
         operands = tuple(operands[0])
     terms, output = explicit(equation, [len(x.shape) for x in operands])
-    xs = []
+    xs, sizes = [], {}
     for k, (term, x) in enumerate(zip(terms, operands, strict=True)):
-        terms[k], x = without_repeats(term, x)
+        terms[k], x = without_repeats(k, term, x)
         xs.append(x)
+        for letter, n in zip(terms[k], x.shape, strict=True):
+            if sizes.setdefault(letter, n) == 1:
+                sizes[letter] = n
+            elif n not in (1, sizes[letter]):
+                raise ShapeError(
+                    f"einsum(): subscript {letter} has size {n} for operand {k} which does not broadcast "
+                    f"with previously seen size {sizes[letter]}"
+                )
     return contracted(*xs, equation=f"{','.join(terms)}->{output}")
 
 
@@ -175,7 +190,7 @@ def explicit(equation: str, ranks: list[int]) -> tuple[list[str], str]:
     left, arrow, output = equation.partition("->")
     terms = left.split(",")
     if len(terms) != len(ranks):
-        raise ValueError(f"einsum(): the equation '{equation}' names {len(terms)} operands, got {len(ranks)}")
+        raise ShapeError(f"einsum(): the equation '{equation}' names {len(terms)} operands, got {len(ranks)}")
     unused = [letter for letter in ascii_letters if letter not in equation]
     widths = [rank - len(term.replace("...", "")) for rank, term in zip(ranks, terms, strict=True)]
     for term, rank, width in zip(terms, ranks, widths, strict=True):
@@ -194,16 +209,23 @@ def explicit(equation: str, ranks: list[int]) -> tuple[list[str], str]:
         output = dots + "".join(once)
     for letter in output:
         if not any(letter in term for term in terms):
-            raise ValueError(f"einsum(): output subscript '{letter}' does not appear in any operand")
+            raise ShapeError(
+                f"einsum(): output subscript {letter} does not appear in the equation for any input operand"
+            )
     return terms, output
 
 
-def without_repeats(term: str, x):
+def without_repeats(k: int, term: str, x):
     """ "ii" → "i": an operand's diagonal, where a letter occurs twice in it."""
     for letter in dict.fromkeys(term):
         while term.count(letter) > 1:
             first = term.index(letter)
             second = term.index(letter, first + 1)
+            if x.shape[first] != x.shape[second]:
+                raise ShapeError(
+                    f"einsum(): subscript {letter} is repeated for operand {k} but the sizes don't match, "
+                    f"{x.shape[second]} != {x.shape[first]}"
+                )
             x = diagonal(x, 0, first, second)
             term = term[:first] + term[first + 1 : second] + term[second + 1 :] + letter
     return term, x
@@ -212,12 +234,20 @@ def without_repeats(term: str, x):
 def tensordot(a, b, dims: Any = 2):
     """Σ over pairs of dimensions: the last `dims` of a with the first of b, or ([of a], [of b])."""
     if isinstance(dims, int):
+        if not 0 <= dims <= min(a.ndim, b.ndim):
+            raise RuntimeError(f"tensordot expects dims < ndim_a or ndim_b, but got dims={dims}")
         left, right = list(range(a.ndim - dims, a.ndim)), list(range(dims))
     else:
         left, right = ([d] if isinstance(d, int) else list(d) for d in dims)
-    left, right = [d % a.ndim for d in left], [d % b.ndim for d in right]
+    if len(left) != len(right):
+        raise RuntimeError("both dimension lists should have same length")
+    left, right = [positive(d, a.ndim) for d in left], [positive(d, b.ndim) for d in right]
     for i, j in zip(left, right, strict=True):
-        if a.shape[i] != b.shape[j]:
+        if a.shape[i] == 1:  # it broadcasts, so b can be summed first; and the other way round
+            b = summed(b, dim=j, keepdim=True)
+        elif b.shape[j] == 1:
+            a = summed(a, dim=i, keepdim=True)
+        elif a.shape[i] != b.shape[j]:
             raise ShapeError(
                 f"contracted dimensions need to match, but first has size {a.shape[i]} in dim {i} "
                 f"and second has size {b.shape[j]} in dim {j}"

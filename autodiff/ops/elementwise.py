@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import NUMBERS
+from ..dtypes import FRACTIONAL, NUMBERS
 from ..kernels import elementwise as kernels
 from ..primitive import astype, constant, elementwise, linear_map
 from .naming import operands
@@ -16,23 +16,47 @@ from .naming import operands
 LN2, LN10 = math.log(2.0), math.log(10.0)
 
 
-def silent(function):
-    """`function` without NumPy's warnings where infinity or NaN is simply the answer: 1/0, log 0."""
+def whole(function):
+    """`function`, a division, which of integers refuses 0 as the divisor: NumPy would answer 0."""
 
     @wraps(function)
-    def call(*arrays):
-        with np.errstate(all="ignore"):
-            return function(*arrays)
+    def divided(a, b):
+        kind = (a if isinstance(a, np.ndarray) else b).dtype.kind
+        if kind not in FRACTIONAL and np.any(np.equal(b, 0)):
+            raise RuntimeError(
+                "ZeroDivisionError: integers have no quotient by 0; of floats it is inf or nan: write "
+                ".float() first"
+            )
+        return function(a, b)
 
-    quiet: Any = call
-    quiet.ufunc = function if isinstance(function, np.ufunc) else None
-    return quiet
+    division: Any = divided
+    division.ufunc = function if isinstance(function, np.ufunc) else None
+    return division
 
 
-def _remainder(a, b):
-    """a − b·⌊a/b⌋, with the sign of b."""
-    with np.errstate(all="ignore"):
-        return np.remainder(a, b)
+def _trunc_divide(a, b):
+    """a / b without its fraction."""
+    exact = (a if isinstance(a, np.ndarray) else b).dtype.kind in FRACTIONAL
+    return np.trunc(a / b) if exact else (a - np.fmod(a, b)) // b
+
+
+def _power(a, b):
+    """a^b. A negative power of an integer keeps what is whole in the fraction: of ±1, else 0."""
+    try:
+        y = np.power(a, b)
+    except ValueError:
+        y = np.where((np.less(b, 0)) & (np.abs(a) != 1), 0, np.power(a, np.abs(b)))
+    return y.astype(bool) if y.dtype == np.int8 and np.result_type(a, b) == np.bool_ else y
+
+
+def _sign(x):
+    """−1, 0 or 1."""
+    return np.sign(x) if x.dtype != bool else x
+
+
+def _round(x, *, decimals=0):
+    """The nearest integer, the even one of two; or so many decimals."""
+    return np.round(x, decimals) if x.dtype.kind in FRACTIONAL or decimals < 0 else x
 
 
 def _where(condition, a, b):
@@ -50,39 +74,42 @@ def _rsqrt(x):
 add = elementwise("add", np.add,      1, 1)
 sub = elementwise("sub", np.subtract, 1, -1)
 mul = elementwise("mul", np.multiply, lambda b: b, lambda a: a)
-div = elementwise("div", silent(np.true_divide),
+div = elementwise("div", np.true_divide,
                   lambda g, b: g / b, lambda g, y, b: -g * y / b, to_float=True)
 neg = elementwise("neg", np.negative, -1)
-power = elementwise("pow", silent(np.power),
-                    lambda a, b: pow_by_base(a, b), lambda y, a, b: pow_by_exponent(y, a, b))
-square     = elementwise("square",     np.square,          lambda x: 2 * x)
-reciprocal = elementwise("reciprocal", silent(lambda x: 1 / x), lambda g, y: -g * y * y, to_float=True, ufunc=np.reciprocal)
-remainder  = elementwise("remainder",  _remainder,         1, lambda a, b: -floor_divide(a, b), ufunc=np.remainder)
+power = elementwise("pow", _power, lambda a, b: pow_by_base(a, b), lambda y, a, b: pow_by_exponent(y, a, b),
+                    ufunc=np.power)
+square     = elementwise("square",     np.square,           lambda x: 2 * x)
+reciprocal = elementwise("reciprocal", lambda x: 1 / x,     lambda g, y: -g * y * y, to_float=True, ufunc=np.reciprocal)
+remainder  = elementwise("remainder",  whole(np.remainder), 1, lambda a, b: -floor_divide(a, b))
+fmod       = elementwise("fmod",       whole(np.fmod),      1, lambda a, b: -trunc_divide(a, b))
 abs = elementwise("abs", np.absolute, lambda x: sign(x))
 
-# ---- locally constant --------------------------------------------------------------------------
-sign      = constant("sign",      np.sign)
-floor     = constant("floor",     np.floor)
-ceil      = constant("ceil",      np.ceil)
-round     = constant("round",     lambda x, *, decimals=0: np.round(x, decimals))
-floor_divide = constant("floor_divide", silent(np.floor_divide), "a b")
+# ---- constant but for jumps --------------------------------------------------------------------
+sign  = elementwise("sign",  _sign,    0, ufunc=np.sign)
+floor = elementwise("floor", np.floor, 0)
+ceil  = elementwise("ceil",  np.ceil,  0)
+trunc = elementwise("trunc", np.trunc, 0)
+round = elementwise("round", _round,   0)
+floor_divide = elementwise("floor_divide", whole(np.floor_divide), 0, 0)
+trunc_divide = elementwise("trunc_divide", whole(_trunc_divide),   0, 0)
 
 # ---- exponentials and logarithms ---------------------------------------------------------------
 exp   = elementwise("exp",   np.exp,           lambda y: y,                 to_float=True)
 expm1 = elementwise("expm1", np.expm1,         lambda y: y + 1,             to_float=True)
-log   = elementwise("log",   silent(np.log),   lambda g, x: g / x,          to_float=True)
-log1p = elementwise("log1p", silent(np.log1p), lambda g, x: g / (1 + x),    to_float=True)
-log2  = elementwise("log2",  silent(np.log2),  lambda g, x: g / (x * LN2),  to_float=True)
-log10 = elementwise("log10", silent(np.log10), lambda g, x: g / (x * LN10), to_float=True)
-sqrt  = elementwise("sqrt",  silent(np.sqrt),  lambda g, y: g / (2 * y),    to_float=True)
-rsqrt = elementwise("rsqrt", silent(_rsqrt),   lambda g, y: -g * y * y * y / 2, to_float=True)
+log   = elementwise("log",   np.log,   lambda g, x: g / x,          to_float=True)
+log1p = elementwise("log1p", np.log1p, lambda g, x: g / (1 + x),    to_float=True)
+log2  = elementwise("log2",  np.log2,  lambda g, x: g / (x * LN2),  to_float=True)
+log10 = elementwise("log10", np.log10, lambda g, x: g / (x * LN10), to_float=True)
+sqrt  = elementwise("sqrt",  np.sqrt,  lambda g, y: g / (2 * y),    to_float=True)
+rsqrt = elementwise("rsqrt", _rsqrt,   lambda g, y: -g * y * y * y / 2, to_float=True)
 
 # ---- trigonometry ------------------------------------------------------------------------------
 sin   = elementwise("sin",   np.sin,  lambda x: cos(x),               to_float=True)
 cos   = elementwise("cos",   np.cos,  lambda x: -sin(x),              to_float=True)
 tan   = elementwise("tan",   np.tan,  lambda y: 1 + y * y,            to_float=True)
-asin  = elementwise("asin",  silent(np.arcsin), lambda x: rsqrt(1 - x * x),  to_float=True)
-acos  = elementwise("acos",  silent(np.arccos), lambda x: -rsqrt(1 - x * x), to_float=True)
+asin  = elementwise("asin",  np.arcsin, lambda x: rsqrt(1 - x * x),  to_float=True)
+acos  = elementwise("acos",  np.arccos, lambda x: -rsqrt(1 - x * x), to_float=True)
 atan  = elementwise("atan",  np.arctan, lambda g, x: g / (1 + x * x), to_float=True)
 atan2 = elementwise("atan2", np.arctan2,
                     lambda g, a, b: g * over_norm(b, a, b), lambda g, a, b: -g * over_norm(a, a, b),
@@ -164,8 +191,8 @@ def over_norm(x, a, b):
 
 
 def share_of(a, b):
-    """What max(a, b) passes to a: 1 where it is larger, ½ at a tie."""
-    return (as_number(greater(a, b)) + as_number(greater_equal(a, b))) / 2
+    """What max(a, b) passes to a: 1 where it is larger, ½ at a tie; and 1 where one is NaN."""
+    return (2 - as_number(less(a, b)) - as_number(less_equal(a, b))) / 2
 
 
 def as_number(condition):
@@ -178,12 +205,22 @@ def as_number(condition):
 
 def plus(x, other, *, alpha=1):
     """x + alpha·other."""
-    return add(x, other if alpha == 1 else mul(other, alpha))
+    return add(x, other if alpha == 1 else times_number(x, other, alpha))
 
 
 def minus(x, other, *, alpha=1):
     """x − alpha·other."""
-    return sub(x, other if alpha == 1 else mul(other, alpha))
+    return sub(x, other if alpha == 1 else times_number(x, other, alpha))
+
+
+def times_number(x, other, alpha):
+    """alpha·other, to be added to x. A fraction of integers would make both another dtype."""
+    if type(alpha) is float and not any(
+        getattr(each, "dtype", None) and each.dtype.kind in FRACTIONAL or type(each) is float
+        for each in (x, other)
+    ):
+        raise RuntimeError("For integral input tensors, argument alpha must not be a floating point number.")
+    return mul(other, alpha)
 
 
 def divide(x, other, *, rounding_mode=None):
@@ -196,18 +233,28 @@ def divide(x, other, *, rounding_mode=None):
         raise RuntimeError(
             f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'"
         )
-    quotient = div(x, other)
-    return mul(sign(quotient), floor(abs(quotient)))
+    return trunc_divide(x, other)
 
 
 def pow(x, exponent):
     """x^exponent. The derivative of x⁰ is 0 everywhere, and that of 0^y is its limit."""
     if type(exponent) in NUMBERS:
-        if exponent == 2:
-            return square(x)
-        if exponent == 1:
-            return mul(x, 1)
+        exact, kind = type(exponent) is int, x.dtype.kind
+        if kind in FRACTIONAL or (exact and kind != "b"):  # where the result has x's dtype
+            if exponent == 2:
+                return square(x)
+            if exponent == 1:
+                return mul(x, 1)
+        if exact and exponent < 0 and kind not in FRACTIONAL:
+            raise RuntimeError(
+                "Integers to negative integer powers are not allowed: write .float() first, or a float exponent"
+            )
     return power(x, exponent)
+
+
+def squared(x):
+    """x²."""
+    return pow(x, 2)
 
 
 def clamp(x, min=None, max=None):

@@ -6,16 +6,17 @@ differ from call to call and so are inputs: `x[2, rows, :]` has the template (2,
 
 from __future__ import annotations
 
+import math
 from operator import index as as_int
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import ShapeError
+from ..errors import RangeError, ShapeError, broadcast_mismatch
 from ..graph import Variable
 from ..kernels.scatter import add_at
 from ..primitive import broadcast_to, constant, general, linear_map
-from .elementwise import add, mul, select
+from .elementwise import add, mul, select, times_number
 from .naming import numpy_names, positive
 from .shapes import flatten, reshape
 
@@ -53,6 +54,8 @@ def parsed(index) -> tuple[tuple, list]:
             template.append(as_int(entry))
         else:
             array = as_index(entry)
+            if array.dtype == np.uint8 and isinstance(entry, Variable):
+                array = array != 0  # PyTorch's masks of old
             if array.ndim == 0 and array.dtype.kind in "iu":
                 template.append(int(array))
             else:
@@ -104,13 +107,20 @@ def _put(x, v, positions):
 
 def _along(index, dim, shape):
     """The full index that runs along `dim` by `index` and along the others by their own place."""
-    n = shape[dim]
-    if index.size and (index.min() < 0 or index.max() >= n):
-        wrong = int(index[(index < 0) | (index >= n)].flat[0])
-        raise IndexError(f"index {wrong} is out of bounds for dimension {dim} with size {n}")
+    bounded(index, shape[dim], dim)
     full = list(np.ix_(*(np.arange(k) for k in index.shape)))
     full[dim] = index
     return tuple(full)
+
+
+def bounded(index, n, dim) -> np.ndarray:
+    """`index`, if all of it lies in [0, n)."""
+    if index.size and (index.min() < 0 or index.max() >= n):
+        wrong = int(index[(index < 0) | (index >= n)].flat[0])
+        raise RangeError(
+            f"index out of range: index {wrong} is out of bounds for dimension {dim} with size {n}"
+        )
+    return index
 
 
 def _gather(x, index, *, dim):
@@ -121,6 +131,13 @@ def _gather(x, index, *, dim):
 def _scatter_sum(x, index, *, dim, to):
     """Zeros of shape `to` with x[i, j, …] added at index[i, j, …] along `dim`."""
     return add_at(to, x.dtype, _along(index, dim, to), x)
+
+
+def _scatter_product(x, index, *, dim, to):
+    """Ones of shape `to`, each times the x[i, j, …] whose index[i, j, …] along `dim` names it."""
+    y = np.ones(to, x.dtype)
+    np.multiply.at(y, _along(index, dim, to), x)
+    return y
 
 
 def _argsort(x, *, dim, descending=False):
@@ -143,6 +160,7 @@ scatter_sum = linear_map("scatter_sum", _scatter_sum, lambda g, index, dim: gath
 put = general("put", _put, lambda g, positions: put(g, 0, positions),
               lambda g, positions: taken(reshape(g, -1), positions, template=(ARRAY,)),
               inputs="x v positions", promotes=False, broadcasts=True)
+scatter_product = constant("scatter_product", _scatter_product, "x index")
 sorting = constant("argsort", _argsort)
 found   = constant("nonzero", lambda x: np.argwhere(x))
 # fmt: on
@@ -164,7 +182,7 @@ def getitem(x, index):
     count = sum(e is not None and e is not Ellipsis and e is not ARRAY for e in template)
     count += sum(a.ndim if a.dtype.kind == "b" else 1 for a in arrays)
     if count > x.ndim:
-        if x.ndim == 0:
+        if x.ndim == 0 and len(template) == 1 and type(template[0]) is int:
             raise IndexError("invalid index of a 0-dim tensor. Use `tensor.item()` to convert it to a number")
         raise IndexError(f"too many indices for tensor of dimension {x.ndim}")
     return taken(x, *arrays, template=template)
@@ -173,8 +191,9 @@ def getitem(x, index):
 def replaced(x, index, value):
     """x with x[index] = value, as a new value: what `x[index] = value` records."""
     places = positions(index, x.shape)
-    if any(a.dtype.kind != "b" for a in parsed(index)[1]):  # a repeated place keeps the last value
-        size = int(np.prod(x.shape))
+    whole = hasattr(value, "shape")  # a number is the same at every place
+    if whole and any(a.dtype.kind != "b" for a in parsed(index)[1]):  # a repeated place keeps the last value
+        size = math.prod(x.shape)
         last = np.full(size, -1)
         last[places.reshape(-1)] = np.arange(places.size)
         winners = last[places.reshape(-1)] == np.arange(places.size)
@@ -189,21 +208,24 @@ def fitted(value, shape):
     """`value` broadcast to `shape`; leading dimensions of size 1 too many are dropped."""
     if not hasattr(value, "shape"):
         return value
-    if len(value.shape) > len(shape):
-        extra = len(value.shape) - len(shape)
-        if any(n != 1 for n in value.shape[:extra]):
-            raise ShapeError(
-                f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast "
-                f"to indexing result of shape {list(shape)}"
-            )
+    extra = len(value.shape) - len(shape)
+    fits = extra <= 0 or all(n == 1 for n in value.shape[:extra])
+    if fits and extra > 0:
         value = reshape(value, *value.shape[extra:])
-    try:
-        return value if tuple(value.shape) == tuple(shape) else broadcast_to(value, to=tuple(shape))
-    except ValueError as error:
+    for k, (n, m) in enumerate(zip(reversed(value.shape), reversed(shape), strict=False), 1):
+        if fits and n not in (1, m):
+            fits = False
+            raise ShapeError(
+                f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing "
+                f"result of shape {list(shape)}: The expanded size of the tensor ({m}) must match the "
+                f"existing size ({n}) at non-singleton dimension {len(shape) - k}"
+            )
+    if not fits:
         raise ShapeError(
-            f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast "
-            f"to indexing result of shape {list(shape)}"
-        ) from error
+            f"shape mismatch: value tensor of shape {list(value.shape)} cannot be broadcast to indexing "
+            f"result of shape {list(shape)}: it has {extra} dimensions too many"
+        )
+    return value if tuple(value.shape) == tuple(shape) else broadcast_to(value, to=tuple(shape))
 
 
 def at(x, dim: int, entry):
@@ -214,6 +236,8 @@ def at(x, dim: int, entry):
 @numpy_names
 def select_(x, dim, index):
     """The slice of x at `index` along `dim`, without that dimension."""
+    if x.ndim == 0:
+        raise IndexError("select() cannot be applied to a 0-dim tensor.")
     n = x.shape[positive(dim, x.ndim)]
     if not -n <= index < n:
         raise IndexError(
@@ -225,34 +249,55 @@ def select_(x, dim, index):
 @numpy_names
 def narrow(x, dim, start, length):
     """The part of x from `start`, `length` long, along `dim`."""
+    if x.ndim == 0:
+        raise RuntimeError("narrow() cannot be applied to a 0-dim tensor.")
     n = x.shape[positive(dim, x.ndim)]
     start = as_int(start)
-    if start < 0:
-        start += n
-    if length < 0 or not 0 <= start <= n or start + length > n:
+    if length < 0:
+        raise RuntimeError("narrow(): length must be non-negative.")
+    if not -n <= start <= n:
+        raise IndexError(f"start out of range (expected to be in range of [{-n}, {n}], but got {start})")
+    start += n if start < 0 else 0
+    if start + length > n:
         raise RuntimeError(f"start ({start}) + length ({length}) exceeds dimension size ({n}).")
     return at(x, dim, slice(start, start + length))
 
 
 def take(x, index):
     """The elements of x, taken as flat, at `index`."""
-    return getitem(reshape(x, -1), (as_index(index),))
+    index, n = as_index(index), math.prod(x.shape)
+    if index.size and not -n <= index.min() <= index.max() < n:
+        wrong = int(index[(index < -n) | (index >= n)].flat[0])
+        raise RangeError(f"out of range: tried to access index {wrong} on a tensor of {n} elements.")
+    return getitem(reshape(x, -1), (index,))
+
+
+def in_line(x):
+    """x; a number as a vector of one element, as PyTorch takes it where there is a `dim`."""
+    return reshape(x, 1) if x.ndim == 0 else x
 
 
 @numpy_names
 def index_select(x, dim, index):
     """The slices of x along `dim` at `index`, a vector."""
-    index = as_index(index)
+    index, place = as_index(index), positive(dim, x.ndim)
     if index.ndim > 1:
         raise IndexError("index_select(): Index is supposed to be a vector")
-    return at(x, dim, index.reshape(-1))
+    if x.ndim == 0 and index.size != 1:
+        raise RangeError(f"index_select(): Index to scalar can have only 1 value, got {index.size} value(s)")
+    line = in_line(x)
+    y = at(line, dim, bounded(index.reshape(-1), line.shape[place], place))
+    return y if x.ndim else reshape(y)
 
 
 @numpy_names
 def gather(x, dim, index):
     """y[i, j, …] = x[…, index[i, j, …], …], the index standing at `dim`; index has as many
     dimensions as x."""
-    return gathered(x, same_rank("gather", x, index), dim=positive(dim, x.ndim))
+    index, dim = as_index(index), positive(dim, x.ndim)
+    places = aligned("gather", x, dim, index)
+    y = gathered(in_line(x), places, dim=dim)
+    return y if index.ndim else reshape(y)
 
 
 @numpy_names
@@ -261,57 +306,102 @@ def take_along_dim(x, indices, dim=None):
     indices = as_index(indices)
     if dim is None:
         return gather(reshape(x, -1), 0, indices.reshape(-1))
+    if indices.ndim != x.ndim:
+        raise ShapeError(
+            "torch.take_along_dim(): input and indices should have the same number of dimensions, but "
+            f"got {x.ndim} dimensions for input, and {indices.ndim} dimensions for indices"
+        )
+    if x.ndim == 0:
+        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
     dim = positive(dim, x.ndim)
-    rest = np.broadcast_shapes(
-        (*x.shape[:dim], 1, *x.shape[dim + 1 :]),
-        (*indices.shape[:dim], 1, *indices.shape[dim + 1 :]),
+    of_x, of_indices = (
+        tuple(1 if d == dim else n for d, n in enumerate(s)) for s in (x.shape, indices.shape)
     )
-    whole = broadcast_to(x, to=(*rest[:dim], x.shape[dim], *rest[dim + 1 :]))
-    indices = np.broadcast_to(indices, (*rest[:dim], indices.shape[dim], *rest[dim + 1 :]))
+    mismatch = broadcast_mismatch(of_x, of_indices)
+    if mismatch:
+        raise ShapeError(f"{mismatch}, in take_along_dim({tuple(x.shape)}, {indices.shape}, {dim})")
+    rest = np.broadcast_shapes(of_x, of_indices)
     n = x.shape[dim]
+    whole = broadcast_to(x, to=(*rest[:dim], n, *rest[dim + 1 :]))
+    indices = np.broadcast_to(indices, (*rest[:dim], indices.shape[dim], *rest[dim + 1 :]))
     return gathered(whole, np.where(indices < 0, indices + n, indices), dim=dim)
 
 
 @numpy_names
-def scatter(x, dim, index, src=None, value=None):
-    """x with src[i, j, …] written at index[i, j, …] along `dim`."""
-    dim, index = positive(dim, x.ndim), same_rank("scatter", x, index)
-    where = _along(index, dim, x.shape)
-    if src is None:
-        src = value
-    return replaced(x, where, source_for(index, src))
+def scatter(x, dim, index, src=None, value=None, *, reduce=None):
+    """x with src[i, j, …] (or a number, everywhere) written at index[i, j, …] along `dim`; or added
+    to what is there (reduce="add"), or multiplied with it ("multiply")."""
+    src = value if src is None else src
+    if reduce == "add":
+        return scatter_add(x, dim, index, filled_like(index, src, x))
+    dim, index = positive(dim, x.ndim), as_index(index)
+    places, source = aligned("scatter", x, dim, index, src), source_for(index, src)
+    line = in_line(x)
+    if reduce is None:
+        y = replaced(line, _along(places, dim, line.shape), source)
+    elif reduce == "multiply":
+        if isinstance(source, Variable) and source.origin is not None:
+            raise RuntimeError("the derivative for scatter(reduce='multiply') by src is not implemented")
+        source = filled_like(places, source, x)
+        y = mul(line, scatter_product(source, places, dim=dim, to=tuple(line.shape)))
+    else:
+        raise RuntimeError("reduce argument must be either add or multiply.")
+    return y if x.ndim else reshape(y)
 
 
 @numpy_names
 def scatter_add(x, dim, index, src):
     """x with src[i, j, …] added at index[i, j, …] along `dim`; repeated places receive all."""
-    dim, index = positive(dim, x.ndim), same_rank("scatter_add", x, index)
-    return add(x, scatter_sum(source_for(index, src), index, dim=dim, to=tuple(x.shape)))
+    dim, index = positive(dim, x.ndim), as_index(index)
+    places, source = aligned("scatter_add", x, dim, index, src), source_for(index, src)
+    line = in_line(x)
+    y = add(line, scatter_sum(source, places, dim=dim, to=tuple(line.shape)))
+    return y if x.ndim else reshape(y)
 
 
-def same_rank(name, x, index) -> np.ndarray:
-    index = as_index(index)
-    if index.ndim != x.ndim:
-        raise RuntimeError(
-            f"{name}(): Index tensor must have the same number of dimensions as input tensor, "
-            f"got {index.ndim} and {x.ndim}"
-        )
-    return index
+def filled_like(index, value, x):
+    """A number as an array of x's dtype and the shape of `index`; a tensor as it is."""
+    return value if hasattr(value, "shape") else np.full(as_index(index).shape, value, x.dtype)
+
+
+def aligned(name, x, dim, index, src=None) -> np.ndarray:
+    """`index`, which must have as many dimensions as x and src, and cover no more than they do, except
+    along `dim` for x."""
+    others = [("input", x)] if not hasattr(src, "shape") else [("input", x), ("src", src)]
+    for what, other in others:
+        if max(index.ndim, 1) != max(len(other.shape), 1):
+            raise ShapeError(
+                f"{name}(): Index tensor must have the same number of dimensions as {what} tensor, "
+                f"got {index.ndim} and {len(other.shape)}"
+            )
+    for what, other in others:
+        for d, (m, n) in enumerate(zip(index.shape, other.shape, strict=False)):
+            if m > n and index.size and (d != dim or what == "src"):
+                raise ShapeError(
+                    f"Size does not match at dimension {d} expected index {list(index.shape)} to be no "
+                    f"larger than {what} {list(other.shape)} apart from dimension {dim}"
+                )
+    return index.reshape(1) if index.ndim == 0 else index
 
 
 def source_for(index, src):
     """The part of `src` that `index` covers."""
-    if not hasattr(src, "shape") or tuple(src.shape) == index.shape:
+    if not hasattr(src, "shape"):
         return src
+    if src.ndim == 0 or tuple(src.shape) == index.shape:
+        return in_line(src)
     return getitem(src, tuple(slice(n) for n in index.shape))
 
 
 @numpy_names
 def index_add(x, dim, index, source, *, alpha=1):
     """x with alpha·source added to its slices at `index` along `dim`; repeated ones receive all."""
-    template = (slice(None),) * positive(dim, x.ndim) + (ARRAY,)
-    source = source if alpha == 1 else mul(source, alpha)
-    return add(x, add_back(source, as_index(index), template=template, to=tuple(x.shape)))
+    place, line = positive(dim, x.ndim), in_line(x)
+    template = (slice(None),) * place + (ARRAY,)
+    index = bounded(as_index(index).reshape(-1), line.shape[place], place)
+    source = in_line(source if alpha == 1 else times_number(x, source, alpha))
+    y = add(line, add_back(source, index, template=template, to=tuple(line.shape)))
+    return y if x.ndim else reshape(y)
 
 
 def masked_fill(x, mask, value):
@@ -321,6 +411,10 @@ def masked_fill(x, mask, value):
             "masked_fill only supports a 0-dimensional value tensor, but got tensor with "
             f"{value.ndim} dimension(s)."
         )
+    if not isinstance(value, Variable):
+        value = np.asarray(value).astype(x.dtype)
+    elif value.dtype != x.dtype:
+        value = value.to(x.dtype)
     return select(mask, value, x)
 
 
@@ -349,33 +443,34 @@ def nonzero(x, *, as_tuple=False):
     rows = found(x)
     if not as_tuple:
         return rows
-    return tuple(rows[:, k] for k in range(rows.shape[1]))
+    return tuple(rows[:, k] for k in range(rows.shape[1])) if x.ndim else (found(in_line(x))[:, 0],)
 
 
 @numpy_names
 def argsort(x, dim=-1, descending=False, stable=False):
     """The indices that sort x along `dim`; always stable."""
-    return sorting(x, dim=positive(dim, x.ndim), descending=descending)
+    indices = sorting(in_line(x), dim=positive(dim, x.ndim), descending=descending)
+    return indices if x.ndim else reshape(indices)
 
 
 @numpy_names
 def sort(x, dim=-1, descending=False, stable=False):
     """(values, indices) of x sorted along `dim`; always stable."""
-    if x.ndim == 0:
-        return ValuesAndIndices(reshape(x), sorting(reshape(x, 1), dim=0).reshape(()))
-    dim = positive(dim, x.ndim)
-    indices = sorting(x, dim=dim, descending=descending)
-    return ValuesAndIndices(gathered(x, indices, dim=dim), indices)
+    indices = argsort(x, dim, descending)
+    return ValuesAndIndices(gather(x, dim, indices), indices)
 
 
 @numpy_names
 def topk(x, k, dim=-1, largest=True, sorted=True):
     """(values, indices) of the k largest (or smallest) along `dim`, in order."""
-    dim = positive(dim, x.ndim)
-    if not 0 <= k <= x.shape[dim]:
-        raise RuntimeError(f"selected index k out of range: {k} of {x.shape[dim]}")
-    indices = at(sorting(x, dim=dim, descending=largest), dim, slice(k))
-    return ValuesAndIndices(gathered(x, indices, dim=dim), indices)
+    line, dim = in_line(x), positive(dim, x.ndim)
+    if not 0 <= k <= line.shape[dim]:
+        raise RuntimeError(f"selected index k out of range: {k} of {line.shape[dim]}")
+    indices = at(sorting(line, dim=dim, descending=largest), dim, slice(k))
+    values = gathered(line, indices, dim=dim)
+    if x.ndim == 0 and k == 1:
+        values, indices = reshape(values), reshape(indices)
+    return ValuesAndIndices(values, indices)
 
 
 @numpy_names
@@ -384,6 +479,8 @@ def repeat_interleave(x, repeats, dim=None):
     number of times."""
     if dim is None:
         x, dim = reshape(x, -1), 0
+    elif x.ndim == 0:
+        raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
     counts = repeats if isinstance(repeats, int) else as_index(repeats)
     places = np.repeat(np.arange(x.shape[positive(dim, x.ndim)]), counts)
     return index_select(x, dim, places)

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import ShapeError
 from ..graph import Variable
 
 ALIASES = {"axis": "dim", "keepdims": "keepdim", "input": "x"}
@@ -29,21 +30,30 @@ def numpy_names(function):
     return named
 
 
-def sizes(given: tuple) -> tuple:
-    """(2, 3), [2, 3] or 2, 3 → (2, 3)."""
+def sizes(given: tuple, whole=None) -> tuple:
+    """2, 3 or (2, 3) or [2, 3] → (2, 3); and so `whole`, where the tuple is given by its name."""
+    given = given if whole is None else (whole,)
     if len(given) == 1 and not isinstance(given[0], (int, np.integer)):
         only = given[0]
         given = tuple(only) if np.iterable(only) else (only,)
     return tuple(as_int(n) for n in given)
 
 
-def dims(dim) -> Any:
+def dimensions(dim, ndim) -> Any:
     """A dimension, several, or None for all: as a static option, hashable, of Python's ints."""
-    if dim is None:
-        return None
-    if isinstance(dim, (tuple, list)):
-        return tuple(as_int(d) for d in dim) or None
-    return as_int(dim)
+    if not isinstance(dim, (tuple, list)):
+        return None if dim is None else as_int(dim)
+    found = tuple(positive(d, ndim) for d in dim)
+    for d in found:
+        if found.count(d) > 1:
+            raise RuntimeError(f"dim {d} appears multiple times in the list of dims")
+    return (found or None) if ndim else None
+
+
+def with_dimensions(name, x) -> None:
+    """An error for a number, which has no dimension to work along."""
+    if x.ndim == 0:
+        raise ShapeError(f"{name} expects at least a 1-dimensional tensor, and got one of dimension 0")
 
 
 def positive(dim: int, ndim: int) -> int:

@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import FRACTIONAL
+from ..dtypes import DIFFERENTIABLE, FRACTIONAL
+from ..errors import RangeError
 from ..kernels import softmax as kernels
 from ..primitive import astype, broadcast_view, constant, general, linear_map
 from .elementwise import abs as absolute
@@ -16,14 +17,16 @@ from .elementwise import (
     equal_to,
     exp,
     gate,
+    not_equal,
     power,
     select,
+    sign,
     sqrt,
     square,
     sub,
 )
-from .indexing import ValuesAndIndices, gathered
-from .naming import dims, numpy_names, positive
+from .indexing import ValuesAndIndices, gathered, in_line
+from .naming import dimensions, numpy_names, positive
 from .shapes import flipped, reshaped
 
 
@@ -51,18 +54,27 @@ def kept_dim(y, x_shape, dim):
     return reshaped(y, to=kept(x_shape, dim))
 
 
-def _extreme(reduce):
+def _chosen(name, reduce):
+    """`reduce`, which chooses one element of many: of none there is nothing to choose."""
+
     def forward(x, *, dim=None, keepdim=False):
+        if x.size == 0:
+            refuse_empty(name, x.shape, dim)
         return reduce(x, axis=dim, keepdims=keepdim)
 
     return forward
 
 
-def _first_place(argument):
-    def forward(x, *, dim=None, keepdim=False):
-        return argument(x, axis=dim, keepdims=keepdim)
-
-    return forward
+def refuse_empty(name, shape, dim) -> None:
+    """PyTorch's errors for a choice among no elements."""
+    if dim is None:
+        raise RangeError(
+            f"{name}(): Expected reduction dim to be specified for input.numel() == 0. Specify the "
+            "reduction dim with the 'dim' argument."
+        )
+    for d in dim if isinstance(dim, tuple) else (dim,):
+        if shape[positive(d, len(shape))] == 0:
+            raise IndexError(f"{name}(): Expected reduction dim {d} to have non-zero size.")
 
 
 def ties(g, y, x, dim):
@@ -91,6 +103,15 @@ def _log_softmax(x, *, dim):
     return kernels.log_softmax(x, dim)
 
 
+def _running(accumulate):
+    """`accumulate` along `dim`; integers and booleans as 64-bit integers."""
+
+    def forward(x, *, dim):
+        return accumulate(x, axis=dim, dtype=np.int64 if x.dtype.kind in "biu" else None)
+
+    return forward
+
+
 def _prod(x, *, dim=None, keepdim=False):
     """Π x over `dim`."""
     dtype = np.int64 if x.dtype.kind in "biu" else None
@@ -100,14 +121,15 @@ def _prod(x, *, dim=None, keepdim=False):
 # fmt: off
 total  = linear_map("sum", _sum, lambda g, x_shape, dim, keepdim: spread(g, dim=dim, keepdim=keepdim, to=x_shape))
 spread = linear_map("spread", _spread, lambda g, dim, keepdim: total(g, dim=dim, keepdim=keepdim))
-running_sum = linear_map("cumsum", lambda x, *, dim: np.cumsum(x, dim),
+running_sum = linear_map("cumsum", _running(np.add.accumulate),
                          lambda g, dim: flipped(running_sum(flipped(g, dim=dim), dim=dim), dim=dim))
 
-largest  = general("amax", _extreme(np.maximum.reduce), lambda g, y, x, dim: ties(g, y, x, dim), promotes=False)
-smallest = general("amin", _extreme(np.minimum.reduce), lambda g, y, x, dim: ties(g, y, x, dim), promotes=False)
-place_of_largest  = constant("argmax", _first_place(np.argmax))
-place_of_smallest = constant("argmin", _first_place(np.argmin))
+largest  = general("amax", _chosen("amax", np.maximum.reduce), lambda g, y, x, dim: ties(g, y, x, dim), promotes=False)
+smallest = general("amin", _chosen("amin", np.minimum.reduce), lambda g, y, x, dim: ties(g, y, x, dim), promotes=False)
+place_of_largest  = constant("argmax", _chosen("argmax", np.argmax))
+place_of_smallest = constant("argmin", _chosen("argmin", np.argmin))
 every = constant("all", lambda x, *, dim=None, keepdim=False: np.logical_and.reduce(x, axis=dim, keepdims=keepdim))
+as_whole = constant("as_whole", lambda x, *, dtype: x.astype(dtype))
 some  = constant("any", lambda x, *, dim=None, keepdim=False: np.logical_or.reduce(x, axis=dim, keepdims=keepdim))
 
 logsumexp_ = general("logsumexp", _logsumexp,
@@ -121,7 +143,7 @@ log_softmax_ = general("log_softmax", _log_softmax, lambda g, y, dim: g - total(
 
 product = general("prod", _prod,
                   lambda g, x, dim: kept_dim(g, x.shape, dim) * products_of_others(x, dim), promotes=False)
-running_product = general("cumprod", lambda x, *, dim: np.multiply.accumulate(x, dim),
+running_product = general("cumprod", _running(np.multiply.accumulate),
                           lambda g, x, dim: cumprod_pullback(g, x, dim), promotes=False)
 exclusive = general("exclusive_cumprod", lambda x, *, dim: exclusive_product(x, dim),
                     lambda g, x, dim: exclusive_pullback(g, x, dim), promotes=False)
@@ -209,17 +231,21 @@ def suffix_sums(g, x, dim):
 
 
 def as_dtype(x, dtype):
-    return x if dtype is None or x.dtype == dtype else astype(x, dtype=np.dtype(dtype))
+    """x as `dtype`: itself if it is, and without a derivative if that is not a floating one."""
+    if dtype is None or x.dtype == dtype:
+        return x
+    dtype = np.dtype(dtype)
+    return (astype if dtype.kind in DIFFERENTIABLE else as_whole)(x, dtype=dtype)
 
 
 @numpy_names
 def sum(x, dim=None, keepdim=False, *, dtype=None):
     """Σ x over `dim`, or over everything."""
     if dtype is not None:
-        x = as_dtype(x, dtype)
+        return as_dtype(sum(as_dtype(x, dtype), dim, keepdim), dtype)
     if dim is None and not keepdim:
         return total(x)
-    return total(x, dim=dims(dim), keepdim=keepdim)
+    return total(x, dim=dimensions(dim, x.ndim), keepdim=keepdim)
 
 
 @numpy_names
@@ -231,7 +257,8 @@ def mean(x, dim=None, keepdim=False, *, dtype=None):
             "mean(): could not infer output dtype. Input dtype must be either a floating point "
             f"or complex dtype. Got: {x.dtype}: write x.float().mean()"
         )
-    return total(x, dim=dims(dim), keepdim=keepdim) / count(x, dims(dim))
+    dim = dimensions(dim, x.ndim)
+    return total(x, dim=dim, keepdim=keepdim) / count(x, dim)
 
 
 def count(x, dim) -> int:
@@ -249,7 +276,7 @@ def var(x, dim=None, unbiased=None, keepdim=False, *, correction=None):
         dim, unbiased = None, dim
     if correction is None:
         correction = 1 if unbiased is None or unbiased else 0
-    dim = dims(dim)
+    dim = dimensions(dim, x.ndim)
     centred = sub(x, mean(x, dim, True))
     degrees = count(x, dim) - correction
     squares = total(square(centred), dim=dim, keepdim=keepdim)
@@ -271,7 +298,7 @@ def root(x):
 @numpy_names
 def prod(x, dim=None, keepdim=False, *, dtype=None):
     """Π x over `dim`, or over everything. Its gradient is exact at any number of zeros."""
-    return product(as_dtype(x, dtype), dim=dims(dim), keepdim=keepdim)
+    return as_dtype(product(as_dtype(x, dtype), dim=dimensions(dim, x.ndim), keepdim=keepdim), dtype)
 
 
 def extreme(x, dim, keepdim, whole, place, pairwise):
@@ -309,43 +336,49 @@ def min(x, dim=None, keepdim=False):
 @numpy_names
 def amax(x, dim=None, keepdim=False):
     """The largest element over `dim`; its gradient is split evenly among ties."""
-    return largest(x, dim=dims(dim), keepdim=keepdim)
+    return largest(x, dim=dimensions(dim, x.ndim), keepdim=keepdim)
 
 
 @numpy_names
 def amin(x, dim=None, keepdim=False):
     """The smallest element over `dim`; its gradient is split evenly among ties."""
-    return smallest(x, dim=dims(dim), keepdim=keepdim)
+    return smallest(x, dim=dimensions(dim, x.ndim), keepdim=keepdim)
 
 
 @numpy_names
 def argmax(x, dim=None, keepdim=False):
     """The index of the largest element along `dim`; in x taken as flat, without it."""
-    return place_of_largest(x, dim=dims(dim), keepdim=keepdim)
+    return place_of_largest(x, dim=dimensions(dim, x.ndim), keepdim=keepdim)
 
 
 @numpy_names
 def argmin(x, dim=None, keepdim=False):
     """The index of the smallest element along `dim`; in x taken as flat, without it."""
-    return place_of_smallest(x, dim=dims(dim), keepdim=keepdim)
+    return place_of_smallest(x, dim=dimensions(dim, x.ndim), keepdim=keepdim)
 
 
 @numpy_names
 def all(x, dim=None, keepdim=False):
     """Are all elements true (not zero)?"""
-    return every(x, dim=dims(dim), keepdim=keepdim)
+    return whether(every, x, dim, keepdim)
 
 
 @numpy_names
 def any(x, dim=None, keepdim=False):
     """Is some element true (not zero)?"""
-    return some(x, dim=dims(dim), keepdim=keepdim)
+    return whether(some, x, dim, keepdim)
+
+
+def whether(test, x, dim, keepdim):
+    if isinstance(dim, (tuple, list)) and not dim:  # over no dimension, not over all
+        return not_equal(x, 0)
+    return test(x, dim=dimensions(dim, x.ndim), keepdim=keepdim)
 
 
 @numpy_names
 def norm(x, p: Any = 2, dim=None, keepdim=False):
     """(Σ |x|^p)^(1/p) over `dim`; p may be inf, −inf or 0. Where the norm is 0, so is the gradient."""
-    dim = dims(dim)
+    dim = dimensions(dim, x.ndim)
     if p in ("fro", None):
         p = 2
     if x.dtype.kind not in FRACTIONAL:
@@ -355,22 +388,26 @@ def norm(x, p: Any = 2, dim=None, keepdim=False):
     size = absolute(x)
     if p == 1:
         return total(size, dim=dim, keepdim=keepdim)
-    if p == math.inf:
-        return largest(size, dim=dim, keepdim=keepdim)
-    if p == -math.inf:
-        return smallest(size, dim=dim, keepdim=keepdim)
     if p == 0:
-        return total(as_dtype(x != 0, x.dtype), dim=dim, keepdim=keepdim)
+        return total(sign(select(not_itself(size), 1, size)), dim=dim, keepdim=keepdim)
+    if (p < 0 or p == math.inf) and count(x, dim) == 0:
+        raise RuntimeError(
+            f"linalg.vector_norm cannot compute the {p} norm on an empty tensor because the operation "
+            "does not have an identity"
+        )
+    if p in (math.inf, -math.inf):
+        return (largest if p > 0 else smallest)(size, dim=dim, keepdim=keepdim)
+    at_zero = 0 if p > 0 else math.inf  # what |x|^p is at 0, where its derivative is left out
     zero = equal_to(size, 0)
-    powers = total(select(zero, 0, power(select(zero, 1, size), p)), dim=dim, keepdim=keepdim)
-    nothing = equal_to(powers, 0)
+    powers = total(select(zero, at_zero, power(select(zero, 1, size), p)), dim=dim, keepdim=keepdim)
+    nothing = equal_to(powers, at_zero)
     return select(nothing, 0, power(select(nothing, 1, powers), 1 / p))
 
 
 @numpy_names
 def logsumexp(x, dim=None, keepdim=False):
     """log Σ exp x over `dim`, computed without overflow."""
-    return logsumexp_(x, dim=dims(dim), keepdim=keepdim)
+    return logsumexp_(x, dim=dimensions(dim, x.ndim), keepdim=keepdim)
 
 
 @numpy_names
@@ -398,12 +435,16 @@ def the_only(dim, x, name) -> int:
 @numpy_names
 def cumsum(x, dim, *, dtype=None):
     """The running sum along `dim`."""
-    x = as_dtype(x, dtype if dtype is not None or x.dtype.kind not in "bu" else np.int64)
-    return running_sum(x, dim=positive(dim, x.ndim)) if x.ndim else x
+    return accumulated(running_sum, x, dim, dtype)
 
 
 @numpy_names
 def cumprod(x, dim, *, dtype=None):
     """The running product along `dim`. Its gradient is exact at any number of zeros."""
-    x = as_dtype(x, dtype if dtype is not None or x.dtype.kind not in "bu" else np.int64)
-    return running_product(x, dim=positive(dim, x.ndim)) if x.ndim else x
+    return accumulated(running_product, x, dim, dtype)
+
+
+def accumulated(running, x, dim, dtype):
+    dim, line = positive(dim, x.ndim), in_line(as_dtype(x, dtype))
+    y = as_dtype(running(line, dim=dim), dtype)
+    return y if x.ndim else reshaped(y, to=())

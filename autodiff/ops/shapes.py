@@ -12,7 +12,7 @@ from ..errors import ShapeError
 from ..graph import Variable
 from ..primitive import broadcast_to as _broadcast_to
 from ..primitive import constant, general, linear_map, sum_to, variadic
-from .naming import dims, numpy_names, positive, sizes
+from .naming import dimensions, numpy_names, positive, sizes, with_dimensions
 
 
 def _reshape(x, *, to):
@@ -85,6 +85,7 @@ def _split(x, *, bounds, dim):
 # ---- the same elements in another shape --------------------------------------------------------
 identity = linear_map("identity", lambda x: x,           lambda g: g)
 clone_   = linear_map("clone",    lambda x: np.array(x), lambda g: g)
+in_order = linear_map("contiguous", lambda x: np.array(x, order="C"), lambda g: g)
 detached = constant("detach", lambda x: x.view(), views=True)
 reshaped = linear_map("reshape", _reshape, lambda g, x_shape: reshaped(g, to=x_shape), views=True)
 permuted = linear_map("permute", _permute, lambda g, dims: permuted(g, dims=inverse(dims)), views=True)
@@ -149,16 +150,16 @@ def part(g, i, shapes, dim):
 # ---- PyTorch's spellings -----------------------------------------------------------------------
 
 
-def reshape(x, *shape):
+def reshape(x, *sizes_, shape=None):
     """x in another shape with as many elements; one size may be −1: what is left."""
-    return reshaped(x, to=fitting(sizes(shape), x.shape))
+    return reshaped(x, to=fitting(sizes(sizes_, shape), x.shape))
 
 
-def view(x, *shape):
+def view(x, *shape, size=None):
     """`reshape`, sharing x's memory: an error where that cannot be. A dtype reinterprets."""
     if len(shape) == 1 and isinstance(shape[0], np.dtype):
-        return x.to(shape[0]) if shape[0] == x.dtype else type(x).wrap(x.array.view(shape[0]))
-    y = reshape(x, *shape)
+        return x.to(shape[0]) if shape[0] == x.dtype else type(x).wrap(reinterpreted(x.array, shape[0]))
+    y = reshape(x, *shape, shape=size)
     array = x.array if isinstance(x, Variable) else x
     if array.size and not np.shares_memory(array, y.array if isinstance(y, Variable) else y):
         raise RuntimeError(
@@ -166,6 +167,19 @@ def view(x, *shape):
             "dimension spans across two contiguous subspaces). Use .reshape(...) instead."
         )
     return y
+
+
+def reinterpreted(array, dtype) -> np.ndarray:
+    """The bytes of `array` as numbers of `dtype`."""
+    try:
+        return array.view(dtype)
+    except ValueError as error:
+        what = (
+            "self.size(-1) must be divisible by the ratio of the element sizes"
+            if array.ndim
+            else "self.dim() cannot be 0"
+        )
+        raise ShapeError(f"{what} to view {array.dtype} as {dtype}: {error}") from None
 
 
 def fitting(to: tuple, shape: tuple) -> tuple:
@@ -193,6 +207,11 @@ def view_as(x, other):
     return view(x, *other.shape)
 
 
+def ravel(x):
+    """The elements of x in a row."""
+    return reshape(x, -1)
+
+
 def reshape_as(x, other):
     """x in the shape of `other`."""
     return reshape(x, *other.shape)
@@ -201,6 +220,7 @@ def reshape_as(x, other):
 def flatten(x, start_dim=0, end_dim=-1):
     """x with the dimensions from start_dim to end_dim made one."""
     if x.ndim == 0:
+        positive(start_dim, 0), positive(end_dim, 0)
         return reshape(x, 1)
     start, end = positive(start_dim, x.ndim), positive(end_dim, x.ndim)
     if start > end:
@@ -210,7 +230,10 @@ def flatten(x, start_dim=0, end_dim=-1):
 
 def unflatten(x, dim, sizes):
     """x with dimension `dim` split into `sizes`; the inverse of `flatten`."""
+    with_dimensions("unflatten", x)
     dim = positive(dim, x.ndim)
+    if not sizes:
+        raise ShapeError("unflatten: sizes must be non-empty")
     inner = fitting(tuple(sizes), (x.shape[dim],))
     return reshape(x, *x.shape[:dim], *inner, *x.shape[dim + 1 :])
 
@@ -218,8 +241,8 @@ def unflatten(x, dim, sizes):
 @numpy_names
 def squeeze(x, dim=None):
     """x without its dimensions of size 1, or without those of `dim` that have size 1."""
-    gone = range(x.ndim) if dim is None else dims(dim)
-    gone = {positive(d, x.ndim) for d in (gone if isinstance(gone, (range, tuple)) else (gone,))}
+    gone = range(x.ndim) if dim is None else dim if isinstance(dim, (tuple, list)) else (dim,)
+    gone = {positive(d, x.ndim) for d in gone}
     return reshaped(x, to=tuple(n for d, n in enumerate(x.shape) if d not in gone or n != 1))
 
 
@@ -239,9 +262,15 @@ def transpose(x, dim0, dim1):
     return permuted(x, dims=tuple(order))
 
 
-def permute(x, *dims):
+def permute(x, *order, dims=None):
     """x with its dimensions in the order given."""
-    order = tuple(positive(d, x.ndim) for d in sizes(dims))
+    order = sizes(order, dims)
+    if len(order) != x.ndim:
+        raise RuntimeError(
+            "permute(): number of dimensions in the tensor input does not match the length of the desired "
+            f"ordering of dimensions i.e. input.dim() = {x.ndim} is not equal to len(dims) = {len(order)}"
+        )
+    order = tuple(positive(d, x.ndim) for d in order)
     if sorted(order) != list(range(x.ndim)):
         raise RuntimeError(f"permute(): dims {order} are not an ordering of the {x.ndim} dimensions")
     return permuted(x, dims=order)
@@ -261,17 +290,19 @@ def T(x):
 
 def mT(x):
     """x with its last two dimensions exchanged."""
-    if x.ndim < 2:
+    if x.ndim == 0:
+        return x
+    if x.ndim == 1:
         raise RuntimeError(
             f"tensor.mT is only supported on matrices or batches of matrices. Got {x.ndim}-D tensor."
         )
     return permuted(x, dims=(*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
 
 
-def expand(x, *shape):
+def expand(x, *shape, size=None):
     """x repeated, without copying, along its dimensions of size 1 and new leading ones; −1 keeps
     a size."""
-    to = sizes(shape)
+    to = sizes(shape, size)
     extra = len(to) - x.ndim
     if extra < 0:
         raise ShapeError(
@@ -288,9 +319,9 @@ def expand(x, *shape):
     return _broadcast_to(x, to=full)
 
 
-def broadcast_to(x, *shape):
+def broadcast_to(x, *shape, size=None):
     """x repeated, without copying, to `shape`."""
-    return expand(x, *shape)
+    return expand(x, *shape, size=size)
 
 
 def expand_as(x, other):
@@ -298,14 +329,14 @@ def expand_as(x, other):
     return expand(x, *other.shape)
 
 
-def tile(x, *dims):
-    """x laid side by side dims[k] times along each dimension."""
-    return tiled(x, repeats=sizes(dims))
+def tile(x, *times, dims=None):
+    """x laid side by side times[k] times along each dimension."""
+    return tiled(x, repeats=sizes(times, dims))
 
 
-def repeat(x, *repeats):
+def repeat(x, *times, repeats=None):
     """`tile`, with a count for each dimension of x at least."""
-    counts = sizes(repeats)
+    counts = sizes(times, repeats)
     if len(counts) < x.ndim:
         raise ShapeError(
             "Number of dimensions of repeat dims can not be smaller than number of dimensions of tensor"
@@ -319,32 +350,57 @@ def movedim(x, source, destination):
     single = isinstance(source, int)
     source = (source,) if single else tuple(source)
     destination = (destination,) if single else tuple(destination)
-    source = [positive(d, x.ndim) for d in source]
-    destination = [positive(d, x.ndim) for d in destination]
+    source, destination = (dimensions(each, x.ndim) or () for each in (source, destination))
+    if len(source) != len(destination):
+        raise RuntimeError(
+            f"movedim: Invalid source or destination dims: source ({list(source)} dims) should contain "
+            f"the same number of dims as destination ({list(destination)} dims)"
+        )
     order = [d for d in range(x.ndim) if d not in source]
     for to, d in sorted(zip(destination, source, strict=True)):
         order.insert(to, d)
     return permuted(x, dims=tuple(order))
 
 
-def flip(x, *dims):
-    """x, back to front along `dims`."""
-    return flipped(x, dim=tuple(positive(d, x.ndim) for d in sizes(dims)))
+def flip(x, *axes, dims=None):
+    """x, back to front along `axes`."""
+    return flipped(x, dim=dimensions(sizes(axes, dims), x.ndim) or ())
 
 
 @numpy_names
-def roll(x, shifts, dim=None):
-    """x shifted along `dim` (flattened, without it), what falls off coming in at the other end."""
+def roll(x, shifts, dims=None, *, dim=None):
+    """x shifted along `dims` (flattened, without it), what falls off coming in at the other end."""
     if isinstance(shifts, (list, tuple)):
         shifts = tuple(shifts)
-    return rolled(x, shifts=shifts, dim=dims(dim))
+    along = dim if dims is None else dims
+    if along is not None and x.ndim == 0:
+        raise IndexError(f"Dimension specified as {along} but tensor has no dimensions")
+    return rolled(x, shifts=shifts, dim=tuple(along) if isinstance(along, (tuple, list)) else along)
 
 
 @numpy_names
 def cat(tensors, dim=0):
-    """The tensors end to end along `dim`."""
+    """The tensors end to end along `dim`. A tensor of shape (0,) fits any."""
     tensors = several("cat", tensors)
-    return concatenated(*tensors, dim=positive(dim, tensors[0].ndim))
+    for k, x in enumerate(tensors):
+        if x.ndim == 0:
+            raise ShapeError(f"zero-dimensional tensor (at position {k}) cannot be concatenated: write stack")
+    like = next((x for x in tensors if x.shape != (0,)), tensors[0])
+    dim, shape = positive(dim, like.ndim), like.shape
+    for k, x in enumerate(tensors):
+        if x.shape == (0,) and like.ndim > 1:
+            tensors[k] = reshape(x, *shape[:dim], 0, *shape[dim + 1 :])
+        elif x.ndim != like.ndim:
+            raise ShapeError(f"Tensors must have same number of dimensions: got {like.ndim} and {x.ndim}")
+        else:
+            for d, (m, n) in enumerate(zip(shape, x.shape, strict=True)):
+                if m != n and d != dim:
+                    raise ShapeError(
+                        f"Sizes of tensors must match except in dimension {dim}. Expected size {m} "
+                        f"but got size {n} for tensor number {k} in the list: their shapes are "
+                        f"{list(shape)} and {list(x.shape)}"
+                    )
+    return concatenated(*tensors, dim=dim)
 
 
 concat = concatenate = cat
@@ -384,6 +440,7 @@ def unbind(x, dim=0):
 @numpy_names
 def split(x, split_size_or_sections, dim=0):
     """x in parts along `dim`: of one size, the last perhaps smaller, or of the sizes listed."""
+    with_dimensions("split", x)
     dim = positive(dim, x.ndim)
     n = x.shape[dim]
     size = split_size_or_sections
@@ -394,10 +451,10 @@ def split(x, split_size_or_sections, dim=0):
                 f"at dimension {dim}), but got split_sizes={list(size)}"
             )
         bounds = (0, *accumulate(size))
-    elif size <= 0:
+    elif size < 0 or (size == 0 and n):
         raise ShapeError(f"split expects split_size be positive, but got split_size={size}")
     else:
-        bounds = (*range(0, max(n, 1), size), n)
+        bounds = (*range(0, max(n, 1), max(size, 1)), n)
     return parts(x, bounds=bounds, dim=dim)
 
 
@@ -406,8 +463,9 @@ def chunk(x, chunks, dim=0):
     """x in at most `chunks` parts of equal size along `dim`, the last perhaps smaller."""
     if chunks <= 0:
         raise RuntimeError(f"chunk expects `chunks` to be greater than 0, got: {chunks}")
+    with_dimensions("chunk", x)
     n = x.shape[positive(dim, x.ndim)]
-    return split(x, max(-(-n // chunks), 1), dim)
+    return split(x, -(-n // chunks) if n else [0] * chunks, dim)
 
 
 def meshgrid(*tensors, indexing="ij"):
@@ -429,17 +487,26 @@ def meshgrid(*tensors, indexing="ij"):
 
 def tril(x, diagonal=0):
     """The lower triangle of the last two dimensions, zeros elsewhere."""
-    return lower(x, diagonal=diagonal)
+    return lower(of_matrices("tril", x), diagonal=diagonal)
 
 
 def triu(x, diagonal=0):
     """The upper triangle of the last two dimensions, zeros elsewhere."""
-    return upper(x, diagonal=diagonal)
+    return upper(of_matrices("triu", x), diagonal=diagonal)
+
+
+def of_matrices(name, x):
+    if x.ndim < 2:
+        raise ShapeError(f"{name}: input tensor must have at least 2 dimensions")
+    return x
 
 
 def diagonal(x, offset=0, dim1=0, dim2=1):
     """The diagonal of the planes (dim1, dim2), as the last dimension."""
-    dim1, dim2 = positive(dim1, x.ndim), positive(dim2, x.ndim)
+    first, second = positive(dim1, x.ndim), positive(dim2, x.ndim)
+    if first == second:
+        raise ShapeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
+    dim1, dim2 = first, second
     return diagonal_(x, offset=offset, dim1=dim1, dim2=dim2)
 
 
@@ -447,6 +514,8 @@ def diag(x, diagonal=0):
     """A vector as the diagonal of a matrix; of a matrix, its diagonal."""
     if x.ndim == 2:
         return diagonal_(x, offset=diagonal, dim1=0, dim2=1)
+    if x.ndim != 1:
+        raise ShapeError(f"diag(): Supports 1D or 2D tensors. Got {x.ndim}D")
     n = x.shape[0] + (diagonal if diagonal > 0 else -diagonal)
     return from_diagonal(x, offset=diagonal, dim1=0, dim2=1, to=(n, n))
 
@@ -477,6 +546,16 @@ def pad(x, pad, mode="constant", value=None):
     from .indexing import index_select  # a border that repeats elements is an indexing
 
     for dim, width in enumerate(widths):
+        if mode == "reflect" and max(width) >= x.shape[dim]:
+            raise RuntimeError(
+                "Padding size should be less than the corresponding input dimension, but got: padding "
+                f"{width} at dimension {dim} of input {list(x.shape)}"
+            )
+        if mode == "circular" and max(width) > x.shape[dim]:
+            raise RuntimeError(
+                f"Padding value causes wrapping around more than once: {width} at dimension {dim} of "
+                f"input {list(x.shape)}"
+            )
         if any(width):
             x = index_select(x, dim, np.pad(np.arange(x.shape[dim]), width, mode=names[mode]))
     return x
@@ -484,7 +563,7 @@ def pad(x, pad, mode="constant", value=None):
 
 def contiguous(x):
     """x, or a copy of it if its elements do not lie in order."""
-    return x if x.array.flags.c_contiguous else clone_(x)
+    return x if x.array.flags.c_contiguous else in_order(x)
 
 
 def clone(x):

@@ -25,13 +25,13 @@ def values(shape, seed, low=-2.0, high=2.0):
     return (low + (high - low) * steps).reshape(shape)
 
 
-REAL, POSITIVE, UNIT, LARGE = (-2, 2), (0.3, 3), (-0.8, 0.8), (1.2, 3)
+REAL, POSITIVE, UNIT, SMALL = (-2, 2), (0.3, 3), (-0.8, 0.8), (0.2, 0.4)
 UNARY = {
-    "abs": POSITIVE, "acos": UNIT, "asin": UNIT, "atan": REAL, "cos": REAL, "cosh": REAL, "erf": REAL,
-    "exp": REAL, "expm1": REAL, "log": POSITIVE, "log1p": POSITIVE, "log2": POSITIVE,
+    "abs": POSITIVE, "acos": UNIT, "asin": UNIT, "atan": REAL, "ceil": SMALL, "cos": REAL, "cosh": REAL, "erf": REAL,
+    "exp": REAL, "expm1": REAL, "floor": SMALL, "log": POSITIVE, "log1p": POSITIVE, "log2": POSITIVE,
     "log10": POSITIVE, "log_sigmoid": REAL, "neg": REAL, "reciprocal": POSITIVE, "relu": POSITIVE,
-    "rsqrt": POSITIVE, "sigmoid": REAL, "sin": REAL, "sinh": REAL, "softplus": REAL,
-    "sqrt": POSITIVE, "square": REAL, "tan": UNIT, "tanh": REAL,
+    "round": SMALL, "rsqrt": POSITIVE, "sigmoid": REAL, "sign": REAL, "sin": REAL, "sinh": REAL, "softplus": REAL,
+    "sqrt": POSITIVE, "square": REAL, "tan": UNIT, "tanh": REAL, "trunc": SMALL,
 }  # fmt: skip
 BINARY = {
     "add": REAL, "sub": REAL, "mul": REAL, "div": POSITIVE, "pow": POSITIVE, "atan2": POSITIVE,
@@ -97,7 +97,7 @@ ALONG = {
     "chunk": lambda x, d: ad.chunk(x, 2, d)[0] * 2, "split": lambda x, d: ad.split(x, 2, d)[-1],
     "cat": lambda x, d: ad.cat([x, x * x], d), "stack": lambda x, d: ad.stack([x, x * x, x], d),
     "movedim": lambda x, d: ad.movedim(x, d, 0), "repeat_interleave": lambda x, d: ad.repeat_interleave(x, 2, d),
-    "index_select": lambda x, d: ad.index_select(x, d, [0, -1, 0]),
+    "index_select": lambda x, d: ad.index_select(x, d, [0, x.shape[d] - 1, 0]),
     "gather": lambda x, d: ad.gather(x, d, ad.argsort(x, d)),
     "index_add": lambda x, d: ad.index_add(x * x, d, [0] * x.shape[d], x),
     "scatter_add": lambda x, d: ad.scatter_add(x * x, d, ad.argsort(x, d) * 0, x),
@@ -134,6 +134,9 @@ SHAPED = {
     "remat": ad.remat(lambda x: (x.sin() * x).exp()),
     "x**2": lambda x: x**2, "x**3": lambda x: x**3, "x**-2": lambda x: (x + 4) ** -2, "2**x": lambda x: 2**x,
     "1/x": lambda x: 1 / (x + 4), "2-x": lambda x: 2 - x, "x%7": lambda x: (x - 2.5) % 7,
+    "fmod": lambda x: ad.fmod(x - 2.5, x * x + 7), "remainder": lambda x: ad.remainder(x - 2.5, x * x + 7),
+    "floor_divide": lambda x: (x + 2.5) // (x * x + 9), "contiguous": lambda x: x.T.contiguous(),
+    "trunc_divide": lambda x: ad.div(x, x + 5, rounding_mode="trunc"),
     "clamp": lambda x: x.clamp(-1.001, 1.001),
 }  # fmt: skip
 
