@@ -1,0 +1,345 @@
+"""Who is to blame: the rule whose numbers are wrong, and the mistake that looks like them."""
+
+from __future__ import annotations
+
+import ast
+import inspect
+import linecache
+import math
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..primitive import Primitive
+from .oracles import as_floats
+
+# ---- whose rule -----------------------------------------------------------------------------------
+
+
+def rule(case, k: int | None, kind: str = "vjp") -> str:
+    """The source line of the rule to blame for the gradient by input k: that of the first operation
+    which, taken alone at the same numbers, has a wrong derivative."""
+    calls = getattr(case.engine, "traced", lambda *_: [])(case.called_with, case.arrays)
+    calls = [call for call in calls if call[0].rules]
+    for primitive, arguments, options in calls:
+        found = wrong_rule(case, primitive, arguments, options, alone=len(calls) == 1, kind=kind)
+        if found:
+            return found
+    if len(calls) > 1 and kind == "vjp":
+        return (
+            f"none of the {len(calls)} operations is wrong by itself: look at what joins them (accumulation, "
+            "order, in-place writes, what is saved)"
+        )
+    return ""
+
+
+def wrong_rule(case, primitive, arguments, options, alone, kind) -> str:
+    """The rule of this call that is wrong, if one is."""
+    if kind != "vjp":
+        return line_of(primitive, None, kind) if alone else ""
+
+    def call(*inputs):
+        return primitive(*inputs, **options)
+
+    try:
+        single = type(case)(call, arguments, engine=case.engine, seed=case.seed, name=primitive.name)
+        for j, place in enumerate(single.places):
+            if (
+                primitive.rest is None
+                and not primitive.variadic
+                and primitive.rules[place : place + 1] == (None,)
+            ):
+                continue
+            g = single.once.gradient(j)
+            if g.shape != single.arrays[j].shape or single.mistakes(single.once, j, single.rtol):
+                return line_of(primitive, place, kind)
+    except Exception as error:  # it fails where it is looked at alone: that is worth a line
+        return f"{primitive.name} raises {type(error).__name__} by itself: {error}" if alone else ""
+    return ""
+
+
+def line_of(primitive: Primitive, place: int | None, kind: str) -> str:
+    """`name, by input: file:line: source`."""
+    if kind == "jvp" and primitive.jvp is not None:
+        return f"{primitive.name}'s jvp, {source_line(primitive.jvp)}"
+    n = 0 if place is None or len(primitive.rules) == 1 else min(place, len(primitive.rules) - 1)
+    names = primitive.inputs
+    who = f", by {names[min(place, len(names) - 1)]}" if place is not None and len(names) > 1 else ""
+    return f"{primitive.name}{who}, {source_line(primitive.rules[n])}"
+
+
+def source_line(function: Any) -> str:
+    """`file:line: source` of a rule, as it was declared."""
+    for cell in getattr(function, "__closure__", None) or ():  # elementwise wraps g · partial
+        if callable(cell.cell_contents) and hasattr(cell.cell_contents, "__code__"):
+            function = cell.cell_contents
+            break
+    code = getattr(function, "__code__", None)
+    if code is None:
+        return repr(function)
+    text = linecache.getline(code.co_filename, code.co_firstlineno).strip()
+    return f"{Path(code.co_filename).name}:{code.co_firstlineno}" + (f": {text}" if text else "")
+
+
+# ---- which mistake --------------------------------------------------------------------------------
+
+
+def likely(case, run, k: int) -> str:
+    """The mistake that the wrong gradient by input k looks like, or ""."""
+    got = as_floats(run.gradient(k)).astype(float)
+    want = expected_array(case, k, got)
+    if want is None:
+        return ""
+    x = case.arrays[k]
+    with np.errstate(all="ignore"):
+        for guess in (of_nan, of_factor, of_float32, of_places):
+            found = guess(got, want)
+            if found:
+                return found
+        return of_others(case, k, got, want) or of_repeats(case, x, got, want) or of_term(case, k, got, want)
+
+
+def expected_array(case, k, got):
+    """What the gradient by input k should be; None if it is too large to have been worked out."""
+    found = case.expected(k)
+    if len(found) < got.size:
+        return None
+    want = np.empty(got.shape)
+    for place, bounds in found:
+        want[place] = got[place] if bounds.low <= got[place] <= bounds.high else float(bounds.middle)
+    return want
+
+
+def like(a, b, rtol=1e-6) -> bool:
+    a, b = np.broadcast_arrays(a, b)
+    return bool(np.allclose(a, b, rtol=rtol, atol=1e-9 * np.max(abs(b), initial=0) + 1e-300))
+
+
+def of_nan(got, want) -> str:
+    bad = ~np.isfinite(got) & np.isfinite(want)
+    if not bad.any():
+        return ""
+    return ("NaN or infinity where the derivative is finite: 0·∞ or 0/0, as of a branch that is not taken "
+            "(where multiplies by a mask instead of selecting), or of a division by something that is 0 here")  # fmt: skip
+
+
+def of_factor(got, want) -> str:
+    if not got.any() and want.any():
+        return "no gradient arrives: a rule gives zeros, or something is detached on the way"
+    there = abs(want) > 1e-6 * np.max(abs(want))
+    if not there.any() or abs(got[~there]).max(initial=0) > 1e-6 * np.max(abs(got)):
+        return ""
+    ratio = got[there] / want[there]
+    if not like(ratio, ratio[0]):
+        return ""
+    c = float(ratio[0])
+    if abs(c - 1) < 1e-4:
+        return ""  # float32, or a tolerance
+    if math.isclose(c, -1, rel_tol=1e-6):
+        return "the sign"
+    n, what = round(abs(c)), "a factor"
+    if abs(c) < 1:
+        n, what = round(1 / abs(c)), "a factor is missing: divided by, or not multiplied by,"
+    sign = ", and the sign" if c < 0 else ""
+    if n > 1 and math.isclose(max(abs(c), 1 / abs(c)), n, rel_tol=1e-6):
+        times = f"{n} times" if abs(c) > 1 else f"1/{n} of"
+        sizes = (
+            " (is that the size of a dimension: mean for sum, or broadcasting summed twice?)" if n > 2 else ""
+        )
+        return f"a constant factor: it is {times} what it should be{sizes}{sign}"
+    return (
+        f"{what} {c:.6g}: everywhere the same".replace(
+            "a factor is missing: divided by, or not multiplied by,", "a constant factor of"
+        )
+        + sign
+    )
+
+
+def of_float32(got, want) -> str:
+    size = np.max(abs(want), initial=0)
+    error = np.max(abs(got - want), initial=0) / (size or 1)
+    if 1e-12 < error < 3e-6:
+        return f"float32 somewhere, or a constant with too few digits: the relative error is {error:.0e}"
+    return ""
+
+
+def of_places(got, want) -> str:
+    """The right numbers in wrong places."""
+    if got.ndim >= 2 and got.shape[-1] == got.shape[-2] and like(got, np.swapaxes(want, -1, -2)):
+        return "transposed: rows for columns"
+    for axis in range(got.ndim):
+        if like(got, np.flip(want, axis)):
+            return f"reversed along axis {axis}"
+    for shift in (1, -1):
+        for axis in range(got.ndim):
+            if got.shape[axis] > 1 and like(got, np.roll(want, shift, axis)):
+                return f"shifted by one along axis {axis}"
+    if got.size > 1 and like(np.sort(got, None), np.sort(want, None)):
+        return "the right numbers in the wrong places: an index, a permutation or its inverse"
+    if not got.any() or not want.any():
+        return ""
+    return ""
+
+
+def of_others(case, k, got, want) -> str:
+    """The numbers of another input, or of another cotangent."""
+    for j in range(len(case.arrays)):
+        if j != k and case.arrays[j].shape == got.shape:
+            other = expected_array(case, j, np.full(got.shape, np.nan))
+            if other is not None and like(got, other):
+                return f"this is the gradient by {case.label(j)}: the operands are exchanged"
+    return ""
+
+
+def of_repeats(case, x, got, want) -> str:
+    """Elements that are equal, or that are read more than once."""
+    wrong = ~np.isclose(got, want, rtol=1e-6)
+    cotangents = np.concatenate([g.ravel() for g in case.gs]) if case.gs else np.zeros(0)
+    single = np.isin(np.round(got[wrong], 9), np.round(cotangents, 9))
+    if single.all() and not np.isin(np.round(want[wrong], 9), np.round(cotangents, 9)).any():
+        return ("one cotangent arrives where several should be added up: the last write wins over repeated "
+                "indices, or `=` stands for `+=`")  # fmt: skip
+    values = x[wrong]
+    if values.size > 1 and len(np.unique(values)) < values.size:
+        return "the elements that are wrong are equal to one another: a tie is counted more than once, or only once"
+    return ""
+
+
+def of_term(case, k, got, want) -> str:
+    """For what is elementwise: how the derivative that was used differs from the right one."""
+    if len(case.gs) != 1 or case.gs[0].shape != got.shape:
+        return ""
+    g, y, x = case.gs[0], as_floats(case.values[0]), case.arrays[k]
+    used, right = got / g, want / g
+    if like(got, want / g):
+        return "the cotangent is not multiplied in"
+    if like(got, want * g):
+        return "the cotangent is multiplied in twice"
+    named = {"x": x, "y": y, "1/x": 1 / x, "1/y": 1 / y, "x²": x * x, "y²": y * y}
+    for name, factor in named.items():
+        if like(used, right * factor):
+            return f"a factor {name} too much"
+    difference = used - right
+    if like(difference, difference.flat[0]):
+        return f"a term is missing or too much: the derivative is off by {difference.flat[0]:.6g} everywhere"
+    for name, term in named.items():
+        ratio = difference / term
+        if like(ratio, ratio.flat[0]):
+            return f"a term is missing or too much: the derivative is off by {ratio.flat[0]:.6g}·{name}"
+    for name, exponent in (("squared", 2), ("the reciprocal", -1), ("the root", 0.5)):
+        if like(used, abs(right) ** exponent * np.sign(right)):
+            return f"the derivative is {name} of what it should be"
+    for a, b in (("y − y²", y - y * y), ("1 − y", 1 - y), ("1 − x²", 1 - x * x), ("1 + x²", 1 + x * x)):
+        if like(used, b):
+            return f"the derivative that is used here is {a}, as a function of x or of y = f(x)"
+    return ""
+
+
+def of_shapes(want: tuple, got: tuple) -> str:
+    if got == tuple(reversed(want)):
+        return "transposed"
+    if len(got) > len(want) or any(n == 1 != m for n, m in zip(want, got, strict=False)):
+        return "the sum over the axes that were broadcast is missing"
+    return ""
+
+
+def of_ties(found, expected) -> str:
+    found, expected = float(found), float(expected)
+    if (
+        expected
+        and found / expected > 1.5
+        and math.isclose(found / expected, round(found / expected), rel_tol=1e-6)
+    ):
+        return f"a tie is counted {round(found / expected)} times: what is tied has to share the gradient"
+    return ""
+
+
+# ---- to reproduce it ------------------------------------------------------------------------------
+
+
+def name_of(f: Callable) -> str:
+    """What to call f: its name, or for a lambda its text."""
+    if isinstance(f, Primitive):
+        return f.name
+    name = getattr(f, "__name__", type(f).__name__)
+    return text_of(f) or "the function" if name == "<lambda>" else name
+
+
+def text_of(f: Callable) -> str:
+    """The source of a lambda, on one line; "" if it cannot be told."""
+    try:
+        source = textwrap.dedent(inspect.getsource(f)).strip()
+    except (OSError, TypeError):
+        return ""
+    for start in range(len(source)):
+        if source.startswith("lambda", start):
+            for end in range(len(source), start, -1):
+                try:
+                    tree = ast.parse(source[start:end].strip(), mode="eval")
+                except SyntaxError:
+                    continue
+                if isinstance(tree.body, ast.Lambda) and len(tree.body.args.args) == f.__code__.co_argcount:
+                    return ast.unparse(tree.body)
+    return ""
+
+
+def snippet(case) -> str:
+    """A few lines that show the gradient without this kit."""
+    lines = ["import numpy as np", "import autodiff as ad", ""]
+    names, tracked = [], []
+    for k, a in enumerate(case.arguments):
+        if k in case.places:
+            name = case.names[k] or f"x{k}"
+            lines.append(f"{name} = ad.Tensor({literal(case.arrays[case.places.index(k)])}).requires_grad_()")
+            names.append(name)
+            tracked.append(name)
+        else:
+            names.append(literal(getattr(a, "array", a)))
+    call, before = how_to_call(case)
+    lines += [*before, f"y = {call}({', '.join(names)})"]
+    if len(case.gs) == 1:
+        lines.append(f"y.backward(ad.Tensor({literal(case.gs[0])}))")
+    else:
+        gs = ", ".join(f"ad.Tensor({literal(g)})" for g in case.gs)
+        lines.append(f"ad.autograd.backward([t for t in y if t.requires_grad], [{gs}])")
+    lines.append(f"print({', '.join(f'{name}.grad' for name in tracked)})")
+    return "\n".join(lines)
+
+
+def how_to_call(case) -> tuple[str, list[str]]:
+    """What to write for the program, and what to say first."""
+    import autodiff
+
+    f = case.program
+    name = getattr(f, "__name__", "f")
+    if getattr(autodiff, name, None) is f:
+        return f"ad.{name}", []
+    if isinstance(f, Primitive):
+        if f.listed:
+            return "f", [f'f = ad.primitive.table["{f.name}"]']
+        return f.name, []
+    text = text_of(f) if name == "<lambda>" else ""
+    if text:
+        return "f", [f"f = {text}"]
+    return (name if name.isidentifier() else "f"), []
+
+
+def literal(value: Any) -> str:
+    """Python that gives the value again, every digit of it."""
+    if isinstance(value, np.ndarray):
+        if value.ndim == 0:
+            return (
+                f"np.float64({float(value)!r})"
+                if value.dtype == np.float64
+                else f"np.array({value.item()!r})"
+            )
+        text = f"np.array({value.tolist()!r}"
+        if value.size == 0:
+            text = f"np.zeros({value.shape!r}"
+        return text + (
+            ")" if value.dtype in (np.float64, np.int64, np.bool_) else f", np.{value.dtype.name})"
+        )
+    return repr(value)

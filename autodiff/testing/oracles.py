@@ -1,0 +1,326 @@
+"""Derivatives from the function alone: no rule of the engine has a part in them.
+
+Each oracle gives the slope of every output along a direction, from the right and from the left: at
+a kink (relu at 0, a tie of max) they differ, and any gradient between the two is right.
+
+oracle               error      it sees                                   it cannot see
+Exact                none       + − × ÷, whole powers, |x|, floor,        exp, sin … ; the compiled
+                                comparisons, selections, reductions,      kernels (it runs their
+                                shapes, indexing, products, convolution   NumPy twins)
+Modular              none       + − × ÷, shapes, indexing, products       comparisons; a small chance
+                                                                          (2⁻⁶¹) of agreement by accident
+ComplexStep          rounding   analytic functions: what is made of       |x|, atan2, erf and what casts
+                                + − × ÷ exp log sin … and selections      to real numbers: it is compared
+                                                                          with differences, and given up
+FiniteDifferences    it tells   everything that can be evaluated          errors below its own estimate;
+                                                                          kinks closer than its least step
+Values               rounding   + − × ÷ ** exp log tanh, reductions,      comparisons, relu
+                                products: `scalar.Value`, another engine
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+from ..scalar import Value
+from .dual import Dual, Residue, duals, numbers, split
+
+Arrays = Sequence[np.ndarray]
+Function = Callable[..., list[np.ndarray]]  # arrays ↦ the arrays of the differentiable outputs
+
+
+class Unsuitable(Exception):
+    """This oracle cannot differentiate this function here; the text says why."""
+
+
+@dataclass
+class Slopes:
+    """What an oracle says of J·t, for each output."""
+
+    values: list[np.ndarray]
+    right: list[np.ndarray]
+    left: list[np.ndarray]
+    error: list[np.ndarray]  # how far off the slopes may be, at each element
+    ties: bool = False  # did a comparison of equal numbers decide? (known to the exact oracle alone)
+
+    @property
+    def kinks(self) -> bool:
+        """Do the slopes from the right and from the left differ anywhere?"""
+        return any(map(np.any, self.kinked()))
+
+    def kinked(self) -> list[np.ndarray]:
+        return [r != left for r, left in zip(self.right, self.left, strict=True)]
+
+
+class Oracle:
+    """Gives slopes; from these, curvatures."""
+
+    name = "oracle"
+    exact = False  # are the slopes exact numbers?
+    rtol = 1e-9  # what rounding may do to it, relative to the terms of a sum
+
+    def over(self, array: np.ndarray) -> np.ndarray:
+        """An array in the numbers that this oracle computes with."""
+        return array
+
+    def slopes(self, f: Function, xs: Arrays, ts: Arrays) -> Slopes:
+        """The derivative of f at xs along ts."""
+        raise NotImplementedError
+
+    def curvatures(self, f: Function, xs: Arrays, us: Arrays, ts: Arrays) -> tuple[list, list]:
+        """D²f(x)[u, t] for each output, and how far off it may be: the slope along t, differentiated
+        numerically along u."""
+
+        def slope(step):
+            found = self.slopes(f, moved(xs, us, float(step[()])), ts)
+            return [np.where(r == le, r, np.nan) for r, le in zip(found.right, found.left, strict=True)]
+
+        found = FiniteDifferences(levels=6, step=0.02).slopes(slope, [np.zeros(())], [np.ones(())])
+        if found.kinks or not all(np.isfinite(r).all() for r in found.right):
+            raise Unsuitable("there is a kink close by")
+        return found.right, found.error
+
+
+class Exact(Oracle):
+    """The same program over dual numbers of Fractions: forward mode with exact arithmetic."""
+
+    name = "exact"
+    exact = True
+
+    def over(self, array):
+        return numbers(array)
+
+    def slopes(self, f, xs, ts):
+        before = Dual.ties
+        values, right = self.along(f, xs, ts)
+        ties = Dual.ties > before
+        left = right
+        if ties:
+            left = [np.negative(s) for s in self.along(f, xs, [np.negative(t) for t in ts])[1]]
+        left = [np.asarray(s, object) for s in left]
+        return Slopes(values, right, left, [np.zeros(v.shape) for v in values], ties)
+
+    def along(self, f, xs, ts):
+        inputs = [duals(self.over(x), self.over(t)) for x, t in zip(xs, ts, strict=True)]
+        found = [split(y) for y in self.run(f, inputs)]
+        return [v for v, _ in found], [s for _, s in found]
+
+    def curvatures(self, f, xs, us, ts):
+        inputs = []
+        for x, u, t in zip(xs, us, ts, strict=True):
+            x, u, t = self.over(x), self.over(u), self.over(t)
+            inputs.append(duals(duals(x, u), duals(t, self.over(np.zeros(x.shape, int)))))
+        mixed = [split(split(y)[1])[1] for y in self.run(f, inputs)]
+        return mixed, [np.zeros(m.shape) for m in mixed]
+
+    def run(self, f, inputs):
+        try:
+            return f(*inputs)
+        except (TypeError, AttributeError, ZeroDivisionError, ValueError, OverflowError) as error:
+            raise Unsuitable(f"not in exact numbers: {error}") from error
+
+
+class Modular(Exact):
+    """Like Exact, but modulo a large prime: numbers stay small, however long the program."""
+
+    name = "modular"
+
+    def over(self, array):
+        return numbers(array, Residue)
+
+    def slopes(self, f, xs, ts):
+        values, right = self.along(f, xs, ts)  # without comparisons there are no kinks
+        return Slopes(values, right, right, [np.zeros(v.shape) for v in values])
+
+
+class ComplexStep(Oracle):
+    """Im f(x + iht) / h with h = 2⁻²⁰⁰: nothing is subtracted, so nothing cancels (Squire and Trapp
+    1998). Comparisons order complex numbers by their real part, then by the imaginary one, so that
+    ±h give the slopes from the right and from the left."""
+
+    name = "complex step"
+    step = 2.0**-200
+
+    def slopes(self, f, xs, ts):
+        values, right = self.along(f, xs, ts, self.step)
+        _, left = self.along(f, xs, ts, -self.step)
+        left = [np.where(abs(r - le) <= 1e-12 * (abs(r) + abs(le)), r, le)
+                for r, le in zip(right, left, strict=True)]  # fmt: skip
+        return Slopes(values, right, left, [np.zeros(v.shape) for v in values])
+
+    def along(self, f, xs, ts, h):
+        inputs = [x.astype(complex) + 1j * (h * t) for x, t in zip(xs, ts, strict=True)]
+        with warnings.catch_warnings(), np.errstate(all="ignore"):
+            warnings.simplefilter("error")  # of a cast that drops the imaginary part
+            try:
+                ys = [np.asarray(y) for y in f(*inputs)]
+            except Exception as error:  # whatever a program says of complex numbers
+                raise Unsuitable(f"not for complex numbers: {error}") from error
+        if not any(y.dtype.kind == "c" for y in ys):
+            raise Unsuitable("it drops the imaginary part")
+        return [np.real(y) for y in ys], [np.imag(y) / h for y in ys]
+
+
+class FiniteDifferences(Oracle):
+    """Differences over steps that halve, extrapolated to the step 0 (Richardson 1911), with the
+    estimate of the error that goes with them (Ridders 1982).
+
+    The largest step is `step`, relative to the size of x; of the table of extrapolations each
+    output takes the entry whose neighbours agree best. If the slopes from the right and from the
+    left differ by more than their errors allow, that is a kink.
+    """
+
+    name = "finite differences"
+    rtol = 1e-8
+
+    def __init__(self, levels: int = 9, step: float = 0.05):
+        self.levels, self.step = levels, step
+
+    def slopes(self, f, xs, ts):
+        at = [np.asarray(y, np.float64) for y in f(*xs)]
+        h0 = self.first_step(xs, ts)
+        ahead, behind = [], []
+        with np.errstate(all="ignore"):
+            for k in range(self.levels):
+                h = h0 / 2**k
+                ahead.append((h, f(*moved(xs, ts, h))))
+                behind.append((h, f(*moved(xs, ts, -h))))
+            found = [self.of_output(k, y, ahead, behind) for k, y in enumerate(at)]
+        right, left, error = ([part[k] for part in found] for k in range(3))
+        return Slopes(at, right, left, error)
+
+    def first_step(self, xs, ts) -> float:
+        """`step`, where x is of the size 1; in general relative to the size of what moves."""
+        size = max((np.max(abs(x[t != 0]), initial=0) for x, t in zip(xs, ts, strict=True)), default=0)
+        speed = max((np.max(abs(t), initial=0) for t in ts), default=0) or 1.0
+        exponent = np.round(np.log2(self.step * min(max(size, 1e-3), 1e3) / speed))
+        return float(2.0**exponent)
+
+    def of_output(self, k, y, ahead, behind):
+        plus = [(np.asarray(ys[k]) - y) / h for h, ys in ahead]
+        minus = [(y - np.asarray(ys[k])) / h for h, ys in behind]
+        both = [(p + m) / 2 for p, m in zip(plus, minus, strict=True)]
+        noise = np.finfo(float).eps * (abs(y) + 1e-300) / ahead[-1][0]
+        central, error = extrapolated(both, 4)
+        right, error_right = extrapolated(plus, 2)
+        left, error_left = extrapolated(minus, 2)
+        bent = abs(right - left) > 10 * (error_right + error_left + noise)
+        unclear = ~np.isfinite(central)
+        right = np.where(bent | unclear, right, central)
+        left = np.where(bent | unclear, left, central)
+        error = np.where(bent, error_right + error_left, error) + np.finfo(float).eps * abs(y) / ahead[0][0]
+        return right, left, error
+
+
+class Values(Oracle):
+    """The same program over numbers of the scalar engine, `Value`, whose rules were written apart."""
+
+    name = "scalar.Value"
+
+    def slopes(self, f, xs, ts):
+        inputs = [numbers(x, lambda v: Value(float(v))) for x in xs]
+        try:
+            ys = [np.asarray(y) for y in f(*inputs)]
+        except (TypeError, AttributeError, ValueError, ZeroDivisionError) as error:
+            raise Unsuitable(f"not for scalar.Value: {error}") from error
+        values = [np.empty(y.shape) for y in ys]
+        slopes = [np.zeros(y.shape) for y in ys]
+        for y, value, slope in zip(ys, values, slopes, strict=True):
+            for place in np.ndindex(y.shape):
+                number = y[place]
+                if not isinstance(number, Value):
+                    value[place] = number
+                    continue
+                for x in inputs:
+                    for v in x.flat:
+                        v.grad = 0
+                number.backward()
+                value[place] = number.data
+                slope[place] = sum(
+                    v.grad * w for x, t in zip(inputs, ts, strict=True)
+                    for v, w in zip(x.flat, t.flat, strict=True)
+                )  # fmt: skip
+        return Slopes(values, slopes, slopes, [np.zeros(v.shape) for v in values])
+
+
+def moved(xs: Arrays, ts: Arrays, h: float) -> list[np.ndarray]:
+    """x + h·t."""
+    return [x + h * t for x, t in zip(xs, ts, strict=True)]
+
+
+def extrapolated(differences: list[np.ndarray], factor: int) -> tuple[np.ndarray, np.ndarray]:
+    """(limit, error) of difference quotients whose steps halve, and whose errors shrink by `factor`,
+    by factor·2 (or factor², where only even powers occur), … : the best entry of the table."""
+    best = np.full(np.shape(differences[0]), np.nan)
+    least = np.full(best.shape, np.inf)
+    before: list[np.ndarray] = []
+    for quotient in differences:
+        row = [quotient]
+        for j, corner in enumerate(before, start=1):
+            weight = factor**j
+            row.append((weight * row[-1] - corner) / (weight - 1))
+            error = np.maximum(abs(row[-1] - row[-2]), abs(row[-1] - corner))
+            better = error < least
+            best = np.where(better, row[-1], best)
+            least = np.where(better, error, least)
+        before = row
+    return best, least
+
+
+ORACLES: dict[str, Callable[[], Oracle]] = {
+    "exact": Exact, "modular": Modular, "complex step": ComplexStep,
+    "finite differences": FiniteDifferences, "value": Values,
+}  # fmt: skip
+
+
+def chosen(name: str | Oracle, f: Function, xs: Arrays, ts: Arrays) -> tuple[Oracle, list[str]]:
+    """The oracle of that name; for "auto" the most precise one that this function allows, and why
+    it is not a better one."""
+    if isinstance(name, Oracle):
+        return name, []
+    if name != "auto":
+        if name not in ORACLES:
+            raise ValueError(f"there is no oracle {name!r}: write one of auto, {', '.join(ORACLES)}")
+        return ORACLES[name](), []
+    refusals = []
+    if sum(x.size for x in xs) <= 2000:
+        try:
+            oracle = Exact()
+            oracle.along(f, xs, ts)
+            return oracle, refusals
+        except Unsuitable as error:
+            refusals.append(str(error))
+    try:
+        oracle = ComplexStep()
+        if agrees(oracle.slopes(f, xs, ts), FiniteDifferences().slopes(f, xs, ts)):
+            return oracle, refusals
+        refusals.append("not analytic: complex step and finite differences disagree")
+    except Unsuitable as error:
+        refusals.append(str(error))
+    return FiniteDifferences(), refusals
+
+
+def agrees(found: Slopes, rough: Slopes) -> bool:
+    """Do two oracles agree, as far as the second is sure of itself?"""
+    for a, b, r, s, e in zip(found.values, rough.values, found.right, rough.right, rough.error, strict=True):
+        if not np.allclose(a, b, rtol=1e-9, atol=1e-12, equal_nan=True):
+            return False
+        sure = np.isfinite(s) & np.isfinite(e)
+        if np.any(abs(r - s)[sure] > (100 * e + 1e-5 * (1 + abs(s)))[sure]):
+            return False
+    return True
+
+
+def as_floats(array: np.ndarray) -> np.ndarray:
+    """Exact numbers, rounded."""
+    return array.astype(np.float64) if array.dtype == object else array
+
+
+def is_inexact(x: Any) -> bool:
+    return isinstance(x, (float, np.floating)) and not isinstance(x, Fraction)
