@@ -238,6 +238,15 @@ def of_term(case, k, got, want) -> str:
     return ""
 
 
+def detail(case, k: int, place, bounds, got) -> str:
+    """The same in terms of the derivative, where f is elementwise: without the cotangent."""
+    if place is None or len(case.gs) != 1 or case.gs[0].shape != case.arrays[k].shape:
+        return ""
+    g = float(case.gs[0][place])
+    right, used = float(bounds.middle) / g, float(got) / g
+    return f"for a cotangent of 1 (here it is {g:.6g}): expected {right:.10g}, got {used:.10g}"
+
+
 def of_shapes(want: tuple, got: tuple) -> str:
     if got == tuple(reversed(want)):
         return "transposed"
@@ -286,7 +295,7 @@ def text_of(f: Callable) -> str:
     return ""
 
 
-def snippet(case) -> str:
+def snippet(case, finding) -> str:
     """A few lines that show the gradient without this kit."""
     lines = ["import numpy as np", "import autodiff as ad", ""]
     names, tracked = [], []
@@ -306,6 +315,10 @@ def snippet(case) -> str:
         gs = ", ".join(f"ad.Tensor({literal(g)})" for g in case.gs)
         lines.append(f"ad.autograd.backward([t for t in y if t.requires_grad], [{gs}])")
     lines.append(f"print({', '.join(f'{name}.grad' for name in tracked)})")
+    if finding.check == "vjp" and finding.expected is not None:
+        lines.append(
+            f"# {finding.what.partition(',')[0]}: {finding.expected} was expected, and got {finding.got}"
+        )
     return "\n".join(lines)
 
 

@@ -63,6 +63,7 @@ class Oracle:
 
     name = "oracle"
     exact = False  # are the slopes exact numbers?
+    ordered = True  # can they be compared, and with floating ones?
     rtol = 1e-9  # what rounding may do to it, relative to the terms of a sum
 
     def over(self, array: np.ndarray) -> np.ndarray:
@@ -130,6 +131,7 @@ class Modular(Exact):
     """Like Exact, but modulo a large prime: numbers stay small, however long the program."""
 
     name = "modular"
+    ordered = False
 
     def over(self, array):
         return numbers(array, Residue)

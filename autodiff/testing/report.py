@@ -1,4 +1,4 @@
-"""What a check has found, said the way a colleague would."""
+"""What the checks have found, said the way a colleague would."""
 
 from __future__ import annotations
 
@@ -6,6 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+
+CONSEQUENCES = {  # what follows from a wrong vjp, and need not be told at length
+    "jvp": "forward mode", "adjoint": "the agreement of the modes", "second order": "the second derivative",
+    "alone": "the gradient by a single input", "memory layouts": "the gradient for other memory layouts",
+}  # fmt: skip
 
 
 @dataclass
@@ -16,29 +21,30 @@ class Finding:
     what: str  # a sentence: what is wrong, and where
     expected: Any = None
     got: Any = None
-    cause: str = ""  # what mistake looks like this
+    cause: str = ""  # the mistake that looks like this
     rule: str = ""  # the source line of the rule that is to blame
+    detail: str = ""  # the same numbers in other words
 
     def __str__(self):
         lines = [self.what]
         if self.expected is not None:
             lines += [f"expected  {shown(self.expected)}", f"got       {shown(self.got)}"]
-        if self.cause:
-            lines.append(f"likely    {self.cause}")
-        if self.rule:
-            lines.append(f"rule      {self.rule}")
+        for name, text in (("that is", self.detail), ("likely", self.cause), ("rule", self.rule)):
+            if text:
+                lines.append(f"{name:<10}{text}")
         return "\n".join((f"✗ {lines[0]}  [{self.check}]", *(f"    {line}" for line in lines[1:])))
 
 
 @dataclass
 class Report:
-    """All that check_gradients has to say about a function at a point."""
+    """All that there is to say about the derivatives of a function at a point."""
 
     name: str
     findings: list[Finding] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     checks: list[str] = field(default_factory=list)  # those that ran
     oracle: str = ""
+    refusals: list[str] = field(default_factory=list)  # why it is not a more precise oracle
     seed: int = 0
     snippet: str = ""
 
@@ -50,22 +56,26 @@ class Report:
         return self.ok
 
     def __str__(self):
-        if self.ok:
-            head = f"{self.name}: the gradients are right, by {len(self.checks)} checks"
-        else:
-            head = f"{self.name}: the gradients are wrong" if self.wrong_numbers else (
-                f"{self.name}: the gradients are not what they should be")  # fmt: skip
-        lines = [head, *map(str, self.findings)]
+        checks = f"{len(self.checks)} checks" if len(self.checks) > 1 else "one check"
+        head = f"the derivatives are right, by {checks}" if self.ok else "the derivatives are wrong"
+        lines = [f"{self.name}: {head}"]
+        wrong_rule = any(finding.check == "vjp" for finding in self.findings)
+        told = [f for f in self.findings if not (wrong_rule and f.check in CONSEQUENCES)]
+        follow = dict.fromkeys(CONSEQUENCES[f.check] for f in self.findings if f not in told)
+        lines += map(str, told)
+        if follow:
+            lines.append(f"✗ as follows from it, also wrong: {', '.join(follow)}")
         lines += [f"· {note}" for note in self.notes]
-        if self.oracle:
-            lines.append(f"· compared with: {self.oracle}; random numbers from seed={self.seed}")
+        lines.append(f"· compared with: {self.oracle}{self.because}; random numbers from seed={self.seed}")
         if self.snippet and not self.ok:
-            lines += ["", "To see it:", "", *(f"    {line}" for line in self.snippet.splitlines())]
+            lines += ["· to see it:", "", *(f"    {line}".rstrip() for line in self.snippet.splitlines())]
         return "\n".join(lines)
 
+    __repr__ = __str__  # what a REPL shows
+
     @property
-    def wrong_numbers(self) -> bool:
-        return any(finding.expected is not None for finding in self.findings)
+    def because(self) -> str:
+        return f" ({'; '.join(self.refusals)})" if self.refusals else ""
 
 
 class GradientError(AssertionError):
@@ -77,10 +87,10 @@ class GradientError(AssertionError):
 
 
 def shown(value: Any) -> str:
-    """A number or an array, on one line if it fits."""
+    """A number or an array, with as many digits as tell."""
     if isinstance(value, np.ndarray):
         text = np.array2string(value, separator=", ", threshold=40, precision=8)
         return text.replace("\n", "\n" + " " * 14)
     if isinstance(value, (float, np.floating)):
         return f"{float(value):.10g}"
-    return str(value)
+    return f"{value} = {float(value):.10g}" if getattr(value, "denominator", 1) != 1 else str(value)
