@@ -152,8 +152,8 @@ class Primitive:
             raise better from (None if better is error else error)
         finally:
             floating_point.reset(loud)
-        if type(y) is not np.ndarray and not self.several:  # a reduction's NumPy scalar
-            y = np.asarray(y)
+        if type(y) is not np.ndarray and not self.several:  # a reduction's NumPy scalar, or
+            y = np.asarray(y, object if type(y) is int else None)  # an exact number, out of an array
         if wanted and recording and self.rules:
             result = self.record(like, wanted, sources, arrays, y, options)
         else:

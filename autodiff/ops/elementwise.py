@@ -139,9 +139,9 @@ select  = elementwise("where", _where, None,  # the vjp selects, never multiplie
 gate    = linear_map("gate", lambda x, condition: np.where(condition, x, np.zeros((), x.dtype)),
                      lambda g, condition: gate(g, condition), inputs="x condition", broadcasts=True)
 maximum = elementwise("maximum", np.maximum,
-                      lambda a, b: share_of(a, b), lambda a, b: share_of(b, a))
+                      lambda g, a, b: g * halves(a, b) / 2, lambda g, a, b: g * halves(b, a) / 2)
 minimum = elementwise("minimum", np.minimum,
-                      lambda a, b: share_of(b, a), lambda a, b: share_of(a, b))
+                      lambda g, a, b: g * halves(b, a) / 2, lambda g, a, b: g * halves(a, b) / 2)
 clamp_min = elementwise("clamp_min", lambda x, low: np.maximum(x, low),  # 1 at the bound too: a closed interval
                         lambda g, a, b: gate(g, greater_equal(a, b)),
                         lambda g, a, b: gate(g, less(a, b)))
@@ -190,9 +190,9 @@ def over_norm(x, a, b):
     return select(origin, 0, x / select(origin, 1, norm))
 
 
-def share_of(a, b):
-    """What max(a, b) passes to a: 1 where it is larger, ½ at a tie; and 1 where one is NaN."""
-    return (2 - as_number(less(a, b)) - as_number(less_equal(a, b))) / 2
+def halves(a, b):
+    """Twice what max(a, b) passes to a: 2 where it is larger, 1 at a tie; and 2 where one is NaN."""
+    return 2 - as_number(less(a, b)) - as_number(less_equal(a, b))
 
 
 def as_number(condition):
