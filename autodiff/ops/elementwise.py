@@ -179,6 +179,8 @@ def pow_by_base(a, b):
 
 def pow_by_exponent(y, a, b):
     """a^b·log a, and its limit 0 where a is 0 and b is not negative."""
+    if type(a) in NUMBERS and a > 0:  # as a float it is weak; as an array it would be of the default dtype
+        return y * math.log(a)
     vanishes = logical_and(equal_to(a, 0), greater_equal(b, 0))
     return select(vanishes, 0, y * log(select(vanishes, 1, a)))
 
