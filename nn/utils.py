@@ -32,7 +32,7 @@ def clip_grad_norm_(
     if not factor >= 1:  # NaN, too, goes on into the gradients, where it will be noticed
         for g in gradients:
             g.mul_(factor)
-    return tensor(total)
+    return tensor(total, dtype=gradients[0].dtype if gradients else None)
 
 
 def clear_gradient(p: Tensor, set_to_none: bool = True) -> None:

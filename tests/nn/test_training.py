@@ -11,7 +11,7 @@ import threading
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import autodiff as ad
@@ -226,6 +226,7 @@ class Stop(Exception):
     pass
 
 
+@settings(max_examples=settings.default.max_examples // 3)  # each writes two dozen files to the disk
 @given(st.integers(1, 12), st.integers(1, 12), st.booleans())
 def test_a_run_that_stopped_ends_as_one_that_did_not(tmp_path_factory, first, second, adam):
     """Momentum or Adam, dropout, a scheduler, a shuffled loader: two stops at any two batches."""
