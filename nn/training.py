@@ -126,6 +126,7 @@ class Training:
     COUNTS = ("epoch", "batch", "seen", "loss_sum", "hits", "seconds", "history")
 
     def state_dict(self) -> dict[str, Any]:
+        """Everything that decides how the run goes on."""
         parts = {name: getattr(self, name) for name in self.PARTS}
         for name, part in parts.items():
             if part is not None and not hasattr(part, "state_dict"):
@@ -153,13 +154,17 @@ class Training:
 class Callback:
     """What is to happen along the way. Override what you need; each gets the `Training`."""
 
-    def on_train_start(self, training: Training) -> None: ...
+    def on_train_start(self, training: Training) -> None:
+        """The run begins, or goes on."""
 
-    def on_epoch_start(self, training: Training) -> None: ...
+    def on_epoch_start(self, training: Training) -> None:
+        """An epoch begins, or goes on after `training.batch` batches."""
 
-    def on_batch_end(self, training: Training) -> None: ...
+    def on_batch_end(self, training: Training) -> None:
+        """The optimiser has stepped; `mean_loss` and `accuracy` are those of the epoch so far."""
 
-    def on_epoch_end(self, training: Training) -> None: ...
+    def on_epoch_end(self, training: Training) -> None:
+        """The epoch has its row in `training.history`."""
 
     def on_interrupt(self, training: Training) -> None:
         """Ctrl-C was pressed, and the batch at hand is done."""
@@ -269,6 +274,7 @@ class Checkpoint(Callback):
         self.saved = time.monotonic()
 
     def save(self, training: Training) -> None:
+        """Now."""
         checkpoint.save(self.path, training.state_dict(), **self.metadata)
         self.saved = time.monotonic()
 
@@ -341,6 +347,7 @@ class Progress(Callback):
             self.bar = None
 
     def say(self, line: str) -> None:
+        """A line on stdout."""
         if self.bar is None:
             print(line, flush=True)
         else:  # above the bar, not through it

@@ -37,6 +37,7 @@ class Compose:
         return all(map(supports_batch, self.transforms))
 
     def on_batch(self, x: Any) -> Any:
+        """The same, of all samples at once."""
         transforms: Any = self.transforms
         for transform in transforms:
             x = transform.on_batch(x)
@@ -85,6 +86,7 @@ class Normalize:
         return tensor.sub_(mean).div_(std) if self.inplace else (tensor - mean) / std
 
     def on_batch(self, x: Tensor) -> Tensor:
+        """The same of (N, C, H, W), in place."""
         mean, std = self.numbers_for(x)
         return x.sub_(mean).div_(std)
 

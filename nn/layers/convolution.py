@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
-import autodiff
 from autodiff import Tensor
 from autodiff.ops.contractions import pair
 
 from .. import functional as F
-from .. import init
-from ..module import Module, Parameter
+from ..module import Module
+from .linear import Affine
 
 Pair = int | tuple[int, int]
 
 
-class Conv2d(Module):
+class Conv2d(Affine):
     """The cross-correlation of images (N, in_channels, H, W) with learnt kernels, weight being
     (out_channels, in_channels / groups, *kernel_size); `padding` may be "same" or "valid", of the
     `padding_mode` "zeros", "reflect", "replicate" or "circular".
@@ -41,20 +39,7 @@ class Conv2d(Module):
         if padding_mode not in modes:
             raise ValueError(f"padding_mode must be one of {modes}, but got padding_mode={padding_mode!r}")
         self.padding_mode = padding_mode
-        shape = (out_channels, in_channels // groups, *self.kernel_size)
-        self.weight = Parameter(autodiff.empty(*shape, dtype=dtype, device=device))
-        if bias:
-            self.bias = Parameter(autodiff.empty(out_channels, dtype=dtype, device=device))
-        else:
-            self.register_parameter("bias", None)
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Draw new weights."""
-        init.kaiming_uniform_(self.weight, a=math.sqrt(5))  # that gain makes it ±1/√fan_in
-        if self.bias is not None:
-            bound = 1 / math.sqrt(math.prod(self.weight.shape[1:]))
-            init.uniform_(self.bias, -bound, bound)
+        self.make_parameters((out_channels, in_channels // groups, *self.kernel_size), bias, device, dtype)
 
     def forward(self, input: Tensor) -> Tensor:
         padding = self.padding

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import autodiff
 from autodiff import Tensor
@@ -12,7 +13,30 @@ from .. import init
 from ..module import Module, Parameter
 
 
-class Linear(Module):
+class Affine(Module):
+    """What Linear and Conv2d share: a weight (out, in, …), and a bias (out) or None."""
+
+    weight: Parameter
+    bias: Parameter | None
+
+    def make_parameters(self, shape: tuple[int, ...], bias: bool, device: Any, dtype: Any) -> None:
+        """A weight of this shape and, if asked for, a bias."""
+        self.weight = Parameter(autodiff.empty(*shape, dtype=dtype, device=device))
+        self.register_parameter("bias", None)
+        if bias:
+            self.bias = Parameter(autodiff.empty(shape[0], dtype=dtype, device=device))
+        self.reset_parameters()
+
+    def reset_parameters(self) -> None:
+        """Draw new ones, evenly from ±1/√fan_in."""
+        init.kaiming_uniform_(self.weight, a=math.sqrt(5))  # that slope's gain makes it so
+        if self.bias is not None:
+            fan_in = math.prod(self.weight.shape[1:])
+            bound = 1 / math.sqrt(fan_in) if fan_in else 0
+            init.uniform_(self.bias, -bound, bound)
+
+
+class Linear(Affine):
     """y = x·weightᵀ + bias, for x of shape (…, in_features); weight is (out_features, in_features).
 
     Both start out evenly spread over ±1/√in_features."""
@@ -20,19 +44,7 @@ class Linear(Module):
     def __init__(self, in_features: int, out_features: int, bias: bool = True, device=None, dtype=None):
         super().__init__()
         self.in_features, self.out_features = in_features, out_features
-        self.weight = Parameter(autodiff.empty(out_features, in_features, dtype=dtype, device=device))
-        if bias:
-            self.bias = Parameter(autodiff.empty(out_features, dtype=dtype, device=device))
-        else:
-            self.register_parameter("bias", None)
-        self.reset_parameters()
-
-    def reset_parameters(self) -> None:
-        """Draw new weights."""
-        init.kaiming_uniform_(self.weight, a=math.sqrt(5))  # that gain makes it ±1/√fan_in
-        if self.bias is not None:
-            bound = 1 / math.sqrt(self.in_features) if self.in_features > 0 else 0
-            init.uniform_(self.bias, -bound, bound)
+        self.make_parameters((out_features, in_features), bias, device, dtype)
 
     def forward(self, input: Tensor) -> Tensor:
         return F.linear(input, self.weight, self.bias)
