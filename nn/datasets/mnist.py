@@ -66,7 +66,7 @@ class MNIST(Dataset):
         target_transform: Callable[[Any], Any] | None = None,
         download: bool = False,
     ):
-        self.root, self.train = root, train
+        self.root, self.train = os.path.expanduser(root), train
         self.transform, self.target_transform = transform, target_transform
         wanted = self.files[:2] if train else self.files[2:]
         # All four are fetched, so that the other half needs no `download=True`.

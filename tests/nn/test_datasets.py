@@ -75,6 +75,13 @@ def test_files_are_found_and_read(tmp_path, folder, suffix, ask):
     same(Tiny(str(tmp_path), train=False, download=ask), *ARRAYS[2:])
 
 
+def test_the_root_may_be_in_ones_home(tmp_path, monkeypatch):
+    for name in ("HOME", "USERPROFILE"):
+        monkeypatch.setenv(name, str(tmp_path))
+    fill(tmp_path / "data")
+    same(Tiny("~/data"), *ARRAYS[:2])
+
+
 def test_only_half_of_the_files_is_needed_for_half_of_the_data(tmp_path):
     fill(tmp_path, names=NAMES[2:])
     same(Tiny(tmp_path, train=False), *ARRAYS[2:])
