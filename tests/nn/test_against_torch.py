@@ -68,7 +68,9 @@ USUAL = [*((name, "float64") for name in RUNS), *((name, "float32") for name in 
 MORE = [(name, "float32") for name in ("nesterov", "adamw")]
 
 
-@pytest.mark.parametrize("name, dtype", [*USUAL, *(pytest.param(*run, marks=pytest.mark.slow) for run in MORE)])
+@pytest.mark.parametrize(
+    "name, dtype", [*USUAL, *(pytest.param(*run, marks=pytest.mark.slow) for run in MORE)]
+)
 def test_a_hundred_steps(batches, name, dtype):
     kind, options, apart = RUNS[name]
     apart = apart if dtype == "float32" else 1e-10

@@ -203,7 +203,6 @@ def test_values_gradients_and_errors_are_pytorchs(name, dtype):
 
 @pytest.mark.parametrize("name", ["ReLU", "Tanh", "Sigmoid", "GELU", "GELU tanh"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_far_out_they_are_pytorchs_too(name, dtype):
     x = FAR.astype(dtype)
     same(lambda lib: with_gradients(getattr(lib.nn, name.split()[0])(**ACTIVATIONS[name]), lib, x))

@@ -77,7 +77,6 @@ def weight_of(lib, weight):
     return None if weight is None else lib.tensor(weight)
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 @given(
     kind=st.sampled_from(LOSSES_OF_NUMBERS), reduction=reductions, dtype=dtypes, seed=seeds,
     shape=st.sampled_from([(), (0,), (3,), (2, 3), (2, 1, 3)]), weighted=st.sampled_from([None, "()", "(3)", "full"]),
@@ -138,7 +137,6 @@ def classified(draw):
     return "NLLLoss" if kind == "NLLLoss" else "CrossEntropyLoss", x.astype(dtype), target, weight, options
 
 
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of means over nothing
 @settings(max_examples=150)
 @given(classified())
 def test_losses_of_classes_are_pytorchs(case):
@@ -157,7 +155,6 @@ LOGITS_FAR_OUT = [
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.filterwarnings("ignore::RuntimeWarning")
 def test_far_out_losses_are_pytorchs(dtype):
     for row in LOGITS_FAR_OUT:
         x = np.array([row], dtype)

@@ -214,7 +214,7 @@ def test_parameter():
     assert repr(p) == "Parameter containing:\ntensor([0., 0.], requires_grad=True)"
     assert not nn.Parameter(data, requires_grad=False).requires_grad
     assert type(p * 2) is ad.Tensor and type(p.detach()) is ad.Tensor
-    with pytest.raises(RuntimeError, match="only Tensors of floating point dtype"):
+    with pytest.raises(RuntimeError, match="Only Tensors of floating point dtype"):
         nn.Parameter(ad.tensor([1, 2]))
     (p * 3).sum().backward()
     for q in (copy.deepcopy(p), pickle.loads(pickle.dumps(p))):
