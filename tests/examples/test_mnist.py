@@ -171,8 +171,7 @@ def test_metrics_are_json_whatever_becomes_of_the_loss(capsys):
     def refuse(constant):
         raise ValueError(f"{constant} is not JSON")
 
-    with pytest.warns(RuntimeWarning, match="overflow|invalid"):
-        assert main(["--limit", "640", "--epochs", "1", "--lr", "1e30", "--out", "run"]) == 0
+    assert main(["--limit", "640", "--epochs", "1", "--lr", "1e30", "--out", "run"]) == 0
     (line,) = Path("run/metrics.jsonl").read_text(encoding="utf-8").splitlines()
     row = json.loads(line, parse_constant=refuse)
     assert row["loss"] is None and row["epoch"] == 1
