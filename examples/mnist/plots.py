@@ -57,7 +57,8 @@ def curves(history: list[dict[str, Any]]) -> Figure:
         ends = [scale * history[-1][column] for _, column, _ in lines] if history else []
         for (label, column, colour), end in zip(lines, ends, strict=False):
             values = [scale * row[column] for row in history]
-            axes.plot(epochs, values, "o-", color=colour, linewidth=1.8, markersize=3.5)
+            style = "o-" if len(epochs) <= 40 else "-"
+            axes.plot(epochs, values, style, color=colour, linewidth=1.8, markersize=3.5)
             above = end == max(ends)
             axes.annotate(
                 f"{label} {end:.{3 if scale == 1 else 2}f}", (epochs[-1], end), color=colour,
@@ -111,7 +112,10 @@ def mistakes(guesses: np.ndarray, images: np.ndarray, labels: np.ndarray, names:
                 f"{names[found[k]]} ({100 * sure[k]:.1f} %)\nis {names[labels[k]]}",
                 fontsize=8.5, fontweight="normal", loc="center",
             )  # fmt: skip
-    figure.suptitle("Most confidently wrong", x=0.01, ha="left", fontweight="bold", fontsize=11)
+    figure.suptitle(
+        "Most confidently wrong: the answer (and how sure of it the network was), and the truth",
+        x=0.01, ha="left", fontweight="bold", fontsize=11,
+    )  # fmt: skip
     return figure
 
 

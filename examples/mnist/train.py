@@ -368,9 +368,11 @@ def prepare(args: argparse.Namespace) -> tuple[Training, Any]:
         training = training_run(args, train, test)
     except (MemoryError, ValueError) as error:
         stop(f"a network of {sizes} units does not fit: {error}. Try a smaller --hidden")
+    threads = torch.get_num_threads()
     notice(
         f"{sizes}, {args.optimizer} lr {args.lr:g}, batch {args.batch_size}, seed {args.seed}: "
-        f"{len(train):,} training images, {len(test):,} test images, {torch.get_num_threads()} threads"
+        f"{len(train):,} training images, {len(test):,} test images, "
+        f"{threads} thread{'s' if threads > 1 else ''}"
     )
     return training, test
 
