@@ -5,7 +5,7 @@ Hypothesis, random programs.
     >>> check_gradients(ad.tanh, [0.5, -1.0])          # an error that says what is wrong, or a report
 """
 
-from .case import Case
+from .case import Case, Fixed
 from .check import check_gradients, examine
 from .checks import CHECKS, Check
 from .engine import OURS, Autodiff, Engine

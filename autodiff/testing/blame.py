@@ -229,12 +229,16 @@ def of_term(case, k, got, want) -> str:
         ratio = difference / term
         if like(ratio, ratio.flat[0]):
             return f"a term is missing or too much: the derivative is off by {ratio.flat[0]:.6g}·{name}"
-    for name, exponent in (("squared", 2), ("the reciprocal", -1), ("the root", 0.5)):
-        if like(used, abs(right) ** exponent * np.sign(right)):
-            return f"the derivative is {name} of what it should be"
-    for a, b in (("y − y²", y - y * y), ("1 − y", 1 - y), ("1 − x²", 1 - x * x), ("1 + x²", 1 + x * x)):
-        if like(used, b):
-            return f"the derivative that is used here is {a}, as a function of x or of y = f(x)"
+    shapes = {"1": 1 + 0 * x, "1 − y": 1 - y, "1 − y²": 1 - y * y, "1 + y": 1 + y, "1 + y²": 1 + y * y,
+              "y − y²": y - y * y, "1 − x": 1 - x, "1 − x²": 1 - x * x, "1 + x²": 1 + x * x, **named}  # fmt: skip
+    known = [next((name for name, d in shapes.items() if like(each, d)), "") for each in (used, right)]
+    if known[0]:
+        return f"the derivative used here is {known[0]}" + (
+            f", and the right one {known[1]}" if known[1] else ""
+        )
+    for name, exponent in (("the square", 2), ("the reciprocal", -1), ("the root", 0.5)):
+        if like(abs(used), abs(right) ** exponent):
+            return f"the derivative used here is {name} of the right one"
     return ""
 
 
@@ -306,7 +310,7 @@ def snippet(case, finding) -> str:
             names.append(name)
             tracked.append(name)
         else:
-            names.append(literal(getattr(a, "array", a)))
+            names.append(literal(getattr(a, "array", getattr(a, "value", a))))
     call, before = how_to_call(case)
     lines += [*before, f"y = {call}({', '.join(names)})"]
     if len(case.gs) == 1:

@@ -40,11 +40,13 @@ class Case:
         self.reference = reference or self.untracked
         self.rng = np.random.default_rng(seed)
         self.notes: list[str] = []
+        self.slots: list[int] | None = None
         self.values = self.run(self.arrays, walk=False).values
         self.gs = [self.random(y.shape) for y in self.values]
         self.ts, self.us = ([self.random(x.shape) for x in self.arrays] for _ in range(2))
         self.oracle, self.refusals = chosen(oracle, self.reference, self.arrays, self.ts)
         self.rtol = rtol or max(self.oracle.rtol, 1e-9)
+        self.slopes_known: dict[Any, Slopes] = {}
         self.known: dict[Any, Bounds] = {}
 
     def random(self, shape) -> np.ndarray:
@@ -56,10 +58,18 @@ class Case:
 
     def called(self, xs: Iterable) -> Any:
         """The program, with values in the places of the differentiable inputs."""
-        new = [self.engine.constant(a.array) if isinstance(a, Constant) else a for a in self.arguments]
+        new = self.constants()
         for k, x in zip(self.places, xs, strict=True):
             new[k] = x
         return self.program(*new)
+
+    def constants(self) -> list:
+        """The arguments as the program is given them, but for the differentiable ones."""
+        make = self.engine.constant
+        return [
+            make(a.array) if isinstance(a, Constant) else a.value if isinstance(a, Fixed) else a
+            for a in self.arguments
+        ]
 
     def called_with(self, *xs) -> Any:
         return self.called(xs)
@@ -67,7 +77,10 @@ class Case:
     def outputs(self, result) -> list:
         """Those of the results that can have a derivative."""
         several = result if isinstance(result, (tuple, list)) else (result,)
-        return [y for y in several if y is not None and self.engine.array(y).dtype.kind in "fcO"]
+        if self.slots is None:
+            kinds = [None if y is None else self.engine.array(y).dtype.kind for y in several]
+            self.slots = [k for k, kind in enumerate(kinds) if kind == "f"]
+        return [several[k] for k in self.slots]
 
     def untracked(self, *arrays) -> list[np.ndarray]:
         """Arrays ↦ arrays by the forward functions alone."""
@@ -109,8 +122,11 @@ class Case:
 
     # ---- what the oracle says ---------------------------------------------------------------------
 
-    def slopes(self, ts) -> Slopes:
-        return self.oracle.slopes(self.reference, self.arrays, ts)
+    def slopes(self, key, ts) -> Slopes:
+        """J·t by the oracle; remembered under `key`."""
+        if key not in self.slopes_known:
+            self.slopes_known[key] = self.oracle.slopes(self.reference, self.arrays, ts)
+        return self.slopes_known[key]
 
     def alone(self, k: int, t=None) -> list[np.ndarray]:
         """Tangents that move input k only."""
@@ -120,7 +136,7 @@ class Case:
     def toward(self, key, ts) -> Bounds:
         """⟨g, J t⟩ by the oracle; remembered under `key`."""
         if key not in self.known:
-            slopes = self.slopes(ts)
+            slopes = self.slopes(key, ts)
             low, high, error, size = 0, 0, 0.0, 0.0
             for g, right, left, e in zip(self.gs, slopes.right, slopes.left, slopes.error, strict=True):
                 exact = self.oracle.over(g)
@@ -245,6 +261,13 @@ class Constant:
         self.array = array
 
 
+@dataclass(frozen=True)
+class Fixed:
+    """A float that is passed on as it is, and not differentiated by: check_gradients(pow, x, Fixed(0.5))."""
+
+    value: float
+
+
 def argument(a: Any) -> Any:
     """An input as an array to differentiate by, a Constant, or what is only passed on."""
     if isinstance(a, Tensor):
@@ -253,7 +276,7 @@ def argument(a: Any) -> Any:
     if isinstance(a, (np.ndarray, np.generic)):
         array = np.array(a)
         return array if array.dtype.kind in "fO" else Constant(array)
-    if isinstance(a, float) or (isinstance(a, (list, tuple)) and holds_floats(a)):
+    if type(a) is float or (isinstance(a, (list, tuple)) and holds_floats(a)):
         return np.array(a, np.float64)
     return a
 

@@ -22,6 +22,7 @@ def check_gradients(f: Callable, *inputs: Any, **options: Any) -> Report:
     oracle     "exact", "modular", "complex step", "finite differences", "value" (see `oracles`), an
                Oracle, or "auto": the most precise one that f allows
     checks     their names, to run only these (`CHECKS` has them all)
+    skip       the names of checks not to run
     reference  arrays ↦ list of arrays: what the oracle differentiates, where f itself will not do
     engine     what f is written for (`engine.Engine`)
     seed       of the random cotangents and tangents (0)
@@ -37,7 +38,7 @@ def check_gradients(f: Callable, *inputs: Any, **options: Any) -> Report:
 
 def examine(
     f: Callable, *inputs: Any, order: int = 2, modes: str | Sequence[str] = ("reverse", "forward"),
-    oracle: str | Oracle = "auto", checks: str | Iterable[str] | None = None,
+    oracle: str | Oracle = "auto", checks: str | Iterable[str] | None = None, skip: Sequence[str] = (),
     reference: Callable | None = None, engine: Any = OURS, seed: int = 0, rtol: float | None = None,
     strict: bool = False, name: str | None = None,
 ) -> Report:  # fmt: skip
@@ -52,7 +53,7 @@ def examine(
     report = Report(case.name, notes=case.notes, oracle=case.oracle.name, refusals=case.refusals, seed=seed)
     names = CHECKS if checks is None else [checks] if isinstance(checks, str) else checks
     for check in (CHECKS[n] for n in names):
-        if check.order > order or check.mode not in modes:
+        if check.order > order or check.mode not in modes or check.name in skip:
             continue
         missing = check.needs - engine.abilities
         if missing:

@@ -145,9 +145,9 @@ def jvp(case: Case) -> Findings:
     """Forward mode gives J·t, element by element, for all inputs moving and for each alone."""
     for world in case.worlds:
         n = len(case.ts)
-        moving = [("all inputs", case.ts)]
-        moving += [(case.label(k), case.alone(k)) for k in range(n) if n > 1]
-        for who, ts in moving:
+        moving: list[tuple] = [("all inputs at once", "all inputs", case.ts)]
+        moving += [(k, case.label(k), case.alone(k)) for k in range(n) if n > 1]
+        for key, who, ts in moving:
             steps = ts if world.rtol else list(map(case.oracle.over, ts))
             try:
                 found = case.engine.jvp(case.called_with, world.xs, steps)
@@ -158,7 +158,7 @@ def jvp(case: Case) -> Findings:
                     case, f"the jvps do not take exact numbers: {type(error).__name__}: {error}"
                 )
                 break
-            finding = wrong_tangent(case, who, found, case.slopes(ts), case.tolerance(world, found))
+            finding = wrong_tangent(case, who, found, case.slopes(key, ts), case.tolerance(world, found))
             if finding:
                 yield finding
                 return
@@ -292,7 +292,7 @@ def integers(case: Case) -> Findings:
     constants = {k: a for k, a in enumerate(case.arguments) if isinstance(a, Constant)}
     if not constants:
         return
-    new = [case.engine.constant(a.array) if k in constants else a for k, a in enumerate(case.arguments)]
+    new = case.constants()
     for k, a in zip(case.places, case.arrays, strict=True):
         new[k] = case.engine.variable(a)
     Run(case, new, case.outputs(case.program(*new))).back(case.gs)

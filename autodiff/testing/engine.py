@@ -65,7 +65,7 @@ class Autodiff:
 
     @property
     def functions(self) -> dict[str, Callable]:
-        named = {name: f for name, f in vars(ops).items() if callable(f) and name[0].islower()}
+        named = {name: f for name, f in vars(ops).items() if callable(f) and name[0] != "_"}
         return {**table, **named}
 
     def variable(self, array):

@@ -78,14 +78,18 @@ class Oracle:
         """D²f(x)[u, t] for each output, and how far off it may be: the slope along t, differentiated
         numerically along u."""
 
+        noise = [0.0]
+
         def slope(step):
-            found = self.slopes(f, moved(xs, us, float(step[()])), ts)
+            found = self.slopes(f, moved(xs, us, float(step)), ts)
+            noise.extend(np.max(e, initial=0) for e in found.error)
             return [np.where(r == le, r, np.nan) for r, le in zip(found.right, found.left, strict=True)]
 
-        found = FiniteDifferences(levels=6, step=0.02).slopes(slope, [np.zeros(())], [np.ones(())])
+        outer = FiniteDifferences(levels=6, step=0.04)
+        found = outer.slopes(slope, [np.zeros(())], [np.ones(())])
         if found.kinks or not all(np.isfinite(r).all() for r in found.right):
             raise Unsuitable("there is a kink close by")
-        return found.right, found.error
+        return found.right, [e + max(noise) / outer.least for e in found.error]
 
 
 class Exact(Oracle):
@@ -157,7 +161,7 @@ class ComplexStep(Oracle):
         return Slopes(values, right, left, [np.zeros(v.shape) for v in values])
 
     def along(self, f, xs, ts, h):
-        inputs = [x.astype(complex) + 1j * (h * t) for x, t in zip(xs, ts, strict=True)]
+        inputs = [np.asarray(x + 1j * (h * t)) for x, t in zip(xs, ts, strict=True)]
         with warnings.catch_warnings(), np.errstate(all="ignore"):
             warnings.simplefilter("error")  # of a cast that drops the imaginary part
             try:
@@ -184,6 +188,11 @@ class FiniteDifferences(Oracle):
     def __init__(self, levels: int = 9, step: float = 0.05):
         self.levels, self.step = levels, step
 
+    @property
+    def least(self) -> float:
+        """The smallest step."""
+        return self.step / 2**self.levels
+
     def slopes(self, f, xs, ts):
         at = [np.asarray(y, np.float64) for y in f(*xs)]
         h0 = self.first_step(xs, ts)
@@ -198,10 +207,10 @@ class FiniteDifferences(Oracle):
         return Slopes(at, right, left, error)
 
     def first_step(self, xs, ts) -> float:
-        """`step`, where x is of the size 1; in general relative to the size of what moves."""
+        """A power of 2 near `step`, relative to the size of what moves if that is not small."""
         size = max((np.max(abs(x[t != 0]), initial=0) for x, t in zip(xs, ts, strict=True)), default=0)
         speed = max((np.max(abs(t), initial=0) for t in ts), default=0) or 1.0
-        exponent = np.round(np.log2(self.step * min(max(size, 1e-3), 1e3) / speed))
+        exponent = np.round(np.log2(self.step * min(max(size, 0.5), 1e3) / speed))
         return float(2.0**exponent)
 
     def of_output(self, k, y, ahead, behind):
@@ -253,7 +262,7 @@ class Values(Oracle):
 
 def moved(xs: Arrays, ts: Arrays, h: float) -> list[np.ndarray]:
     """x + h·t."""
-    return [x + h * t for x, t in zip(xs, ts, strict=True)]
+    return [np.asarray(x + h * t) for x, t in zip(xs, ts, strict=True)]  # 0-d arrays, not numbers
 
 
 def extrapolated(differences: list[np.ndarray], factor: int) -> tuple[np.ndarray, np.ndarray]:
@@ -268,6 +277,8 @@ def extrapolated(differences: list[np.ndarray], factor: int) -> tuple[np.ndarray
             weight = factor**j
             row.append((weight * row[-1] - corner) / (weight - 1))
             error = np.maximum(abs(row[-1] - row[-2]), abs(row[-1] - corner))
+            if j < len(before):  # a third neighbour: two may agree by accident
+                error = np.maximum(error, abs(row[-1] - before[j]) / 4)
             better = error < least
             best = np.where(better, row[-1], best)
             least = np.where(better, error, least)

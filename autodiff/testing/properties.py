@@ -1,0 +1,67 @@
+"""One line makes a whole test: of an operation, over everything its inputs may be."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from hypothesis import given
+
+from .blame import name_of
+from .check import check_gradients
+from .engine import OURS
+from .operations import OPERATIONS, Operation
+from .report import Finding, GradientError, Report, shown
+from .strategies import st
+
+
+def gradient_test(operation: Any, inputs: Any = None, *, engine: Any = OURS, **options: Any) -> Callable:
+    """A test of `operation`'s derivatives, for pytest to find or to be called.
+
+        test_tanh = gradient_test(ad.tanh, inputs=arrays(shapes()))
+        test_atan2 = gradient_test(ad.atan2, inputs=[arrays((2, 3)), distinct((3,))])
+        test_softmax = gradient_test("softmax")              # a row of the table has its inputs
+
+    inputs is a strategy of an array, or of a tuple of all arguments, or a list of strategies, one for
+    each. The other options are those of check_gradients.
+    """
+    row = OPERATIONS[operation] if isinstance(operation, str) else operation
+    f = row.of(engine.functions) if isinstance(row, Operation) else row
+    if isinstance(row, Operation):
+        options = {"strict": row.exact, **row.options, **options}
+        inputs = row.inputs if inputs is None else inputs
+    if isinstance(inputs, (list, tuple)):
+        inputs = st.tuples(*inputs)
+    name = name_of(f)
+
+    @given(inputs, st.integers(0, 2**16))
+    def test(arguments, seed):
+        arguments = arguments if isinstance(arguments, tuple) else (arguments,)
+        check_gradients(f, *arguments, engine=engine, seed=seed, **options)
+
+    test.__name__ = test.__qualname__ = f"test_{name}" if name.isidentifier() else "test_gradients"
+    test.__doc__ = f"The derivatives of {name}."
+    return test
+
+
+def check_conventions(operation: str | Operation, engine: Any = OURS) -> None:
+    """Raise GradientError where an engine's choice, at a point at which calculus leaves one, is not
+    the one in the operation's row."""
+    row = OPERATIONS[operation] if isinstance(operation, str) else operation
+    f = row.of(engine.functions)
+    for arguments, gradients in row.conventions:
+        new = [engine.variable(np.array(a)) if is_floating(a) else a for a in arguments]
+        y = f(*new)
+        engine.backward([y], [np.ones_like(engine.array(y))])
+        variables = [x for x, a in zip(new, arguments, strict=True) if is_floating(a)]
+        for x, expected in zip(variables, gradients, strict=True):
+            found = engine.gradient(x)
+            expected = np.array(expected, np.float64)
+            if found is None or not np.array_equal(found, expected):
+                what = f"{row.name}{tuple(arguments)}: the gradient is not what is promised there"
+                raise GradientError(Report(row.name, [Finding("conventions", what, shown(expected), found)]))
+
+
+def is_floating(a: Any) -> bool:
+    return isinstance(a, list) and any(isinstance(x, float) for x in a)
