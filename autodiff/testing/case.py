@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from ..primitive import Primitive
 from ..tensor import Tensor
 from . import blame
 from .engine import OURS
@@ -205,7 +206,7 @@ class Run:
     def gradient(self, k: int) -> np.ndarray:
         """The gradient by input k; where nothing has arrived, zeros."""
         found = self.engine.gradient(self.xs[k])
-        return np.zeros_like(self.case.arrays[k]) if found is None else np.asarray(found)
+        return np.zeros_like(self.engine.array(self.xs[k])) if found is None else np.asarray(found)
 
 
 @dataclass
@@ -290,7 +291,7 @@ def holds_floats(a: Sequence) -> bool:
 
 def names_of(f: Callable, n: int) -> list[str]:
     """What f calls its first n parameters; "" where it does not say."""
-    names = list(getattr(f, "inputs", ()))
+    names = list(f.inputs) if isinstance(f, Primitive) else []
     if not names:
         try:
             parameters = inspect.signature(f).parameters.values()

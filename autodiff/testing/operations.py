@@ -441,7 +441,7 @@ ROWS = [
     Operation("spread", reduced().map(reduced_back), exact=True,
               call=lambda spread, x, dim, keepdim, to: spread(x, dim=dim, keepdim=keepdim, to=to)),
     Operation("exclusive_cumprod", along(of=awkward), call=lambda f, x, dim: f(x, dim=dim), exact=True),
-    Operation("crop", matrices(((0, 1), (1, 0)), least=1), call=lambda crop, x, widths: crop(
+    Operation("crop", matrices(st.just(((0, 1), (1, 0))), least=1), call=lambda crop, x, widths: crop(
         x, widths=(*((0, 0),) * (x.ndim - 2), *widths)), exact=True),
     Operation("from_diagonal", filled.flatmap(lambda s: tuples(arrays(s), st.integers(-1, 1))), exact=True,
               call=lambda f, x, k: f(x, offset=k, dim1=0, dim2=-1, to=(x.shape[-1] + abs(k), *x.shape[:-1], x.shape[-1] + abs(k)))),
