@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..primitive import Primitive
+from .engine import Autodiff
 from .oracles import as_floats
 
 # ---- whose rule -----------------------------------------------------------------------------------
@@ -300,30 +301,54 @@ def text_of(f: Callable) -> str:
 
 
 def snippet(case, finding) -> str:
-    """A few lines that show the gradient without this kit."""
-    lines = ["import numpy as np", "import autodiff as ad", ""]
-    names, tracked = [], []
+    """A few lines that show what is wrong without this kit."""
+    variables, arguments = [], []
     for k, a in enumerate(case.arguments):
         if k in case.places:
-            name = case.names[k] or f"x{k}"
-            lines.append(f"{name} = ad.Tensor({literal(case.arrays[case.places.index(k)])}).requires_grad_()")
-            names.append(name)
-            tracked.append(name)
+            variables.append(case.names[k] if case.names[k] not in ("", "y", "f", "g", "s") else f"x{k}")
+            arguments.append(variables[-1])
         else:
-            names.append(literal(getattr(a, "array", getattr(a, "value", a))))
-    call, before = how_to_call(case)
-    lines += [*before, f"y = {call}({', '.join(names)})"]
-    if len(case.gs) == 1:
-        lines.append(f"y.backward(ad.Tensor({literal(case.gs[0])}))")
-    else:
-        gs = ", ".join(f"ad.Tensor({literal(g)})" for g in case.gs)
-        lines.append(f"ad.autograd.backward([t for t in y if t.requires_grad], [{gs}])")
-    lines.append(f"print({', '.join(f'{name}.grad' for name in tracked)})")
-    if finding.check == "vjp" and finding.expected is not None:
-        lines.append(
-            f"# {finding.what.partition(',')[0]}: {finding.expected} was expected, and got {finding.got}"
+            arguments.append(literal(getattr(a, "array", getattr(a, "value", a))))
+    if not isinstance(case.engine, Autodiff):
+        lines = [f"{name} = {literal(x)}" for name, x in zip(variables, case.arrays, strict=True)]
+        calls = [f"{case.name}({', '.join(arguments)})"]
+        cotangents = ", ".join(map(literal, case.gs))
+        return "\n".join(
+            (
+                "import numpy as np",
+                *lines,
+                f"# of {case.engine.name}: {calls[0]}, from the cotangent {cotangents}",
+            )
         )
+    function, before = how_to_call(case)
+    call = f"{function}({', '.join(arguments)})"
+    lines = ["import numpy as np", "import autodiff as ad", "", *before]
+    for name, x in zip(variables, case.arrays, strict=True):
+        lines.append(f"{name} = ad.Tensor({literal(x)}).requires_grad_()")
+    tensors = lambda arrays: ", ".join(f"ad.Tensor({literal(a)})" for a in arrays)
+    names = ", ".join(variables)
+    if finding.check in ("jvp", "adjoint"):
+        lines.append(f"print(ad.jvp(lambda {names}: {call}, [{names}], [{tensors(case.ts)}])[1])")
+    elif finding.check == "second order" and len(case.gs) == 1:
+        lines.append(f"g = ad.autograd.grad({call}, [{names}], {tensors(case.gs)}, create_graph=True)")
+        lines.append(f"s = sum((a * b).sum() for a, b in zip(g, [{tensors(case.us)}]))")
+        lines.append(f"print(ad.autograd.grad(s, [{names}]))")
+    elif len(case.gs) == 1:
+        lines += [f"y = {call}", f"y.backward({tensors(case.gs)})", f"print({gradients_of(variables)})"]
+    else:
+        lines += [
+            f"y = [t for t in {call} if t.requires_grad]",
+            f"ad.autograd.backward(y, [{tensors(case.gs)}])",
+        ]
+        lines.append(f"print({gradients_of(variables)})")
+    if finding.check == "vjp" and finding.expected is not None:
+        what = finding.what.partition(",")[0].partition(" (there")[0]
+        lines.append(f"# {what}: {float(finding.got):.10g}, and should be {float(finding.expected):.10g}")
     return "\n".join(lines)
+
+
+def gradients_of(variables) -> str:
+    return ", ".join(f"{name}.grad" for name in variables)
 
 
 def how_to_call(case) -> tuple[str, list[str]]:
@@ -331,17 +356,19 @@ def how_to_call(case) -> tuple[str, list[str]]:
     import autodiff
 
     f = case.program
-    name = getattr(f, "__name__", "f")
-    if getattr(autodiff, name, None) is f:
-        return f"ad.{name}", []
-    if isinstance(f, Primitive):
-        if f.listed:
-            return "f", [f'f = ad.primitive.table["{f.name}"]']
-        return f.name, []
+    row = getattr(f, "operation", None)  # a row of the table of operations
+    name = getattr(row or f, "name" if row or isinstance(f, Primitive) else "__name__", "f")
+    public = getattr(autodiff, name, None)
+    operation = f"ad.{name}" if public is not None else f'ad.primitive.table["{name}"]'
+    if row is not None:
+        direct = getattr(row.call, "__name__", "") == "direct"
+        if direct or not text_of(row.call):
+            return operation, []
+        return "f", [f"call = {text_of(row.call)}", f"f = lambda *xs: call({operation}, *xs)"]
+    if public is f or (isinstance(f, Primitive) and f.listed):
+        return operation, []
     text = text_of(f) if name == "<lambda>" else ""
-    if text:
-        return "f", [f"f = {text}"]
-    return (name if name.isidentifier() else "f"), []
+    return ("f", [f"f = {text}"]) if text else (name if name.isidentifier() else "f", [])
 
 
 def literal(value: Any) -> str:

@@ -10,7 +10,7 @@ from .case import Case
 from .checks import CHECKS
 from .engine import OURS
 from .oracles import Oracle
-from .report import GradientError, Report
+from .report import Finding, GradientError, Report
 
 
 def check_gradients(f: Callable, *inputs: Any, **options: Any) -> Report:
@@ -32,7 +32,7 @@ def check_gradients(f: Callable, *inputs: Any, **options: Any) -> Report:
     """
     report = examine(f, *inputs, **options)
     if not report.ok:
-        raise GradientError(report)
+        raise GradientError(report) from next((f.error for f in report.findings if f.error), None)
     return report
 
 
@@ -60,7 +60,12 @@ def examine(
             case.notes.append(f"not checked: {check.name} ({engine.name} has no {', '.join(missing)})")
             continue
         report.checks.append(check.name)
-        report.findings += check.run(case)
+        try:
+            report.findings += check.run(case)
+        except Exception as error:  # the program, or a rule: it is the one thing to tell
+            what = f"it raises {type(error).__name__}: {error}"
+            report.findings.append(Finding(check.name, what, error=error))
+            break
     if not report.ok:
         report.snippet = blame.snippet(case, report.findings[0])
     return report

@@ -80,22 +80,13 @@ def of_input(case: Case, run: Run, k: int, rtol: float) -> Findings:
         )
         return
     wrong = case.mistakes(run, k, rtol)
-    if wrong:
-        place, bounds = wrong[0]
-        got = case.along(g, k) if place is None else g[place]
-        yield Finding(
-            "vjp",
-            f"the gradient by {who} is wrong{where(case, k, wrong, g.size)}",
-            bounds.middle,
-            got,
-            cause=blame.likely(case, run, k),
-            rule=blame.rule(case, k),
-            detail=blame.detail(case, k, place, bounds, got),
-        )
+    if wrong and wrong[0][0] is not None:
+        yield misplaced(case, run, k, wrong)
         return
-    if g.size and case.toward(k, case.alone(k)).kinked:
-        ones = np.ones(shape)  # what is tied stays tied: in this direction a tie is no kink
-        bounds = case.toward((k, "alike"), case.alone(k, ones))
+    if (
+        g.size and case.toward(k, case.alone(k)).kinked
+    ):  # what is tied stays tied if all moves alike: no kink there
+        bounds = case.toward((k, "alike"), case.alone(k, np.ones(shape)))
         if not bounds.admit(np.sum(g), rtol):
             yield Finding(
                 "vjp",
@@ -105,6 +96,25 @@ def of_input(case: Case, run: Run, k: int, rtol: float) -> Findings:
                 cause=blame.of_ties(np.sum(g), bounds.middle),
                 rule=blame.rule(case, k),
             )
+            return
+    if wrong:
+        yield misplaced(case, run, k, wrong)
+
+
+def misplaced(case: Case, run: Run, k: int, wrong: list) -> Finding:
+    """The gradient by input k is wrong, at these places."""
+    g = run.gradient(k)
+    place, bounds = wrong[0]
+    got = case.along(g, k) if place is None else g[place]
+    return Finding(
+        "vjp",
+        f"the gradient by {case.label(k)} is wrong{where(case, k, wrong, g.size)}",
+        bounds.middle,
+        got,
+        cause=blame.likely(case, run, k),
+        rule=blame.rule(case, k),
+        detail=blame.detail(case, k, place, bounds, got),
+    )
 
 
 def where(case: Case, k: int, wrong: list, size: int) -> str:

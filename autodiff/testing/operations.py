@@ -42,7 +42,7 @@ class Operation:
         def called(*arguments):
             return self.call(operation, *arguments)
 
-        called.__name__ = self.name
+        called.__name__, called.operation = self.name, self  # for the report
         return called
 
 

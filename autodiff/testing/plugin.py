@@ -44,7 +44,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    derandomize = config.getoption("--gradients-derandomize")
+    derandomize = bool(config.getoption("--gradients-derandomize"))
     register_profiles(derandomize)
     profile = config.getoption("--gradients")
     if profile or derandomize:  # else what the conftest says is left alone

@@ -108,13 +108,13 @@ class Program:
         return [k for k in range(n, n + len(self.steps)) if k not in read] or [n + len(self.steps) - 1]
 
     def __call__(self, *xs: Any, held: Callable | None = None, unseen: Callable | None = None) -> Any:
-        """The sum of squares, roughly speaking, of all that is unread: a tuple of values."""
+        """All the values that are not read again: one, or a tuple of them."""
         scope = {**names_for(xs), **(dict(held=held, unseen=unseen) if held else {})}
         scope |= {self.name(k): x for k, x in enumerate(xs)}
         for k, code in enumerate(self.compiled()):
             scope[self.name(len(xs) + k)] = eval(code, scope)
-        values = tuple(scope[self.name(k)] for k in self.unread)
-        return values if len(values) > 1 else values[0]
+        values = [scope[self.name(k)] for k in self.unread]
+        return tuple(values) if len(values) > 1 else values[0]
 
     def compiled(self) -> list:
         if not hasattr(self, "code"):

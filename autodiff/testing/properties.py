@@ -6,14 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from hypothesis import given
 
 from .blame import name_of
 from .check import check_gradients
 from .engine import OURS
 from .operations import OPERATIONS, Operation
 from .report import Finding, GradientError, Report, shown
-from .strategies import st
+from .strategies import given, st
 
 
 def gradient_test(operation: Any, inputs: Any = None, *, engine: Any = OURS, **options: Any) -> Callable:

@@ -24,6 +24,7 @@ class Finding:
     cause: str = ""  # the mistake that looks like this
     rule: str = ""  # the source line of the rule that is to blame
     detail: str = ""  # the same numbers in other words
+    error: Exception | None = None  # what was raised, if something was
 
     def __str__(self):
         lines = [self.what]

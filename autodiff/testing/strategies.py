@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 try:
+    from hypothesis import given as given
     from hypothesis import strategies as st
     from hypothesis.extra import numpy as hnp
 except ImportError as error:

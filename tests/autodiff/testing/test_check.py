@@ -1,0 +1,172 @@
+"""check_gradients: silent about what is right, and each check seen to fail on what is wrong."""
+
+from __future__ import annotations
+
+import itertools
+import warnings
+
+import numpy as np
+import pytest
+import wrong_operations as wrong
+from wrong_operations import Small
+
+import autodiff as ad
+from autodiff.testing import CHECKS, Autodiff, Fixed, GradientError, check_gradients, examine
+
+A, B = np.array([[0.5, -1.25], [2.0, 0.75]]), np.array([[1.5, 0.25], [-0.5, 3.0]])
+counter = itertools.count()
+
+
+class GivesToIntegers(Autodiff):
+    def gradient(self, variable):
+        found = super().gradient(variable)
+        return np.zeros(variable.shape) if found is None else found
+
+
+class Aliases(Autodiff):
+    """Leaves the cotangent itself as the gradient, where they are equal."""
+
+    def backward(self, outputs, cotangents):
+        super().backward(outputs, cotangents)
+        self.last = cotangents[0]
+
+    def gradient(self, variable):
+        g = super().gradient(variable)
+        return self.last if g is not None and np.array_equal(g, self.last) else g
+
+
+class Wide(Autodiff):
+    def gradient(self, variable):
+        g = super().gradient(variable)
+        return None if g is None else g.astype(np.float64)
+
+
+class Stale(Autodiff):
+    """The second walk overwrites what the first has left."""
+
+    def backward(self, outputs, cotangents):
+        for y in outputs:
+            for origin in ad.graph.reverse_topological_order([y.origin]):
+                if origin.stop is not None:
+                    origin.stop.grad = None
+        super().backward(outputs, cotangents)
+
+
+# check → (function, inputs, options) that only this check, or it first of all, has to object to
+WRONG = {
+    "value": [
+        (lambda x: x * next(counter), [A], {}),
+        (lambda x: x * 2 if x.requires_grad else x * 2 + 1, [A], {}),
+    ],
+    "vjp": [
+        (wrong.sign, [A], {}), (wrong.factor, [A], {}), (wrong.constant_missing, [A], {}), (wrong.tanh, [A], {}),
+        (wrong.no_cotangent, [A], {}), (wrong.exchanged, [A, B], {}), (wrong.float32, [A], {}), (wrong.nan, [A], {}),
+        (wrong.nothing, [A], {}), (wrong.transposed, [A], {}), (wrong.matmul, [A, B], {}),
+        (wrong.repeated, [A[0], np.array([0, 0, 1])], {}), (wrong.ties, [[1.0, 2.0, 2.0]], {}),
+        (lambda x: wrong.inverse(x, dims=(1, 2, 0)), [np.arange(8.0).reshape(2, 2, 2)], {}),
+        (wrong.float_literal, [A], {"strict": True}),
+        (lambda x: wrong.tanh(x).exp() * x, [A], {}),
+    ],
+    "jvp": [(wrong.tangent, [A], {})],
+    "adjoint": [(wrong.tangent, [A], {})],
+    "second order": [(wrong.held, [A], {})],
+    "alone": [(wrong.together, [A, B], {})],
+    "integers": [(ad.gather, [A, 1, np.array([[0, 1], [1, 1]])], {"engine": GivesToIntegers()})],
+    "shape and dtype": [(ad.mul, [A, B], {"engine": Wide()}), (Small().mul, [A, B], {"engine": Small("wide")})],
+    "untouched": [(wrong.writes, [A], {}), (wrong.overwrites, [A], {})],
+    "aliasing": [(ad.clone, [A], {"engine": Aliases()}), (Small().add, [A, B], {"engine": Small("aliases")})],
+    "accumulation": [
+        (ad.mul, [A, B], {"engine": Stale()}),
+        (Small().mul, [A, B], {"engine": Small("overwrites")}), (Small().mul, [A, B], {"engine": Small("keeps")}),
+    ],
+    "determinism": [(wrong.random_rule, [A], {})],
+    "memory layouts": [(wrong.memory_order, [A], {})],
+}  # fmt: skip
+
+
+def test_every_check_is_seen_to_fail():
+    assert WRONG.keys() == CHECKS.keys()
+
+
+@pytest.mark.parametrize(
+    "check, f, inputs, options", [(check, *each) for check, several in WRONG.items() for each in several]
+)
+def test_what_is_wrong_is_found_by_its_check(check, f, inputs, options):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        report = examine(f, *inputs, checks=check, **options)
+        assert not report.ok and {finding.check for finding in report.findings} == {check}
+        assert report.findings[0].what in str(report)
+        with pytest.raises(GradientError):
+            check_gradients(f, *inputs, **options)
+
+
+@pytest.mark.parametrize(
+    "oracle", ["auto", "exact", "modular", "complex step", "finite differences", "value"]
+)
+def test_all_oracles_pass_what_is_right_and_fail_what_is_not(oracle):
+    f = lambda a, b: (a * b - a) * a / (b * b + 1)
+    check_gradients(f, A, B, oracle=oracle)
+    exchanged = lambda a, b: wrong.exchanged(a, b) * a
+    assert not examine(exchanged, A, B, oracle=oracle, checks="vjp").ok or oracle in ("value",)
+
+
+def test_a_small_engine_is_driven_by_the_protocol_alone():
+    right = Small()
+    for f in (right.mul, right.add, lambda a, b: right.add(right.mul(a, a), b)):
+        report = check_gradients(f, A, B, engine=right)
+        assert "vjp" in report.checks and any("not checked: jvp" in note for note in report.notes)
+    doubles = Small("double")
+    assert not examine(lambda a: doubles.mul(a, a), A, engine=doubles).ok
+
+
+def test_inputs_in_every_form():
+    check_gradients(ad.softmax, [[0.5, 1], [2, 3]], 1)
+    check_gradients(ad.pow, ad.tensor([0.5, 2.0]), Fixed(0.5))
+    check_gradients(lambda x: x * x, 3.0)
+    check_gradients(ad.sum, np.ones((2, 3), np.float32), 0)
+    check_gradients(ad.gather, A, 1, ad.tensor([[0, 1], [1, 1]]))
+    check_gradients(lambda x: (x * 2, ad.argmax(x), x.sum()), A)
+    check_gradients(ad.add, np.zeros((0, 3)), np.ones(3))
+    with pytest.raises(ValueError, match="no oracle 'magic'"):
+        check_gradients(ad.add, A, B, oracle="magic")
+
+
+def test_only_what_is_asked_for_is_checked():
+    first = check_gradients(ad.tanh, A, order=1)
+    assert "second order" not in first.checks and "jvp" in first.checks
+    assert "jvp" not in check_gradients(ad.tanh, A, modes="reverse").checks
+    assert check_gradients(ad.tanh, A, checks=["vjp", "aliasing"]).checks == ["vjp", "aliasing"]
+    assert "value" not in check_gradients(ad.tanh, A, skip=["value"]).checks
+
+
+def test_it_says_which_oracle_it_took_and_why():
+    assert check_gradients(ad.mul, A, B).oracle == "exact"
+    report = check_gradients(ad.tanh, A)
+    assert report.oracle == "complex step" and "tanh" in str(report)
+    assert check_gradients(ad.erf, A).oracle == "finite differences"
+
+
+def test_kinks_are_recognised_and_conventions_left_alone():
+    for f in (ad.relu, ad.abs, lambda x: ad.maximum(x, -x), lambda x: x.clamp(0, 1)):
+        assert check_gradients(f, [0.0, 1.0, -1.0]).oracle == "exact"
+        check_gradients(f, [0.0, 1.0, -1.0], oracle="finite differences")
+    check_gradients(lambda x: x.relu() - (-x).relu(), [0.0, 1.0])  # 1 by calculus; by convention 0 at 0
+    check_gradients(ad.norm, [0.0, 0.0])
+    outside = ad.primitive.elementwise(
+        "outside", np.absolute, lambda x: 3 * ad.sign(x + (x == 0)), listed=False
+    )
+    assert "kink" in str(examine(outside, [0.0]))
+
+
+def test_an_error_in_a_rule_is_reported_as_such():
+    crash = ad.primitive.elementwise("crash", np.sin, lambda x: x.nonsense(), listed=False)
+    with pytest.raises(GradientError, match="raises AttributeError") as error:
+        check_gradients(crash, A)
+    assert isinstance(error.value.__cause__, AttributeError)
+
+
+def test_evidence_is_named_where_it_is_none():
+    notes = "\n".join(check_gradients(ad.prod, A).notes)
+    assert "prod" in notes and "no evidence" in notes
+    assert not any("no evidence" in note for note in check_gradients(ad.matmul, A, B).notes)
