@@ -46,7 +46,8 @@ def _power(a, b):
         y = np.power(a, b)
     except ValueError:
         y = np.where((np.less(b, 0)) & (np.abs(a) != 1), 0, np.power(a, np.abs(b)))
-    return y.astype(bool) if y.dtype == np.int8 and np.result_type(a, b) == np.bool_ else y
+    small = getattr(y, "dtype", None) == np.int8  # of 0-d exact numbers y is one, and has no dtype
+    return y.astype(bool) if small and np.result_type(a, b) == np.bool_ else y
 
 
 def _sign(x):

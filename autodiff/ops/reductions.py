@@ -389,7 +389,6 @@ def norm(x, p: Any = 2, dim=None, keepdim=False):
     if p == 1:
         return total(size, dim=dim, keepdim=keepdim)
     if p == 0:
-<<<<<<< HEAD
         return total(sign(select(not_itself(size), 1, size)), dim=dim, keepdim=keepdim)
     if (p < 0 or p == math.inf) and count(x, dim) == 0:
         raise RuntimeError(
@@ -399,9 +398,6 @@ def norm(x, p: Any = 2, dim=None, keepdim=False):
     if p in (math.inf, -math.inf):
         return (largest if p > 0 else smallest)(size, dim=dim, keepdim=keepdim)
     at_zero = 0 if p > 0 else math.inf  # what |x|^p is at 0, where its derivative is left out
-=======
-        return total(as_dtype(as_number(x != 0), x.dtype), dim=dim, keepdim=keepdim)
->>>>>>> f83d57c (Testing kit: strategies, the table of operations, whole tests in one line; our own gradient tests are its rows)
     zero = equal_to(size, 0)
     powers = total(select(zero, at_zero, power(select(zero, 1, size), p)), dim=dim, keepdim=keepdim)
     nothing = equal_to(powers, at_zero)

@@ -115,6 +115,9 @@ class Dual:
     def __ceil__(self):
         return -math.floor(-self)
 
+    def __trunc__(self):
+        return math.floor(self) if self >= 0 else math.ceil(self)
+
     def __floordiv__(self, other):
         return math.floor(self / other)
 

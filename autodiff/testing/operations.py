@@ -328,7 +328,11 @@ ROWS = [
     Operation("mul", two(of=awkward), exact=True),
     Operation("div", two(*POSITIVE), exact=True), Operation("neg", one(of=awkward), exact=True),
     Operation("square", one(of=awkward), exact=True), Operation("reciprocal", one(*POSITIVE), exact=True),
-    Operation("remainder", remainders(), exact=True),
+    Operation("remainder", remainders(), exact=True), Operation("fmod", remainders()),
+    Operation("floor_divide", remainders(), exact=True), Operation("trunc_divide", remainders(), exact=True),
+    Operation("floor", one(of=distinct), exact=True), Operation("ceil", one(of=distinct), exact=True),
+    Operation("trunc", one(of=distinct), exact=True), Operation("round", one(of=distinct)),
+    Operation("sign", one(of=distinct), exact=True),
     Operation("abs", one(of=awkward), exact=True, conventions=((([0.0, -0.0],), [[0, 0]]),)),
     Operation("pow", powers(), conventions=(
         (([0.0, 2.0], 0), [[0, 0]]), ((0, [2.0, 1.0]), [[0, 0]]), (([0.0], 1), [[1]]),
@@ -372,7 +376,7 @@ ROWS = [
     Operation("cumsum", along(), exact=True), Operation("cumprod", along(of=awkward), exact=True),
     # shapes
     Operation("reshape", reshapings(), exact=True), Operation("view", reshapings(), exact=True, options=IN_ORDER),
-    Operation("flatten", one(), exact=True),
+    Operation("flatten", one(), exact=True), Operation("ravel", one(), exact=True),
     Operation("unflatten", along(), call=lambda unflatten, x, d: unflatten(x, d, (1, -1)), exact=True),
     Operation("squeeze", st.one_of(one(), along()), exact=True), Operation("unsqueeze", along(), exact=True),
     Operation("transpose", shapes(min_dims=1).flatmap(lambda s: tuples(arrays(s), draw.axis(len(s)), draw.axis(len(s)))), exact=True),
@@ -406,12 +410,12 @@ ROWS = [
     Operation("getitem", with_index(), exact=True),
     Operation("select", along().map(lambda t: (*t, -1)), exact=True), Operation("narrow", along().map(lambda t: (*t, 0, 1)), exact=True),
     Operation("take", filled.flatmap(lambda s: tuples(arrays(s), draw.places_along(math.prod(s), (4,)))), exact=True),
-    Operation("index_select", filled.flatmap(lambda s: tuples(arrays(s), 0, draw.places_along(s[0], (4,)))), exact=True),
+    Operation("index_select", filled.flatmap(lambda s: tuples(arrays(s), 0, draw.places(s[0], (4,)))), exact=True),
     Operation("gather", indexed(), exact=True),
     Operation("take_along_dim", indexed(everywhere=True).map(lambda t: (t[0], t[2], t[1])), exact=True),
     Operation("scatter", indexed(source=True), exact=True),
     Operation("scatter_add", indexed(source=True), exact=True),
-    Operation("index_add", filled.flatmap(lambda s: draw.places_along(s[0], (3,)).flatmap(
+    Operation("index_add", filled.flatmap(lambda s: draw.places(s[0], (3,)).flatmap(
         lambda i: tuples(arrays(s), 0, i, arrays((3, *s[1:]))))), exact=True),
     Operation("sort", along(st.booleans(), of=distinct), exact=True),
     Operation("topk", along(of=distinct).map(lambda t: (t[0], 1, t[1])), exact=True),
@@ -459,7 +463,7 @@ ROWS = [
 OPERATIONS: dict[str, Operation] = {row.name: row for row in ROWS}
 CONSTANT = {  # they have no derivative: whatever they are given, nothing flows through them
     "all", "allclose", "any", "argmax", "argmin", "argsort", "bitwise_and", "bitwise_not", "bitwise_or",
-    "bitwise_xor", "ceil", "detach", "eq", "equal", "floor", "floor_divide", "ge", "gt", "isclose", "isfinite",
+    "bitwise_xor", "detach", "eq", "equal", "ge", "gt", "isclose", "isfinite",
     "isinf", "isnan", "le", "logical_and", "logical_not", "logical_or", "logical_xor", "lt", "ne", "nonzero",
-    "one_hot", "round", "sign",
+    "one_hot",
 }  # fmt: skip
