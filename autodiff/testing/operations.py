@@ -405,7 +405,7 @@ ROWS = [
     Operation("diag", st.one_of(shapes(min_dims=1, max_dims=1, min_side=1), shapes(min_dims=2, max_dims=2, min_side=2)).flatmap(
         lambda s: tuples(arrays(s), st.integers(-1, 1))), exact=True),
     Operation("pad", paddings(), exact=True),
-    Operation("clone", one(), exact=True), Operation("contiguous", one(), exact=True, call=lambda contiguous, x: contiguous(x.T)),
+    Operation("clone", one(), exact=True), Operation("contiguous", shapes(min_dims=2, min_side=2).flatmap(lambda s: tuples(arrays(s))), exact=True, call=lambda contiguous, x: contiguous(x.T)),
     # indexing
     Operation("getitem", with_index(), exact=True),
     Operation("select", along().map(lambda t: (*t, -1)), exact=True), Operation("narrow", along().map(lambda t: (*t, 0, 1)), exact=True),
