@@ -127,7 +127,7 @@ class Exact(Oracle):
     def run(self, f, inputs):
         try:
             return f(*inputs)
-        except (TypeError, AttributeError, ZeroDivisionError, ValueError, OverflowError) as error:
+        except Exception as error:  # whatever a program says of numbers that are no floats
             raise Unsuitable(f"not in exact numbers: {error}") from error
 
 
@@ -216,11 +216,10 @@ class FiniteDifferences(Oracle):
     def of_output(self, k, y, ahead, behind):
         plus = [(np.asarray(ys[k]) - y) / h for h, ys in ahead]
         minus = [(y - np.asarray(ys[k])) / h for h, ys in behind]
-        both = [(p + m) / 2 for p, m in zip(plus, minus, strict=True)]
+        three = [np.stack([(p + m) / 2, p, m]) for p, m in zip(plus, minus, strict=True)]
         noise = np.finfo(float).eps * (abs(y) + 1e-300) / ahead[-1][0]
-        central, error = extrapolated(both, 4)
-        right, error_right = extrapolated(plus, 2)
-        left, error_left = extrapolated(minus, 2)
+        limits, errors = extrapolated(three, np.reshape([4, 2, 2], (3,) + (1,) * y.ndim))
+        (central, right, left), (error, error_right, error_left) = limits, errors
         bent = abs(right - left) > 10 * (error_right + error_left + noise)
         unclear = ~np.isfinite(central)
         right = np.where(bent | unclear, right, central)
@@ -238,7 +237,7 @@ class Values(Oracle):
         inputs = [numbers(x, lambda v: Value(float(v))) for x in xs]
         try:
             ys = [np.asarray(y) for y in f(*inputs)]
-        except (TypeError, AttributeError, ValueError, ZeroDivisionError) as error:
+        except Exception as error:
             raise Unsuitable(f"not for scalar.Value: {error}") from error
         values = [np.empty(y.shape) for y in ys]
         slopes = [np.zeros(y.shape) for y in ys]
@@ -265,9 +264,10 @@ def moved(xs: Arrays, ts: Arrays, h: float) -> list[np.ndarray]:
     return [np.asarray(x + h * t) for x, t in zip(xs, ts, strict=True)]  # 0-d arrays, not numbers
 
 
-def extrapolated(differences: list[np.ndarray], factor: int) -> tuple[np.ndarray, np.ndarray]:
-    """(limit, error) of difference quotients whose steps halve, and whose errors shrink by `factor`,
-    by factor·2 (or factor², where only even powers occur), … : the best entry of the table."""
+def extrapolated(differences: list[np.ndarray], factor: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """(limits, errors) of difference quotients whose steps halve. The terms of their errors shrink by
+    factor, factor², factor³ … (4 where only even powers of the step occur, else 2), so each column of
+    the table leaves out one term more; the entry whose neighbours agree best is taken."""
     best = np.full(np.shape(differences[0]), np.nan)
     least = np.full(best.shape, np.inf)
     before: list[np.ndarray] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import sys
 
 import numpy as np
 import pytest
@@ -54,10 +55,10 @@ def declarations_of(row):
     """The primitives that a row's operation applies to a few of its inputs."""
     met = set()
 
-    @settings(max_examples=8, phases=[Phase.generate], database=None, derandomize=True)
+    @settings(max_examples=5, phases=[Phase.generate], database=None, derandomize=True)
     @given(row.inputs)
     def apply(arguments):
-        case = Case(row.of(OURS.functions), arguments)
+        case = Case(row.of(OURS.functions), arguments, oracle="exact")
         met.update(call[0].name for call in OURS.traced(case.called_with, case.arrays))
 
     apply()
@@ -66,7 +67,11 @@ def declarations_of(row):
 
 def test_every_declaration_is_applied_by_a_row():
     met = set().union(*map(declarations_of, OPERATIONS.values()))
-    known = {name for name, p in primitive.table.items() if p.rules}
+    modules = [m for name, m in sys.modules.items() if name.startswith("autodiff.")]
+    declared = {
+        id(p) for module in modules for p in vars(module).values() if isinstance(p, primitive.Primitive)
+    }
+    known = {name for name, p in primitive.table.items() if p.rules and id(p) in declared}
     assert known <= met, f"no row of autodiff/testing/operations.py applies {sorted(known - met)}"
 
 
@@ -97,6 +102,16 @@ def through_views(x):
     return y * y
 
 
+def assigned(x, v):
+    y = x * x
+    y[:, [0, 1, 0]] = v
+    return y
+
+
+def operators(x):
+    return (2 - x) / (1 + x * x) - 1 / (x + 4) + x**-2 + 2**x + (x % 7) - (-x)
+
+
 def filled_row_by_row(x):
     out = ad.zeros(*x.shape, dtype=x.dtype)
     for k in range(len(x)):
@@ -104,14 +119,13 @@ def filled_row_by_row(x):
     return out
 
 
-test_in_place_through_views = gradient_test(through_views, inputs=arrays((3, 2)))
-test_in_place_row_by_row = gradient_test(filled_row_by_row, inputs=arrays((3, 2)))
-test_assignment = gradient_test(lambda x, v: ops.indexing.replaced(x, (slice(None), [0, 1, 0]), v),
-                                inputs=[arrays((2, 2)), arrays((3,))])  # fmt: skip
-test_remat = gradient_test(ad.remat(lambda x: (x.sin() * x).exp()), inputs=arrays(shapes()))
-test_softmax_of_itself = gradient_test(lambda x: (x.softmax(0) * x).sum(0), inputs=arrays((2, 2)))
-test_operators = gradient_test(lambda x: (2 - x) / (1 + x * x) - 1 / (x + 4) + x**-2 + 2**x + (x % 7) - (-x),
-                               inputs=arrays(shapes(), 0.5, 3))  # fmt: skip
+some = settings(max_examples=settings.default.max_examples // 3)
+test_in_place_through_views = some(gradient_test(through_views, inputs=arrays((3, 2))))
+test_in_place_row_by_row = some(gradient_test(filled_row_by_row, inputs=arrays((3, 2))))
+test_assignment = some(gradient_test(assigned, inputs=[arrays((2, 2)), arrays((3,))]))
+test_remat = some(gradient_test(ad.remat(lambda x: (x.sin() * x).exp()), inputs=arrays(shapes())))
+test_softmax_of_itself = some(gradient_test(lambda x: (x.softmax(0) * x).sum(0), inputs=arrays((2, 2))))
+test_operators = some(gradient_test(operators, inputs=arrays(shapes(max_dims=1), 0.5, 3)))
 
 
 @given(tuples(distinct((3, 4)), axis(2)))
