@@ -1,10 +1,11 @@
-"""Profiles of Hypothesis: the usual run, the same each time, and a deeper one."""
+"""What holds for every test: profiles of Hypothesis, and no traces in the home of who runs them."""
 
 import os
 
 # The tests run in several processes: BLAS threads of their own would only wait for each other.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+import pytest
 from hypothesis import HealthCheck, settings
 
 quiet = [HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -15,3 +16,9 @@ settings.register_profile(
     "thorough", max_examples=400, deadline=None, print_blob=True, suppress_health_check=quiet
 )
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "default"))
+
+
+@pytest.fixture(scope="session", autouse=True)
+def matplotlibs_own_folder(tmp_path_factory):
+    """It keeps a list of fonts, in the user's home if it is not told another place."""
+    os.environ["MPLCONFIGDIR"] = str(tmp_path_factory.mktemp("matplotlib"))

@@ -23,8 +23,8 @@ def tool(name):
 
 def test_style():
     tool("ruff")
-    run(sys.executable, "-m", "ruff", "check", ".")
-    run(sys.executable, "-m", "ruff", "format", "--check", ".")
+    run(sys.executable, "-m", "ruff", "check", "--no-cache", ".")
+    run(sys.executable, "-m", "ruff", "format", "--no-cache", "--check", ".")
 
 
 def test_types():
@@ -34,4 +34,5 @@ def test_types():
 
 def test_imports_go_one_way():
     tool("importlinter")
-    run(sys.executable, "-c", "from importlinter.cli import lint_imports; raise SystemExit(lint_imports())")
+    code = "from importlinter.cli import lint_imports; raise SystemExit(lint_imports(no_cache=True))"
+    run(sys.executable, "-c", code)
