@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from ..primitive import Primitive
+from ..provenance import ours
 from .engine import Autodiff
 from .oracles import as_floats
 
@@ -74,15 +75,20 @@ def line_of(primitive: Primitive, place: int | None, kind: str) -> str:
 
 def source_line(function: Any) -> str:
     """`file:line: source` of a rule, as it was declared."""
-    for cell in getattr(function, "__closure__", None) or ():  # elementwise wraps g · partial
-        if callable(cell.cell_contents) and hasattr(cell.cell_contents, "__code__"):
-            function = cell.cell_contents
-            break
+    function = unwrapped(function)
     code = getattr(function, "__code__", None)
     if code is None:
         return repr(function)
     text = linecache.getline(code.co_filename, code.co_firstlineno).strip()
     return f"{Path(code.co_filename).name}:{code.co_firstlineno}" + (f": {text}" if text else "")
+
+
+def unwrapped(rule: Any) -> Any:
+    """A rule as it was declared: `elementwise` wraps it in g · partial."""
+    for cell in getattr(rule, "__closure__", None) or ():
+        if callable(cell.cell_contents) and hasattr(cell.cell_contents, "__code__"):
+            return cell.cell_contents
+    return rule
 
 
 # ---- which mistake --------------------------------------------------------------------------------
@@ -365,10 +371,16 @@ def how_to_call(case) -> tuple[str, list[str]]:
         if direct or not text_of(row.call):
             return operation, []
         return "f", [f"call = {text_of(row.call)}", f"f = lambda *xs: call({operation}, *xs)"]
-    if public is f or (isinstance(f, Primitive) and f.listed):
+    if public is f or (isinstance(f, Primitive) and f.listed and is_one_of_ours(f)):
         return operation, []
     text = text_of(f) if name == "<lambda>" else ""
     return ("f", [f"f = {text}"]) if text else (name if name.isidentifier() else "f", [])
+
+
+def is_one_of_ours(primitive: Primitive) -> bool:
+    """Is it declared in these packages, and not by the user?"""
+    codes = [getattr(rule, "__code__", None) for rule in map(unwrapped, primitive.rules)]
+    return any(ours[code.co_filename] for code in codes if code is not None)
 
 
 def literal(value: Any) -> str:

@@ -20,6 +20,7 @@ Values               rounding   + − × ÷ ** exp log tanh, reductions,      co
 
 from __future__ import annotations
 
+import re
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -128,7 +129,9 @@ class Exact(Oracle):
         try:
             return f(*inputs)
         except Exception as error:  # whatever a program says of numbers that are no floats
-            raise Unsuitable(f"not in exact numbers: {error}") from error
+            irrational = re.search(r"no callable (\w+) method", str(error))  # NumPy's words
+            why = f"{irrational[1]} is not rational" if irrational else f"not in exact numbers: {error}"
+            raise Unsuitable(why) from error
 
 
 class Modular(Exact):

@@ -86,7 +86,7 @@ def test_what_is_not_rational_is_refused():
         with pytest.raises(TypeError):
             wrong()
     assert exact(0.1) == Fraction(0.1) != Fraction(1, 10)
-    with pytest.raises(Unsuitable, match="not in exact numbers"):
+    with pytest.raises(Unsuitable, match="exp is not rational"):
         Exact().slopes(lambda x: [np.exp(x)], [np.ones(2)], [np.ones(2)])
 
 
