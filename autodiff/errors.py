@@ -25,10 +25,10 @@ class NumpyState:
     """Sets NumPy's treatment of overflow, 1/0 and their like where it is kept in no variable that
     could be set directly."""
 
-    def set(self, state: dict) -> dict:
+    def set(self, state: Any) -> Any:
         return np.seterr(**state)
 
-    def reset(self, state: dict) -> None:
+    def reset(self, state: Any) -> None:
         np.seterr(**state)
 
 
@@ -129,10 +129,10 @@ def translated(error: Exception, name: str, shapes: list[tuple[int, ...]]) -> Ex
         )
     if isinstance(error, ValueError) and not isinstance(error, ShapeError):
         for a, b in combinations(shapes, 2):
-            product = name in ("matmul", "linear")
-            sentence = matmul_mismatch(a, b) if product else broadcast_mismatch(a, b)
-            if product and sentence is None:
-                sentence = broadcast_mismatch(a[:-2], b[:-2])
+            if name in ("matmul", "linear"):
+                sentence = broadcast_mismatch(a[:-2], b[:-2]) or matmul_mismatch(a, b)
+            else:
+                sentence = broadcast_mismatch(a, b)
             if sentence is not None:
                 return ShapeError(f"{sentence}, in {call}")
     error.add_note(f"in {call}")

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ContextDecorator, contextmanager
 from contextvars import ContextVar
-from functools import wraps
+from functools import partial, wraps
 from operator import attrgetter
 from typing import Any
 
@@ -16,6 +16,8 @@ from .provenance import describe
 
 # (are calls recorded?, the interpreters that stand at the choke point, innermost last)
 mode: ContextVar[tuple[bool, tuple]] = ContextVar("mode", default=(True, ()))
+# what is to look at each node's cotangent and the shares its rules made of it: anomaly mode
+inspector: ContextVar[Callable | None] = ContextVar("inspector", default=None)
 
 
 # ---- what a graph is made of -------------------------------------------------------------------
@@ -149,6 +151,7 @@ def backpropagate(outputs, cotangents, wanted=None, *, release=False) -> dict:
     order = reverse_topological_order(totals)
     useful = None if wanted is None else leading_to(wanted, order)
     check(order, useful)
+    inspect_shares = inspector.get()
     found = {}
     for origin in order:
         g = totals.pop(origin, None)
@@ -165,6 +168,8 @@ def backpropagate(outputs, cotangents, wanted=None, *, release=False) -> dict:
         if type(origin) is Node:
             sources = origin.sources if useful is None else only(useful, origin.sources)
             shares = origin.primitive.pull(origin, g, sources)
+            if inspect_shares is not None:
+                inspect_shares(origin, g, shares)
             if release and origin.plan.holds_arrays:
                 origin.saved = None
             for source, share in zip(sources, shares):  # noqa: B905  as many; checking costs
@@ -344,8 +349,7 @@ class inference_mode(set_grad_enabled):
         return recorded_as(mode, False) if callable(mode) else super().__new__(cls)
 
     def __init__(self, mode: bool = True):
-        self.before = is_grad_enabled()
-        self.enabled = self.before and not mode
+        self.before, self.enabled = is_grad_enabled(), not mode
 
 
 def is_grad_enabled() -> bool:
@@ -354,22 +358,36 @@ def is_grad_enabled() -> bool:
 
 
 def recorded_as(function, recording: bool):
-    """`function`, with recording switched for the time of its calls (of each step, if it is a
-    generator: what happens between two steps is the caller's)."""
+    """`function`, with recording switched for the time of its calls: of each step, if it is a
+    generator (what happens between two steps is the caller's), and until it ends, if it is a coroutine
+    (what others do meanwhile is in tasks of their own)."""
     if inspect.isgeneratorfunction(function):
 
         @wraps(function)
         def stepping(*args, **kwargs):
             steps = function(*args, **kwargs)
+            resume = partial(next, steps)
             while True:
                 with switched(recording):
                     try:
-                        value = next(steps)
+                        value = resume()
                     except StopIteration as stop:
                         return stop.value
-                yield value
+                try:
+                    resume = partial(steps.send, (yield value))
+                except BaseException as error:  # thrown in, or GeneratorExit: let the function see it
+                    resume = partial(steps.throw, error)
 
         return stepping
+
+    if inspect.iscoroutinefunction(function):
+
+        @wraps(function)
+        async def awaiting(*args, **kwargs):
+            with switched(recording):
+                return await function(*args, **kwargs)
+
+        return awaiting
 
     @wraps(function)
     def switching(*args, **kwargs):

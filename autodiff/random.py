@@ -103,6 +103,7 @@ def randint(low=0, high=None, size=None, *, dtype=None, requires_grad=False, gen
     """Integers drawn evenly from [low, high); randint(high, size) starts at 0."""
     if size is None:
         low, high, size = 0, low, high
+    assert high is not None
     if low >= high:
         raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
     drawn = source(generator).integers(low, high, sizes((size,)))

@@ -104,9 +104,10 @@ def in_place(function):
 class Tensor(Variable):
     """An n-dimensional array of numbers of one dtype that remembers how it was computed."""
 
-    __slots__ = ("array", "seen_from")
+    __slots__ = ("array", "seen_from", "held")  # held: the .grad of one that requires none
     __array_priority__ = 1000
     array: np.ndarray
+    held: Tensor | None
     is_cuda = False
     device = device("cpu")
 
@@ -159,6 +160,8 @@ class Tensor(Variable):
 
     @requires_grad.setter
     def requires_grad(self, wanted: bool):
+        if not self.is_leaf:
+            raise RuntimeError("you can only change requires_grad flags of leaf variables.")
         self.requires_grad_(wanted)
 
     @property
@@ -239,6 +242,7 @@ class Tensor(Variable):
                     "a computed variable in a subgraph that doesn't require differentiation use "
                     "var_no_grad = var.detach()."
                 )
+            self.held = self.grad
             self.origin = None
         elif self.array.dtype.kind not in dtypes.DIFFERENTIABLE:
             raise RuntimeError(
@@ -246,7 +250,9 @@ class Tensor(Variable):
                 f"{self.array.dtype}: write .float() first, or 2.0 instead of 2"
             )
         elif self.origin is None:
+            held = self.grad
             self.origin = Leaf(self.array.shape, self.array.dtype)
+            self.grad = held
         return self
 
     # ---- showing it ---------------------------------------------------------------------------
@@ -312,6 +318,10 @@ class Tensor(Variable):
         return iter(ops.unbind(self, 0))
 
     def __contains__(self, element):
+        if not known(element):
+            raise RuntimeError(
+                f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}."
+            )
         return builtins.bool((self.array == as_array(element)).any())
 
     def __array__(self, dtype=None, copy=None):
@@ -457,7 +467,7 @@ class Tensor(Variable):
             device_class(device)
         if dtype is None or np.dtype(dtype) == self.dtype:
             return ops.clone(self) if copy else self
-        return ops.reductions.as_dtype(self, dtype)
+        return ops.elementwise.as_dtype(self, dtype)
 
     def float(self):
         return self.to(dtypes.float32)
@@ -529,7 +539,7 @@ class Tensor(Variable):
                 "write x = x + … instead of x += …"
             )
         if new.dtype != self.dtype:
-            new = ops.reductions.as_dtype(new, self.dtype)
+            new = ops.elementwise.as_dtype(new, self.dtype)
         if new.origin is None and not (mode.get()[0] and self.origin is not None):
             assign(self, new)
             return self
@@ -593,17 +603,14 @@ class Tensor(Variable):
     def __setitem__(self, index, value):
         value = value if isinstance(value, Tensor) else as_value(value, self.dtype)
         recording = mode.get()[0]
-        if tracked(value) and self.array.dtype.kind not in dtypes.DIFFERENTIABLE:
-            value = value.detach()  # integers have no derivative
+        if isinstance(value, Tensor) and self.array.dtype.kind not in dtypes.DIFFERENTIABLE:
+            value = Tensor.wrap(value.array)  # integers have no derivative
         if recording and (self.origin is not None or tracked(value)):
             self.become(ops.indexing.replaced(self, index, value))
         elif mode.get()[1]:
             assign(ops.getitem(self, index), value)
         else:
-            template, arrays = ops.indexing.parsed(index)
-            array = value.array if isinstance(value, Tensor) else value
-            target = self.array[ops.indexing.filled(template, arrays)]
-            self.array[ops.indexing.filled(template, arrays)] = ops.indexing.fitted(array, target.shape)
+            ops.indexing.write(self.array, index, value.array if isinstance(value, Tensor) else value)
             memory.note_write(self.array)
 
     def overwritten(self, value) -> Tensor:
@@ -677,11 +684,6 @@ class Tensor(Variable):
     @property
     def stop(self) -> Stop:
         """What happens where this value's gradient arrives; it lives with the origin."""
-        if self.origin is None:
-            raise RuntimeError(
-                "cannot register a hook or retain_grad on a tensor that doesn't require gradient: "
-                "write requires_grad=True where it is made"
-            )
         if self.origin.stop is None:
             self.origin.stop = Stop()
         return self.origin.stop
@@ -689,22 +691,31 @@ class Tensor(Variable):
     @property
     def grad(self) -> Tensor | None:
         """What backward() has added up so far; None before."""
-        return None if self.origin is None or self.origin.stop is None else self.origin.stop.grad
+        if self.origin is None:
+            return getattr(self, "held", None)
+        return None if self.origin.stop is None else self.origin.stop.grad
 
     @grad.setter
     def grad(self, value: Tensor | None):
-        if value is None:
-            if self.origin is not None and self.origin.stop is not None:
-                self.origin.stop.grad = None
-            return
-        if not isinstance(value, Tensor):
-            raise TypeError(f"assigned grad expected to be a Tensor or None but got {type(value)}")
-        if value.shape != self.shape or value.dtype != self.dtype:
-            raise RuntimeError(
-                f"assigned grad has data of a different size or type: {list(value.shape)} "
-                f"{value.dtype}, for a tensor of {list(self.shape)} {self.dtype}"
-            )
-        self.stop.grad = value
+        if value is not None:
+            if not isinstance(value, Tensor):
+                raise TypeError(
+                    f"assigned grad expected to be a Tensor or None but got grad of type {type(value).__name__}"
+                )
+            if value.shape != self.shape:
+                raise RuntimeError(
+                    f"attempting to assign a gradient of size '{list(value.shape)}' to a tensor of size "
+                    f"'{list(self.shape)}': a gradient has the shape of its tensor"
+                )
+            if value.dtype != self.dtype:
+                raise RuntimeError(
+                    f"attempting to assign a gradient with dtype '{value.dtype}' to a tensor with dtype "
+                    f"'{self.dtype}': a gradient has the dtype of its tensor"
+                )
+        if self.origin is None:
+            self.held = value
+        elif value is not None or self.origin.stop is not None:
+            self.stop.grad = value
 
     @property
     def retains_grad(self) -> bool:
@@ -713,11 +724,21 @@ class Tensor(Variable):
 
     def retain_grad(self) -> None:
         """Let backward() leave this value's gradient in `.grad`, as it does for a leaf."""
+        if self.origin is None:
+            raise RuntimeError(
+                "can't retain_grad on Tensor that has requires_grad=False: write requires_grad=True where it "
+                "is made"
+            )
         self.stop.keeps_grad = True
 
     def register_hook(self, hook):
         """Call `hook(gradient)` when this value's gradient is complete; what it returns, unless
         None, replaces it. Gives a handle with `remove()`."""
+        if self.origin is None:
+            raise RuntimeError(
+                "cannot register a hook on a tensor that doesn't require gradient: write requires_grad=True "
+                "where it is made"
+            )
         hooks = self.stop.hooks
         handle = Handle(hooks)
         hooks[handle.key] = lambda g: called_with_tensor(hook, g)
@@ -770,7 +791,7 @@ def backward(outputs, gradients, retain_graph=None, create_graph=False, inputs=N
     if inputs is not None:
         inputs = [inputs] if isinstance(inputs, Tensor) else list(inputs)
         if not inputs:
-            raise RuntimeError("'inputs' argument to backward() cannot be empty.")
+            raise RuntimeError("`inputs` argument to `backward()` cannot be empty.")
         for x in inputs:
             if x.origin is None:
                 raise RuntimeError("One of the differentiated Tensors does not require grad")
@@ -806,7 +827,7 @@ def seed_for(y: Tensor, gradient) -> Tensor:
     gradient = gradient if isinstance(gradient, Tensor) else Tensor(gradient)
     if gradient.array.shape != y.array.shape:
         raise RuntimeError(
-            f"Mismatch in shape: grad_output has a shape of {gradient.shape} and output has a "
+            f"Mismatch in shape: grad_output[0] has a shape of {gradient.shape} and output[0] has a "
             f"shape of {y.shape}."
         )
     return gradient if gradient.dtype == y.dtype else gradient.to(y.dtype)
@@ -836,11 +857,24 @@ def accumulated(found: dict) -> None:
 
 
 def called_with_tensor(hook, g):
+    """What `hook` makes of the cotangent g, which is an array, or a Tensor if the walk is recorded."""
     if isinstance(g, Tensor):
-        return hook(g)
-    with no_grad():
-        replaced = hook(Tensor.wrap(g))
-    return None if replaced is None else as_array(replaced)
+        replaced = hook(g)
+    else:
+        with no_grad():
+            replaced = hook(Tensor.wrap(g))
+    if replaced is None:
+        return None
+    name = getattr(hook, "__name__", repr(hook))
+    if not isinstance(replaced, Tensor):
+        raise TypeError(f"expected Tensor, but hook '{name}' returned '{type(replaced).__name__}'")
+    if replaced.array.shape != g.shape:
+        raise RuntimeError(
+            f"hook '{name}' has changed the size of value: from {list(g.shape)} to {list(replaced.shape)}"
+        )
+    if replaced.dtype != g.dtype:
+        raise RuntimeError(f"hook '{name}' has changed the type of value: from {g.dtype} to {replaced.dtype}")
+    return replaced if isinstance(g, Tensor) else replaced.array
 
 
 # ---- small parts ---------------------------------------------------------------------------------
@@ -948,5 +982,6 @@ def shown(array: np.ndarray, prefix: str) -> str:
         floatmode="unique" if whole else "fixed",
         threshold=1000,
         edgeitems=3,
+        formatter={"bool": str} if array.all() else None,  # or NumPy would leave room for False
     )
     return text if array.size else f"[], size={array.shape}" if array.ndim > 1 else "[]"

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import FRACTIONAL, NUMBERS
+from ..dtypes import DIFFERENTIABLE, FRACTIONAL, NUMBERS, result_dtype
 from ..kernels import elementwise as kernels
 from ..primitive import astype, constant, elementwise, linear_map
 from .naming import operands
@@ -21,13 +21,13 @@ def whole(function):
 
     @wraps(function)
     def divided(a, b):
-        kind = (a if isinstance(a, np.ndarray) else b).dtype.kind
-        if kind not in FRACTIONAL and np.any(np.equal(b, 0)):
+        y = function(a, b)
+        if y.dtype.kind not in FRACTIONAL and y.size and np.any(np.equal(b, 0)):
             raise RuntimeError(
                 "ZeroDivisionError: integers have no quotient by 0; of floats it is inf or nan: write "
                 ".float() first"
             )
-        return function(a, b)
+        return y
 
     division: Any = divided
     division.ufunc = function if isinstance(function, np.ufunc) else None
@@ -164,6 +164,7 @@ isinf    = constant("isinf",    np.isinf)
 isfinite = constant("isfinite", np.isfinite)
 isclose  = constant("isclose",  lambda a, b, *, rtol=1e-5, atol=1e-8, equal_nan=False:
                     np.isclose(a, b, rtol, atol, equal_nan), "a b")
+as_whole = constant("as_whole", lambda x, *, dtype: x.astype(dtype))  # integers, booleans: no derivative
 # fmt: on
 
 
@@ -204,6 +205,14 @@ def as_number(condition):
 
 
 # ---- PyTorch's spellings -----------------------------------------------------------------------
+
+
+def as_dtype(x, dtype):
+    """x as `dtype`: itself if it is, and without a derivative if that is not a floating one."""
+    if dtype is None or x.dtype == dtype:
+        return x
+    dtype = np.dtype(dtype)
+    return (astype if dtype.kind in DIFFERENTIABLE else as_whole)(x, dtype=dtype)
 
 
 def plus(x, other, *, alpha=1):
@@ -274,6 +283,9 @@ def where(condition, input=None, other=None) -> Any:
         from .indexing import nonzero  # the one-argument form is a search, not a choice
 
         return nonzero(condition, as_tuple=True)
+    if type(input) in NUMBERS and type(other) in NUMBERS:
+        dtype = result_dtype((input, other))
+        input, other = np.asarray(input, dtype), np.asarray(other, dtype)
     return select(*operands(condition, input, other))
 
 

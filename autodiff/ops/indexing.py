@@ -12,11 +12,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import RangeError, ShapeError, broadcast_mismatch
+from ..errors import RangeError, ShapeError, broadcast_mismatch, translated
 from ..graph import Variable
 from ..kernels.scatter import add_at
 from ..primitive import broadcast_to, constant, general, linear_map
-from .elementwise import add, mul, select, times_number
+from .elementwise import add, as_dtype, mul, select, times_number
 from .naming import numpy_names, positive
 from .shapes import flatten, reshape
 
@@ -169,8 +169,33 @@ found   = constant("nonzero", lambda x: np.argwhere(x))
 def positions(index, shape) -> np.ndarray:
     """The flat position in an array of `shape` of every element that `index` selects."""
     template, arrays = parsed(index)
-    places = np.arange(int(np.prod(shape))).reshape(shape)
-    return places[filled(template, arrays)]
+    check_rank(template, arrays, len(shape))
+    places = np.arange(math.prod(shape)).reshape(shape)
+    try:
+        return places[filled(template, arrays)]
+    except IndexError as error:
+        raise translated(error, "setitem", [shape, *(a.shape for a in arrays)]) from None
+
+
+def check_rank(template, arrays, ndim) -> None:
+    """An error if the index stands for more dimensions than there are."""
+    count = sum(e is not None and e is not Ellipsis and e is not ARRAY for e in template)
+    count += sum(a.ndim if a.dtype.kind == "b" else 1 for a in arrays)
+    if count > ndim:
+        if ndim == 0 and len(template) == 1 and type(template[0]) is int:
+            raise IndexError("invalid index of a 0-dim tensor. Use `tensor.item()` to convert it to a number")
+        raise IndexError(f"too many indices for tensor of dimension {ndim}")
+
+
+def write(target, index, value) -> None:
+    """target[index] = value, both arrays (or value a number)."""
+    template, arrays = parsed(index)
+    check_rank(template, arrays, target.ndim)
+    try:
+        chosen = target[filled(template, arrays)]
+    except IndexError as error:
+        raise translated(error, "setitem", [target.shape, *(a.shape for a in arrays)]) from None
+    target[filled(template, arrays)] = fitted(value, chosen.shape)
 
 
 # ---- PyTorch's spellings -----------------------------------------------------------------------
@@ -179,12 +204,7 @@ def positions(index, shape) -> np.ndarray:
 def getitem(x, index):
     """x[index]: a view where the index is made of integers and slices, else a copy."""
     template, arrays = parsed(index)
-    count = sum(e is not None and e is not Ellipsis and e is not ARRAY for e in template)
-    count += sum(a.ndim if a.dtype.kind == "b" else 1 for a in arrays)
-    if count > x.ndim:
-        if x.ndim == 0 and len(template) == 1 and type(template[0]) is int:
-            raise IndexError("invalid index of a 0-dim tensor. Use `tensor.item()` to convert it to a number")
-        raise IndexError(f"too many indices for tensor of dimension {x.ndim}")
+    check_rank(template, arrays, x.ndim)
     return taken(x, *arrays, template=template)
 
 
@@ -413,9 +433,7 @@ def masked_fill(x, mask, value):
         )
     if not isinstance(value, Variable):
         value = np.asarray(value).astype(x.dtype)
-    elif value.dtype != x.dtype:
-        value = value.to(x.dtype)
-    return select(mask, value, x)
+    return select(mask, as_dtype(value, x.dtype), x)
 
 
 def masked_select(x, mask):
@@ -428,7 +446,9 @@ def masked_select(x, mask):
 def one_hot(x, num_classes=-1):
     """Integers → vectors of 0 with a 1 at their place, along a new last dimension."""
     classes = as_index(x)
-    n = (int(classes.max()) + 1 if classes.size else 0) if num_classes == -1 else num_classes
+    if num_classes == -1 and not classes.size:
+        raise RuntimeError("Can not infer total number of classes from empty tensor.")
+    n = int(classes.max()) + 1 if num_classes == -1 else num_classes
     if classes.size and (classes.min() < 0 or classes.max() >= n):
         raise RuntimeError(
             f"Class values must be smaller than num_classes and not negative: found "

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import DIFFERENTIABLE, FRACTIONAL
+from ..dtypes import FRACTIONAL
 from ..errors import RangeError
 from ..kernels import softmax as kernels
-from ..primitive import astype, broadcast_view, constant, general, linear_map
+from ..primitive import broadcast_view, constant, general, linear_map
 from .elementwise import abs as absolute
 from .elementwise import (
+    as_dtype,
     as_number,
     equal_to,
     exp,
@@ -129,7 +130,6 @@ smallest = general("amin", _chosen("amin", np.minimum.reduce), lambda g, y, x, d
 place_of_largest  = constant("argmax", _chosen("argmax", np.argmax))
 place_of_smallest = constant("argmin", _chosen("argmin", np.argmin))
 every = constant("all", lambda x, *, dim=None, keepdim=False: np.logical_and.reduce(x, axis=dim, keepdims=keepdim))
-as_whole = constant("as_whole", lambda x, *, dtype: x.astype(dtype))
 some  = constant("any", lambda x, *, dim=None, keepdim=False: np.logical_or.reduce(x, axis=dim, keepdims=keepdim))
 
 logsumexp_ = general("logsumexp", _logsumexp,
@@ -230,14 +230,6 @@ def suffix_sums(g, x, dim):
 # ---- PyTorch's spellings -----------------------------------------------------------------------
 
 
-def as_dtype(x, dtype):
-    """x as `dtype`: itself if it is, and without a derivative if that is not a floating one."""
-    if dtype is None or x.dtype == dtype:
-        return x
-    dtype = np.dtype(dtype)
-    return (astype if dtype.kind in DIFFERENTIABLE else as_whole)(x, dtype=dtype)
-
-
 @numpy_names
 def sum(x, dim=None, keepdim=False, *, dtype=None):
     """Σ x over `dim`, or over everything."""
@@ -306,9 +298,9 @@ def extreme(x, dim, keepdim, whole, place, pairwise):
         return whole(x, dim=None, keepdim=keepdim)
     if hasattr(dim, "shape"):
         return pairwise(x, dim)
+    dim = positive(dim, x.ndim)
     if x.ndim == 0:
         return ValuesAndIndices(whole(x), place(x))
-    dim = positive(dim, x.ndim)
     indices = place(x, dim=dim, keepdim=True)
     values = gathered(x, indices, dim=dim)
     if not keepdim:

@@ -220,7 +220,8 @@ def reshape_as(x, other):
 def flatten(x, start_dim=0, end_dim=-1):
     """x with the dimensions from start_dim to end_dim made one."""
     if x.ndim == 0:
-        positive(start_dim, 0), positive(end_dim, 0)
+        for d in (start_dim, end_dim):
+            positive(d, 0)
         return reshape(x, 1)
     start, end = positive(start_dim, x.ndim), positive(end_dim, x.ndim)
     if start > end:
@@ -230,10 +231,10 @@ def flatten(x, start_dim=0, end_dim=-1):
 
 def unflatten(x, dim, sizes):
     """x with dimension `dim` split into `sizes`; the inverse of `flatten`."""
-    with_dimensions("unflatten", x)
-    dim = positive(dim, x.ndim)
     if not sizes:
         raise ShapeError("unflatten: sizes must be non-empty")
+    with_dimensions("unflatten", x)
+    dim = positive(dim, x.ndim)
     inner = fitting(tuple(sizes), (x.shape[dim],))
     return reshape(x, *x.shape[:dim], *inner, *x.shape[dim + 1 :])
 
@@ -535,7 +536,7 @@ def pad(x, pad, mode="constant", value=None):
         widths = tuple((max(b, 0), max(a, 0)) for b, a in widths)
         if any(map(any, trimmed)):
             x = crop(x, widths=trimmed)
-        y = zero_pad(x, widths=widths)
+        y = zero_pad(x, widths=widths) if x.ndim else clone(x)
         if value:
             inside = _pad(np.ones(x.shape, bool), widths=widths)
             y = y + np.where(inside, 0, value).astype(y.dtype)
