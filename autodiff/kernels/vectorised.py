@@ -1,10 +1,23 @@
-"""Matrix multiplication on a tile of registers: SIMD vectors written out, through Numba, in LLVM's language.
+"""Matrix multiplication on a tile of registers: the `vectorised` rung, and what compiled code calls.
 
-    out = a @ b, and what is wanted next, while the tile is still in registers
+The loops of `gemm.py` leave it to the compiler to find vectors, and it finds them along one row of the
+result, which is then loaded and stored for every few multiplications. The processor could do two
+vectors of multiplications and additions a cycle, but not load and store as many. So here a *tile* of
+the result, six rows of two vectors, say, stays in registers from its first product to its last:
 
-For Python there is `rung("vectorised", dtype)`. Compiled code calls the same machine code:
+                      b[k, j]  ... two vectors of b's row k ...
+        a[i, k]         +=  a[i, k] · b[k]     six elements of a, each spread over a vector,
+        a[i + 1, k]     +=  a[i + 1, k] · b[k]     by two vectors of b:
+          ...                                  8 loads for 12 multiply-adds, and no stores
 
-    gemm = vectorised.external(np.float32)      # compiles it or loads it, and gives it a name to link to
+Numba has no name for a register or a vector. It has `@intrinsic`: a function of ours that writes the
+instructions itself, in LLVM's language. `tile` below does that. All around it, how the matrices are cut
+into tiles and in which order they are visited, is plain Numba: `gemm`.
+
+**Calling it.** From Python there is `gemm.rung("vectorised", dtype)`. Compiled functions call the same
+machine code, in which the tile can be worked on before it is stored:
+
+    gemm = vectorised.external(np.float32)      # compiled, or loaded from the cache, here
 
     @njit
     def layer(x, weight, bias, y):              # y = relu(x @ weight + bias)
@@ -14,26 +27,26 @@ For Python there is `rung("vectorised", dtype)`. Compiled code calls the same ma
              y.ctypes.data, y.strides[0],
              BIAS | RELU, np.float32(1), bias.ctypes.data, 0, 0, 0, 1)
 
-The caller is compiled without the kernel inside it: nothing is compiled twice. The arguments:
+It is a name that is linked when `layer` is loaded: nothing is compiled twice. The arguments:
 
-    m, n, k                    out is m by n, k terms to a sum
-    a, a_row, a_column         an address, and the bytes from one row and from one column to the next:
-    b, b_row, b_column         what lies in memory transposed or strided is read where it lies
-    out, out_row               the columns of out lie side by side
-    steps                      which of the steps below are taken, in this order, as a sum of flags
-    factor                     SCALE: x = factor * x
-                               ACCUMULATE: x = out + x; with factor = -lr a step of gradient descent
-    bias                       BIAS: x = x + bias[column], contiguous
-                               RELU: x = 0 where x <= 0
-    gate, gate_row             GATE: x = 0 unless gate[row, column] > 0: the gradient of RELU
-    part, parts                of `parts` calls, which may be made by as many threads, each computes
-                               its own part of out; 0, 1 computes all. They need the same other arguments
+    m, n, k               out is m by n, a sum of k products each
+    a, a_row, a_column    an address, and the bytes from one row to the next and from one column to the
+    b, b_row, b_column    next: transposed and strided matrices are read where they lie
+    out, out_row          the same, but the columns of out lie side by side; apart from a and b
+    steps                 which of the steps below are taken, in their order, as a sum of flags
+    factor                SCALE       x = factor · x
+                          ACCUMULATE  x = out + x: with factor = −lr, a step of gradient descent
+    bias                  BIAS        x = x + bias[column], contiguous
+                          RELU        x = 0 where x ≤ 0
+    gate, gate_row        GATE        x = 0 unless gate[row, column] > 0: the gradient of RELU
+    part, parts           of `parts` calls, by as many threads, each computes its part of out; with
+                          0, 1 the one call computes all. They need agree on all other arguments
 
-What a step does not need may be 0. The element of out at (i, j) is rounded in the same way in any
-layout, for any number of parts and in any matrix that has the same row i of a and column j of b: the
-terms are added in the order of k, by fused multiply-adds, in chains of at most CHAIN terms, and each
-chain is added to out when complete (so with k > CHAIN, SCALE and ACCUMULATE are done to each chain, and
-the other steps after the last).
+What a step does not need may be 0; sizes may be 0 too. **How an element is rounded** depends on nothing
+but its row of a and its column of b, not on layout, tile, width of vectors or number of parts: products
+are added in the order of k, by fused multiply-adds where the processor has them, in chains of at most
+CHAIN. A longer sum is cut into equal chains, and each is added to out when complete (so SCALE and
+ACCUMULATE are done with each chain, the other steps after the last). Short chains also round better.
 """
 
 from __future__ import annotations
@@ -50,230 +63,329 @@ from numba.extending import intrinsic
 from . import jit
 
 ACCUMULATE, SCALE, BIAS, RELU, GATE = 1, 2, 4, 8, 16  # the steps
-CHAIN = 320
-BLOCK_ROWS = 120
-BLOCK_COLUMNS = 4096
-VARIABLE = "AUTODIFF_VECTOR_BYTES"  # 64, 32 or 16 forces a width, for tests
 
-I32, I64 = ir.IntType(32), ir.IntType(64)
+# Sizes. A strip of b, CHAIN rows by two vectors, is 16 KiB where a vector has 32 bytes, which leaves the
+# first cache, 32 KiB or more, room for six rows of a; a block of a is 264 KiB in the second.
+CHAIN = 256
+BLOCK_ROWS = 264  # a multiple of both heights of a tile
+BLOCK_COLUMNS = 4096  # so that b's packed strips, 4 MiB, stay in the third
+GROUP_BYTES = 512  # of a row of b are packed at a time: lines of the cache are then used whole
+LINE = 64
 
-
-def element_of(element) -> ir.Type:
-    """LLVM's type of a Numba type."""
-    return ir.FloatType() if element == types.float32 else ir.DoubleType()
-
-
-@intrinsic
-def size_of(typing, like):
-    """The bytes of an element."""
-    return types.int64(like), lambda context, builder, signature, arguments: I64(like.bitwidth // 8)
+VARIABLE = "AUTODIFF_VECTOR_BYTES"  # 64, 32 or 16: in place of what the processor has, for tests
+I1, I32, I64 = ir.IntType(1), ir.IntType(32), ir.IntType(64)
 
 
-@intrinsic
-def copy_element(typing, target, source, like):
-    """The element at address `source`, to address `target`."""
-
-    def emit(context, builder, signature, arguments):
-        pointer = element_of(like).as_pointer()
-        value = builder.load(builder.inttoptr(arguments[1], pointer))
-        builder.store(value, builder.inttoptr(arguments[0], pointer))
-        return context.get_dummy_value()
-
-    return types.void(target, source, like), emit
+def vector_bytes() -> int:
+    """The bytes of the processor's widest vectors: AVX-512, AVX, and SSE or NEON."""
+    forced = os.environ.get(VARIABLE)
+    if forced:
+        if forced not in ("64", "32", "16"):
+            raise ValueError(f"{VARIABLE}={forced!r} is not the bytes of a vector. Try 64, 32 or 16")
+        return int(forced)
+    features = binding.get_host_cpu_features()
+    return 64 if features.get("avx512f") else 32 if features.get("avx") else 16
 
 
-@intrinsic
-def put_zero(typing, target, like):
-    """Zero to address `target`."""
+# ---- the words that the instructions are written in ----------------------------------------------
 
-    def emit(context, builder, signature, arguments):
-        element = element_of(like)
-        builder.store(element(0.0), builder.inttoptr(arguments[0], element.as_pointer()))
-        return context.get_dummy_value()
 
-    return types.void(target, like), emit
+class Writer:
+    """Writes LLVM instructions about vectors of `lanes` elements. An address is an integer, in bytes."""
+
+    def __init__(self, builder, element, lanes: int):
+        self.builder, self.lanes = builder, lanes
+        self.element = {32: ir.FloatType, 64: ir.DoubleType}[element.bitwidth]()
+        self.size = element.bitwidth // 8
+        self.vector = ir.VectorType(self.element, lanes)
+        self.name = f"v{lanes}f{element.bitwidth}"
+        self.zero = ir.Constant(self.vector, [0.0] * lanes)
+
+    def call(self, name: str, result, *arguments):
+        """One of LLVM's own functions: an instruction, in most cases."""
+        kind = ir.FunctionType(result, [x.type for x in arguments])
+        return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, name), arguments)
+
+    def at(self, address, kind=None):
+        return self.builder.inttoptr(address, (kind or self.vector).as_pointer())
+
+    def plus(self, address, times: int, step):
+        """address + times · step."""
+        step = self.builder.mul(step, I64(times)) if isinstance(step, ir.Value) else I64(times * step)
+        return self.builder.add(address, step)
+
+    def load(self, address, mask=None):
+        """A vector; under a mask the other lanes are 0, and their memory is not touched."""
+        if mask is None:
+            return self.builder.load(self.at(address), align=self.size)
+        name = f"llvm.masked.load.{self.name}.p0"
+        return self.call(name, self.vector, self.at(address), I32(self.size), mask, self.zero)
+
+    def store(self, x, address, mask=None):
+        """The vector x; under a mask the other lanes' memory is not touched."""
+        if mask is None:
+            self.builder.store(x, self.at(address), align=self.size)
+        else:
+            name = f"llvm.masked.store.{self.name}.p0"
+            self.call(name, ir.VoidType(), x, self.at(address), I32(self.size), mask)
+
+    def spread(self, x):
+        """A vector that has x in every lane."""
+        kind = ir.VectorType(x.type, self.lanes)
+        first = self.builder.insert_element(ir.Constant(kind, ir.Undefined), x, I32(0))
+        everywhere = ir.Constant(ir.VectorType(I32, self.lanes), [0] * self.lanes)
+        return self.builder.shuffle_vector(first, ir.Constant(kind, ir.Undefined), everywhere)
+
+    def spread_from(self, address):
+        return self.spread(self.builder.load(self.at(address, self.element), align=self.size))
+
+    def multiply_add(self, x, y, z):
+        """x · y + z, rounded once where the processor can."""
+        return self.call(f"llvm.fmuladd.{self.name}", self.vector, x, y, z)
+
+    def mask(self, columns):
+        """The first `columns` lanes."""
+        integer = ir.IntType(8 * self.size)
+        columns = self.spread(self.builder.trunc(columns, integer) if self.size < 8 else columns)
+        lanes = ir.Constant(ir.VectorType(integer, self.lanes), list(range(self.lanes)))
+        return self.builder.icmp_signed("<", lanes, columns)
+
+    def fetch(self, address):
+        """Ask for the cache line at an address, which will be written soon."""
+        self.call("llvm.prefetch.p0", ir.VoidType(), self.at(address, ir.IntType(8)), I32(1), I32(3), I32(1))
+
+    def veiled(self, x):
+        """x, of which LLVM forgets how it was made. It would else make every row's address from the
+        one before it, and each addition would wait for the last."""
+        assembly = ir.InlineAsm(ir.FunctionType(x.type, [x.type]), "", "=r,0")
+        return self.builder.call(assembly, [x])
+
+    def has(self, steps, flag: int):
+        """Where `steps` has this flag, what is written inside `with` is done."""
+        return self.builder.if_then(
+            self.builder.icmp_signed("!=", self.builder.and_(steps, I64(flag)), I64(0))
+        )
+
+
+class Variable:
+    """A place for a value that changes. LLVM keeps it in a register, if there is one left."""
+
+    def __init__(self, builder, value):
+        self.builder = builder
+        self.place = cgutils.alloca_once(builder, value.type)
+        self.set(value)
+
+    def get(self):
+        return self.builder.load(self.place)
+
+    def set(self, value):
+        self.builder.store(value, self.place)
+
+
+# ---- the tile -------------------------------------------------------------------------------------
 
 
 @intrinsic(prefer_literal=True)
-def copy_strip(typing, width, target, source, source_row, rows, like):
-    """Rows of two vectors, put one after the other."""
-    lanes, size = width.literal_value, like.bitwidth // 8
-
-    def emit(context, builder, signature, arguments):
-        _, target, source, source_row, rows, _ = arguments
-        pointer = ir.VectorType(element_of(like), lanes).as_pointer()
-        with cgutils.for_range(builder, rows) as loop:
-            come_from = builder.add(source, builder.mul(loop.index, source_row))
-            go_to = builder.add(target, builder.mul(loop.index, I64(2 * lanes * size)))
-            for offset in (I64(0), I64(lanes * size)):
-                vector = builder.load(builder.inttoptr(builder.add(come_from, offset), pointer), align=size)
-                builder.store(vector, builder.inttoptr(builder.add(go_to, offset), pointer), align=size)
-        return context.get_dummy_value()
-
-    return types.void(width, *[types.int64] * 4, like), emit
-
-
-@intrinsic(prefer_literal=True)
-def transpose_block(typing, width, target, target_row, source, source_row, like):
-    """A square of as many rows as a vector has lanes, transposed."""
-    lanes, size = width.literal_value, like.bitwidth // 8
-
-    def emit(context, builder, signature, arguments):
-        _, target, target_row, source, source_row, _ = arguments
-        pointer = ir.VectorType(element_of(like), lanes).as_pointer()
-        at = lambda address, row, i: builder.inttoptr(builder.add(address, builder.mul(row, I64(i))), pointer)
-        rows = [builder.load(at(source, source_row, i), align=size) for i in range(lanes)]
-        half = lanes // 2
-        picks = [[base + q // 2 + q % 2 * lanes for q in range(lanes)] for base in (0, half)]
-        low, high = (ir.Constant(ir.VectorType(I32, lanes), pick) for pick in picks)
-        for _ in range(lanes.bit_length() - 1):
-            rows = [
-                builder.shuffle_vector(rows[i], rows[i + half], pick)
-                for i in range(half)
-                for pick in (low, high)
-            ]
-        for i, row in enumerate(rows):
-            builder.store(row, at(target, target_row, i), align=size)
-        return context.get_dummy_value()
-
-    return types.void(width, *[types.int64] * 4, like), emit
-
-
-@intrinsic(prefer_literal=True)
-def tile(typing, width, height, rows, columns, depth, a, a_row, a_column, b, b_row, out, out_row,
+def tile(typing, lanes, height, rows, columns, k, a, a_row, a_column, b, out, out_row,
          steps, factor, bias, gate, gate_row):  # fmt: skip
-    """One tile of out, at most `height` rows and two vectors of columns."""
-    signature = types.void(width, height, *[types.int64] * 11, factor, *[types.int64] * 3)
-    lanes, tallest = width.literal_value, height.literal_value
+    """The tile at `out`: `rows` rows, at most `height`, by `columns` columns, at most two vectors. b is a
+    packed strip, two vectors from row to row. The instructions are written for every number of rows
+    and for one and two vectors, so that the last tiles of a matrix cost no more than they must."""
+    signature = types.void(lanes, height, *[types.int64] * 10, factor, *[types.int64] * 3)
 
-    def emit(context, builder, signature, arguments):
-        emit_tile(builder, lanes, tallest, factor, *arguments[2:])
+    def write(context, builder, signature, arguments):
+        w = Writer(builder, factor, lanes.literal_value)
+        rows, columns = arguments[2:4]
+        two = builder.icmp_signed(">", columns, I64(w.lanes))
+        which = builder.add(builder.mul(rows, I64(2)), builder.zext(two, I64))
+        done = builder.append_basic_block("done")
+        choice = builder.switch(which, done)
+        for count in range(1, height.literal_value + 1):
+            for vectors in (1, 2):
+                block = builder.append_basic_block(f"tile_{count}x{vectors}")
+                choice.add_case(I64(2 * count + vectors - 1), block)
+                builder.position_at_end(block)
+                write_tile(w, count, vectors, *arguments[3:])
+                builder.branch(done)
+        builder.position_at_end(done)
         return context.get_dummy_value()
 
-    return signature, emit
+    return signature, write
 
 
-def emit_tile(bld, W, H, like, rows, columns, depth, a, a_row, a_column, b, b_row, c, c_row, steps, factor,
-              bias, gate, gate_row):  # fmt: skip
-    element = element_of(like)
-    size = like.bitwidth // 8
-    V = ir.VectorType(element, W)
-    M = ir.VectorType(ir.IntType(1), W)
-    VI = ir.VectorType(I64, W)
-    name = f"v{W}f{8 * size}"
-    declare = lambda name, result, *inputs: cgutils.get_or_insert_function(
-        bld.module, ir.FunctionType(result, inputs), name
-    )
-    fma = declare(f"llvm.fmuladd.{name}", V, V, V, V)
-    masked_load = declare(f"llvm.masked.load.{name}.p0", V, V.as_pointer(), I32, M, V)
-    masked_store = declare(f"llvm.masked.store.{name}.p0", ir.VoidType(), V, V.as_pointer(), I32, M)
-    zero = ir.Constant(V, [0.0] * W)
-    und = ir.Constant(V, ir.Undefined)
-    zi = ir.Constant(ir.VectorType(I32, W), [0] * W)
-    splat = lambda s: bld.shuffle_vector(bld.insert_element(und, s, I32(0)), und, zi)
-    at = lambda ad, off=0: bld.inttoptr(bld.add(ad, I64(off)) if off else ad, V.as_pointer())
-    vec = lambda ad, off=0: bld.load(at(ad, off), align=size)
-    done = bld.append_basic_block("done")
-    bad = bld.append_basic_block("none")
-    sel = bld.add(bld.mul(rows, I64(2)), bld.zext(bld.icmp_signed(">", columns, I64(W)), I64))
-    sw = bld.switch(sel, bad)
-    with bld.goto_block(bad):
-        bld.unreachable()
-    for h in range(1, H + 1):
-        for nv in (1, 2):
-            blk = bld.append_basic_block(f"tile{h}x{nv}")
-            sw.add_case(I64(2 * h + nv - 1), blk)
-            bld.position_at_end(blk)
-            acc = [[cgutils.alloca_once(bld, V) for v in range(nv)] for r in range(h)]
-            each = [(r, v, acc[r][v]) for r in range(h) for v in range(nv)]
-            for _, _, x in each:
-                bld.store(zero, x)
-            arows = [bld.add(a, bld.mul(a_row, I64(r))) for r in range(h)]
+def write_tile(w: Writer, rows: int, vectors: int, columns, k, a, a_row, a_column, b, out, out_row,
+               steps, factor, bias, gate, gate_row):  # fmt: skip
+    """The instructions for a tile of this many rows and vectors."""
+    builder = w.builder
+    width = w.lanes * w.size
+    x = [[Variable(builder, w.zero) for _ in range(vectors)] for _ in range(rows)]
+    out_rows = [w.plus(out, i, out_row) for i in range(rows)]
+    for address in out_rows:  # far away, perhaps: on its way while we multiply
+        w.fetch(address)
+        w.fetch(w.plus(address, 1, vectors * width - 1))
 
-            def step(k):
-                brow = bld.add(b, bld.mul(k, b_row))
-                off = bld.mul(k, a_column)
-                bs = [vec(brow, v * W * size) for v in range(nv)]
-                for r in range(h):
-                    s = splat(
-                        bld.load(bld.inttoptr(bld.add(arows[r], off), element.as_pointer()), align=size)
-                    )
-                    for v in range(nv):
-                        bld.store(bld.call(fma, [s, bs[v], bld.load(acc[r][v])]), acc[r][v])
+    a_at, b_at = Variable(builder, a), Variable(builder, b)
+    to_row = [w.veiled(builder.mul(a_row, I64(i))) for i in range(1, rows)]
 
-            with cgutils.for_range(bld, bld.ashr(depth, I64(1))) as loop:
-                k = bld.shl(loop.index, I64(1))
-                step(k)
-                step(bld.add(k, I64(1)))
-            with bld.if_then(bld.trunc(depth, ir.IntType(1))):
-                step(bld.sub(depth, I64(1)))
-            crows = [bld.add(c, bld.mul(c_row, I64(r))) for r in range(h)]
-            grows = [bld.add(gate, bld.mul(gate_row, I64(r))) for r in range(h)]
-            full = bld.icmp_signed("==", columns, I64(nv * W))
-            cols = bld.shuffle_vector(
-                bld.insert_element(ir.Constant(VI, ir.Undefined), columns, I32(0)),
-                ir.Constant(VI, ir.Undefined),
-                zi,
-            )
-            masks = [
-                bld.icmp_signed("<", ir.Constant(VI, [v * W + q for q in range(W)]), cols) for v in range(nv)
-            ]
-            flag = lambda f: bld.if_then(bld.icmp_signed("!=", bld.and_(steps, I64(f)), I64(0)))
+    def add_products():
+        """x[i] += a[i, k] · b[k], and on to the next k."""
+        place, row = a_at.get(), b_at.get()
+        b_vectors = [w.load(w.plus(row, v, width)) for v in range(vectors)]
+        for i in range(rows):
+            element = w.spread_from(builder.add(place, to_row[i - 1]) if i else place)
+            for v in range(vectors):
+                x[i][v].set(w.multiply_add(element, b_vectors[v], x[i][v].get()))
+        a_at.set(builder.add(place, a_column))
+        b_at.set(w.plus(row, 2, width))
 
-            def combine(address, f):
-                with bld.if_else(full) as (yes, no):
-                    with yes:
-                        for r, v, x in each:
-                            bld.store(f(bld.load(x), vec(address(r), v * W * size)), x)
-                    with no:
-                        for r, v, x in each:
-                            y = bld.call(
-                                masked_load, [at(address(r), v * W * size), I32(size), masks[v], zero]
-                            )
-                            bld.store(f(bld.load(x), y), x)
+    with cgutils.for_range(builder, builder.ashr(k, I64(1))):  # two at a time: less counting
+        add_products()
+        add_products()
+    with builder.if_then(builder.trunc(k, I1)):
+        add_products()
 
-            with flag(SCALE):
-                al = splat(factor)
-                for _, _, x in each:
-                    bld.store(bld.fmul(bld.load(x), al), x)
-            with flag(ACCUMULATE):
-                combine(lambda r: crows[r], lambda x, y: bld.fadd(y, x))
-            with flag(BIAS):
-                combine(lambda r: bias, lambda x, y: bld.fadd(x, y))
-            with flag(RELU):
-                for _, _, x in each:
-                    value = bld.load(x)
-                    bld.store(bld.select(bld.fcmp_ordered("<=", value, zero), zero, value), x)
-            with flag(GATE):
-                combine(lambda r: grows[r], lambda x, y: bld.select(bld.fcmp_ordered(">", y, zero), x, zero))
-            with bld.if_else(full) as (yes, no):
-                with yes:
-                    for r, v, x in each:
-                        bld.store(bld.load(x), at(crows[r], v * W * size), align=size)
-                with no:
-                    for r, v, x in each:
-                        bld.call(masked_store, [bld.load(x), at(crows[r], v * W * size), I32(size), masks[v]])
-            bld.branch(done)
-    bld.position_at_end(done)
+    # Only the last vector can have lanes that lie outside.
+    full = builder.icmp_signed("==", columns, I64(vectors * w.lanes))
+    last = w.mask(builder.sub(columns, I64((vectors - 1) * w.lanes)))
+
+    def everywhere(do):
+        """do(i, v, mask) for every vector of the tile, with the mask that it needs."""
+        with builder.if_else(full) as (inside, at_the_edge):
+            for place, mask in ((inside, None), (at_the_edge, last)):
+                with place:
+                    for i in range(rows):
+                        for v in range(vectors):
+                            do(i, v, mask if v == vectors - 1 else None)
+
+    def combine(other_rows, f):
+        """x = f(x, the vectors that lie in memory at these addresses of rows)."""
+
+        def one(i, v, mask):
+            x[i][v].set(f(x[i][v].get(), w.load(w.plus(other_rows[i], v, width), mask)))
+
+        everywhere(one)
+
+    def zero_where(condition, value):
+        return builder.select(condition, w.zero, value)
+
+    with w.has(steps, SCALE):
+        factors = w.spread(factor)
+        for register in sum(x, []):
+            register.set(builder.fmul(factors, register.get()))
+    with w.has(steps, ACCUMULATE):
+        combine(out_rows, lambda x, old: builder.fadd(old, x))
+    with w.has(steps, BIAS):
+        combine([bias] * rows, lambda x, bias: builder.fadd(x, bias))
+    with w.has(steps, RELU):  # ordered: NaN is not <= 0, and stays
+        for register in sum(x, []):
+            value = register.get()
+            register.set(zero_where(builder.fcmp_ordered("<=", value, w.zero), value))
+    with w.has(steps, GATE):  # unordered: NaN does not open the gate
+        gate_rows = [w.plus(gate, i, gate_row) for i in range(rows)]
+        combine(gate_rows, lambda x, gate: zero_where(builder.fcmp_unordered("<=", gate, w.zero), x))
+    everywhere(lambda i, v, mask: w.store(x[i][v].get(), w.plus(out_rows[i], v, width), mask))
+
+
+# ---- packing: parts of a and b, moved to where they lie densely -----------------------------------
+
+
+@intrinsic
+def size_of(typing, element):
+    """The bytes of a number of this kind."""
+    return types.int64(element), lambda context, builder, signature, _: I64(element.bitwidth // 8)
+
+
+@intrinsic
+def copy(typing, target, source, count):
+    """`count` bytes from one address to another."""
+
+    def write(context, builder, signature, arguments):
+        target, source = (builder.inttoptr(x, ir.IntType(8).as_pointer()) for x in arguments[:2])
+        cgutils.raw_memcpy(builder, target, source, arguments[2], 1)
+        return context.get_dummy_value()
+
+    return types.void(target, source, count), write
+
+
+@intrinsic(prefer_literal=True)
+def copy_strips(typing, lanes, count, target, strip_bytes, source, source_row, rows, columns, element):
+    """`count` neighbouring strips of two vectors, `rows` rows of them, each strip to a place of its own.
+    Of a single strip only the first `columns` columns, and zeros beside them."""
+    signature = types.void(lanes, count, *[types.int64] * 6, element)
+
+    def write(context, builder, signature, arguments):
+        _, _, target, strip_bytes, source, source_row, rows, columns, _ = arguments
+        w = Writer(builder, element, lanes.literal_value)
+        width, strips = w.lanes * w.size, count.literal_value
+        masks = (
+            [w.mask(builder.sub(columns, I64(v * w.lanes))) for v in (0, 1)] if strips == 1 else [None] * 2
+        )
+        from_row, to_row = Variable(builder, source), Variable(builder, target)
+        with cgutils.for_range(builder, rows):
+            row, place = from_row.get(), to_row.get()
+            for s in range(strips):
+                for v in (0, 1):
+                    vector = w.load(w.plus(row, 2 * s + v, width), masks[v])
+                    w.store(vector, w.plus(w.plus(place, s, strip_bytes), v, width))
+            from_row.set(builder.add(row, source_row))
+            to_row.set(w.plus(place, 2, width))
+        return context.get_dummy_value()
+
+    return signature, write
+
+
+@intrinsic(prefer_literal=True)
+def transpose(typing, lanes, target, target_row, source, source_row, rows, element):
+    """A square, as many rows as a vector has lanes, transposed: `rows` of them and then the last again.
+
+    Row i is shuffled with row i + lanes/2, as cards are: the elements of one and of the other by turns.
+    That turns the bits of an element's number, (row, lane), by one place; when they have been turned
+    by as many places as a lane has bits, the row has become the lane and the lane the row."""
+    signature = types.void(lanes, *[types.int64] * 5, element)
+
+    def write(context, builder, signature, arguments):
+        _, target, target_row, source, source_row, rows, _ = arguments
+        w = Writer(builder, element, lanes.literal_value)
+        last = builder.sub(rows, I64(1))
+        vectors = []
+        for i in range(w.lanes):
+            inside = builder.icmp_signed("<", I64(i), last)
+            row = builder.select(inside, I64(i), last)
+            vectors.append(w.load(builder.add(source, builder.mul(row, source_row))))
+        half = w.lanes // 2
+        orders = [[q // 2 + q % 2 * w.lanes + start for q in range(w.lanes)] for start in (0, half)]
+        orders = [ir.Constant(ir.VectorType(I32, w.lanes), order) for order in orders]
+        for _ in range(w.lanes.bit_length() - 1):
+            pairs = [(vectors[i], vectors[i + half]) for i in range(half)]
+            vectors = [builder.shuffle_vector(x, y, order) for x, y in pairs for order in orders]
+        for i, vector in enumerate(vectors):
+            w.store(vector, w.plus(target, i, target_row))
+        return context.get_dummy_value()
+
+    return signature, write
 
 
 @njit
-def pack(target, target_row, rows, columns, padded, source, source_row, source_column, like):
-    """A dense copy, whose rows are filled up with zeros to `padded` columns."""
-    size = size_of(like)
-    for r in range(rows):
-        for q in range(columns):
-            copy_element(
-                target + r * target_row + q * size, source + r * source_row + q * source_column, like
-            )
-        for q in range(columns, padded):
-            put_zero(target + r * target_row + q * size, like)
+def aligned(address):
+    """The next address at which a line of the cache begins."""
+    return (address + LINE - 1) // LINE * LINE
+
+
+@njit
+def odd_lines(count):
+    """`count` bytes or a little more: an odd number of cache lines, so that rows so far apart do not
+    compete for the same places in the cache, as they do when a power of two apart."""
+    lines = (count + LINE - 1) // LINE
+    return (lines + 1 - lines % 2) * LINE
+
+
+# ---- the matrices, cut into tiles -----------------------------------------------------------------
 
 
 @njit
 def share(m, n, height, strip, part, parts):
-    """The rows and columns of out that are this part's: the parts lie as a grid whose largest cell is
-    as small as can be."""
+    """The rows and columns of out that are this part's. The parts lie as a grid, whose largest cell has
+    as few tiles as can be."""
     tiles, strips = -(-m // height), -(-n // strip)
     least, across = -1, 1
     for count in range(parts, 0, -1):
@@ -283,114 +395,139 @@ def share(m, n, height, strip, part, parts):
                 least, across = cost, count
     down = parts // across
     i, j = part // across, part % across
-    return (
-        min(m, i * tiles // down * height), min(m, (i + 1) * tiles // down * height),
-        min(n, j * strips // across * strip), min(n, (j + 1) * strips // across * strip),
-    )  # fmt: skip
+    top, bottom = i * tiles // down * height, (i + 1) * tiles // down * height
+    left, right = j * strips // across * strip, (j + 1) * strips // across * strip
+    return min(m, top), min(m, bottom), min(n, left), min(n, right)
 
 
-def gemm_of(width: int, height: int):
-    """The kernel for vectors of `width` lanes and tiles of `height` rows."""
+def gemm_for(lanes: int, height: int, group: int):
+    """The kernel for vectors of so many lanes, tiles of so many rows, and so many strips packed at a time. Numba takes these as constants,
+    and its cache tells kernels apart by them."""
 
-    def gemm(m, n, k, a, a_row, a_column, b, b_row, b_column, out, out_row, steps, factor, bias, gate, gate_row,
-             part, parts):  # fmt: skip
+    def gemm(m, n, k, a, a_row, a_column, b, b_row, b_column, out, out_row,
+             steps, factor, bias, gate, gate_row, part, parts):  # fmt: skip
         size = size_of(factor)
-        strip = 2 * width
+        strip = 2 * lanes
         top, bottom, left, right = share(m, n, height, strip, part, parts)
-        if bottom <= top or right <= left:
+        if top >= bottom or left >= right:
             return
-        chains = max(1, -(-k // CHAIN))
-        depth = -(-k // chains)
-        depth = max(1, depth + depth % 2)
-        several = bottom - top > BLOCK_ROWS
-        strips = -(-min(BLOCK_COLUMNS, right - left) // strip) if several else 1
-        b_bytes, a_bytes = strips * depth * strip * size, BLOCK_ROWS * depth * size if several else 0
-        work = np.empty(b_bytes + a_bytes + 128, np.uint8)
-        packed_b = (work.ctypes.data + 63) // 64 * 64
-        packed_a = (packed_b + b_bytes + 63) // 64 * 64
+        depth = -(-k // max(1, -(-k // CHAIN)))  # of the chains that k is cut into
+        blocks = -(-(bottom - top) // BLOCK_ROWS)
+        block_rows = -(-(bottom - top) // (blocks * height)) * height
+
+        # Strips of b are always packed, a group at a time. Only if other rows will need them are all kept.
+        row_bytes = strip * size
+        strip_bytes = depth * row_bytes
+        strips = -(-min(right - left, BLOCK_COLUMNS) // strip)
+        kept = strips if blocks > 1 else min(strips, group)
+        # Blocks of a are packed as they lie, by rows or by columns, where they will be read several times.
+        by_rows = a_column == size
+        pack_a = (blocks > 1 or a_row == size) and (by_rows or a_row == size) and right - left >= 8 * strip
+        line_bytes = odd_lines((depth if by_rows else block_rows) * size)
+        a_bytes = (block_rows if by_rows else depth) * line_bytes if pack_a else 0
+        memory = np.empty(kept * strip_bytes + a_bytes + 2 * LINE, np.uint8)
+        packed_b = aligned(memory.ctypes.data)
+        packed_a = aligned(packed_b + kept * strip_bytes)
+
         for j0 in range(left, right, BLOCK_COLUMNS):
-            for k0 in range(0, max(k, 1), depth):
+            j1 = min(j0 + BLOCK_COLUMNS, right)
+            for k0 in range(0, max(k, 1), max(depth, 1)):
                 terms = min(depth, k - k0)
-                now = steps
-                if k0 > 0:
-                    now |= ACCUMULATE
+                now = steps if k0 == 0 else steps | ACCUMULATE
                 if k0 + terms < k:
-                    now &= ~(BIAS | RELU | GATE)
-                for i0 in range(top, bottom, BLOCK_ROWS):
-                    rows = min(BLOCK_ROWS, bottom - i0)
-                    block, block_row, block_column = a + i0 * a_row + k0 * a_column, a_row, a_column
-                    if several and a_column == size:
-                        pack(packed_a, terms * size, rows, terms, terms, block, a_row, a_column, factor)
-                        block, block_row = packed_a, terms * size
-                    elif several:
-                        pack(packed_a, rows * size, terms, rows, rows, block, a_column, a_row, factor)
-                        block, block_row, block_column = packed_a, size, rows * size
-                    for j in range(j0, min(right, j0 + BLOCK_COLUMNS), strip):
-                        columns = min(strip, right - j)
-                        packed = packed_b + ((j - j0) // strip * depth * strip * size if several else 0)
+                    now &= ACCUMULATE | SCALE
+                for i0 in range(top, bottom, block_rows):
+                    i1 = min(i0 + block_rows, bottom)
+
+                    a_block, a_down, a_right = a + i0 * a_row + k0 * a_column, a_row, a_column
+                    if pack_a and by_rows:
+                        for i in range(i1 - i0):
+                            copy(packed_a + i * line_bytes, a_block + i * a_row, terms * size)
+                        a_block, a_down = packed_a, line_bytes
+                    elif pack_a:
+                        for p in range(terms):
+                            copy(packed_a + p * line_bytes, a_block + p * a_column, (i1 - i0) * size)
+                        a_block, a_right = packed_a, line_bytes
+
+                    for j in range(j0, j1, strip):
+                        columns = min(strip, j1 - j)
+                        number = (j - j0) // strip
+                        packed = packed_b + number % kept * strip_bytes
                         if i0 == top:
-                            source = b + k0 * b_row + j * b_column
-                            whole = 0
-                            if columns == strip and b_column == size:
-                                whole = terms
-                                copy_strip(width, packed, source, b_row, whole, factor)
-                            elif columns == strip and b_row == size:
-                                whole = terms // width * width
-                                for r in range(0, whole, width):
-                                    for q in range(0, strip, width):
-                                        transpose_block(
-                                            width, packed + (r * strip + q) * size, strip * size,
-                                            source + r * size + q * b_column, b_column, factor,
+                            b_strip = b + k0 * b_row + j * b_column
+                            if b_column == size:
+                                if number % group == 0 and j + group * strip <= j1:
+                                    copy_strips(
+                                        lanes,
+                                        group,
+                                        packed,
+                                        strip_bytes,
+                                        b_strip,
+                                        b_row,
+                                        terms,
+                                        strip,
+                                        factor,
+                                    )
+                                elif number // group * group * strip + j0 + group * strip > j1:
+                                    copy_strips(
+                                        lanes, 1, packed, strip_bytes, b_strip, b_row, terms, columns, factor
+                                    )
+                            elif b_row == size and terms >= lanes:
+                                for p in range(0, terms, lanes):
+                                    p = min(p, terms - lanes)
+                                    for q in range(0, columns, lanes):
+                                        transpose(
+                                            lanes, packed + p * row_bytes + q * size, row_bytes,
+                                            b_strip + p * size + q * b_column, b_column, columns - q, factor,
                                         )  # fmt: skip
-                            pack(packed + whole * strip * size, strip * size, terms - whole, columns, strip,
-                                 source + whole * b_row, b_row, b_column, factor)  # fmt: skip
-                        for i in range(0, rows, height):
+                            else:
+                                for p in range(terms):
+                                    for q in range(columns):
+                                        copy(
+                                            packed + p * row_bytes + q * size,
+                                            b_strip + p * b_row + q * b_column,
+                                            size,
+                                        )
+
+                        i = i0
+                        while i < i1:
+                            rows = min(height, i1 - i)
+                            if height < i1 - i < 2 * height:
+                                rows = (i1 - i + 1) // 2  # the last two tiles share what is left
                             tile(
-                                width, height, min(height, rows - i), columns, terms,
-                                block + i * block_row, block_row, block_column, packed, strip * size,
-                                out + (i0 + i) * out_row + j * size, out_row, now, factor, bias + j * size,
-                                gate + (i0 + i) * gate_row + j * size, gate_row,
+                                lanes, height, rows, columns, terms,
+                                a_block + (i - i0) * a_down, a_down, a_right, packed,
+                                out + i * out_row + j * size, out_row,
+                                now, factor, bias + j * size, gate + i * gate_row + j * size, gate_row,
                             )  # fmt: skip
+                            i += rows
 
     return gemm
 
 
-def vector_bytes() -> int:
-    """The bytes of a vector: the widest that this processor has, or what VARIABLE says."""
-    forced = os.environ.get(VARIABLE)
-    if forced:
-        if forced not in ("16", "32", "64"):
-            raise ValueError(f"{VARIABLE}={forced!r} is no width of a vector. Try one of: 16, 32, 64")
-        return int(forced)
-    has = binding.get_host_cpu_features()
-    return 64 if has.get("avx512f") else 32 if has.get("avx") else 16
+# ---- compiled -------------------------------------------------------------------------------------
 
 
 @cache
-def compiled(dtype: np.dtype):
-    """The kernel as machine code for one dtype."""
-    element = from_dtype(dtype)
+def kernel(dtype: np.dtype):
+    """`gemm` as machine code for one dtype, to be called from Python with addresses."""
     size = vector_bytes()
+    # Sixteen registers hold 6 · 2 sums, two vectors of b and one of a. AVX-512 has thirty-two.
     height = 8 if size == 64 else 6
+    element = from_dtype(dtype)
     signature = types.void(*[types.int64] * 12, element, *[types.int64] * 5)
     return jit.compiled(
-        gemm_of(size // dtype.itemsize, height), signature, f"the 'vectorised' matmul for {dtype}",
+        gemm_for(size // dtype.itemsize, height, GROUP_BYTES // (2 * size)), signature, f"the 'vectorised' matmul for {dtype}",
         error_model="numpy", no_cfunc_wrapper=False,
     )  # fmt: skip
 
 
-def gemm(dtype):
-    """The kernel, to be called from Python with addresses."""
-    return compiled(np.dtype(dtype))
-
-
 @cache
 def external(dtype) -> types.ExternalFunction:
-    """The kernel, to be called from functions that Numba compiles: a name that is linked when they are
-    loaded, so that they need not be compiled again when the kernel changes."""
-    kernel = gemm(dtype)
-    (signature,) = kernel.signatures
-    code = kernel.overloads[signature]
-    name = f"autodiff_gemm_{np.dtype(dtype)}"
+    """`gemm` for functions that Numba compiles: they are linked to it when they are loaded."""
+    dtype = np.dtype(dtype)
+    compiled = kernel(dtype)
+    ((signature, code),) = compiled.overloads.items()
+    name = f"autodiff_gemm_{dtype}"
     binding.add_symbol(name, code.library.get_pointer_to_function(code.fndesc.llvm_cfunc_wrapper_name))
     return types.ExternalFunction(name, types.void(*signature))
