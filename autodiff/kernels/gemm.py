@@ -1,11 +1,14 @@
 """Matrix multiplication as a ladder: one loop nest, written better from rung to rung.
 
-    loops      i-j-k: the definition, an element of the result at a time
-    reordered  i-k-j: the inner loop runs along rows, so that memory is read in order, in vectors
-    blocked    four rows and four steps of k at once: every vector that is loaded serves four times
-    numpy      np.matmul, the twin they must all agree with: BLAS, in several threads
+    loops       i-j-k: the definition, an element of the result at a time
+    reordered   i-k-j: the inner loop runs along rows, so that memory is read in order, in vectors
+    blocked     four rows and four steps of k at once: every vector that is loaded serves four times
+    vectorised  a tile of the result stays in registers from its first product to its last
+    threaded    the same by several threads, each with a part of the result
+    numpy       np.matmul, the twin they must all agree with: BLAS, in several threads
 
-Every compiled rung has the same signature, `(a, b, out)`. `use(name)` and AUTODIFF_MATMUL choose one.
+The first three are in this file, in plain Python; the next two in `vectorised.py` and `team.py`. Every
+rung has the same signature, `(a, b, out)`. `use(name)` and AUTODIFF_MATMUL choose one.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ from functools import cache
 
 import numpy as np
 
-from . import jit
+from . import jit, threads
 
 VARIABLE = "AUTODIFF_MATMUL"
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
@@ -35,9 +38,11 @@ DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 #     1024x1024 @ 1024x1024             72        101        202
 #
 # On one thread blocked keeps up; its one thread has no answer to two. So the table has one entry.
-DEFAULT = "numpy"
+DEFAULT, BY_DEFAULT = "threaded", "the default"
 
 SMALL = 32**3  # multiplications; fewer take microseconds in any rung, and never wait for a compile
+
+TOGETHER = 2**18  # multiplications from which a second thread gains more than it costs to call
 
 chosen: ContextVar[str | None] = ContextVar("matmul", default=None)
 by_variable = os.environ.get(VARIABLE) or None
@@ -101,7 +106,7 @@ def blocked(a, b, out):
 
 
 LOOPS = {"loops": loops, "reordered": reordered, "blocked": blocked}
-RUNGS = ("numpy", *LOOPS)
+RUNGS = ("numpy", *LOOPS, "vectorised", "threaded")
 
 
 # ---- choosing one -------------------------------------------------------------------------------
@@ -137,7 +142,7 @@ def in_use() -> tuple[str, str]:
     name = chosen.get()
     if name is not None:
         return name, "kernels.use"
-    return (known(by_variable), VARIABLE) if by_variable else (DEFAULT, "the default")
+    return (known(by_variable), VARIABLE) if by_variable else (DEFAULT, BY_DEFAULT)
 
 
 def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -145,19 +150,28 @@ def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
     The compiled rungs take float32 and float64, not too small; all else is NumPy's.
     """
-    name, _ = in_use()
-    if name == "numpy" or not suits(a, b):
+    name, who = in_use()
+    if name == "numpy" or not suits(a, b) or (who is BY_DEFAULT and not wins(a, b)):
         return np.matmul(a, b)
     multiply = rung(name, a.dtype)
+    if a.ndim == b.ndim == 2:
+        out = np.empty((a.shape[0], b.shape[1]), a.dtype)
+        multiply(a, b, out)
+        return out
     rows, columns = a.shape[-2:-1], b.shape[-1:] if b.ndim > 1 else ()  # a vector lacks one of them
     left = a if rows else a[None, :]
     right = b if columns else b[:, None]
-    batch = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
-    out = np.empty((*batch, left.shape[-2], right.shape[-1]), a.dtype)
-    left = np.broadcast_to(left, batch + left.shape[-2:])
-    right = np.broadcast_to(right, batch + right.shape[-2:])
-    for place in np.ndindex(batch):
-        multiply(left[place], right[place], out[place])
+    if right.ndim == 2:  # a batch times one matrix: all its rows at once
+        batch = left.shape[:-2]
+        out = np.empty((math.prod(left.shape[:-1]), right.shape[1]), a.dtype)
+        multiply(left.reshape(out.shape[0], left.shape[-1]), right, out)
+    else:
+        batch = np.broadcast_shapes(left.shape[:-2], right.shape[:-2])
+        out = np.empty((*batch, left.shape[-2], right.shape[-1]), a.dtype)
+        left = np.broadcast_to(left, batch + left.shape[-2:])
+        right = np.broadcast_to(right, batch + right.shape[-2:])
+        for place in np.ndindex(batch):
+            multiply(left[place], right[place], out[place])
     return out.reshape(batch + rows + columns)
 
 
@@ -167,13 +181,18 @@ def suits(a: np.ndarray, b: np.ndarray) -> bool:
         type(a) is type(b) is np.ndarray
         and a.dtype == b.dtype
         and a.dtype in DTYPES
-        and a.flags.aligned
-        and b.flags.aligned
         and a.ndim > 0
         and b.ndim > 0
         and a.shape[-1] == b.shape[max(b.ndim - 2, 0)]
         and math.prod(a.shape[-2:]) * (b.shape[-1] if b.ndim > 1 else 1) >= SMALL
+        and a.flags.aligned
+        and b.flags.aligned
     )
+
+
+def wins(a: np.ndarray, b: np.ndarray) -> bool:
+    """Is the default rung faster than NumPy here? Vectors are read once; tiles are no help."""
+    return a.ndim > 1 and b.ndim > 1 and a.shape[-2] > 1 and b.shape[-1] > 1
 
 
 def rung(name: str, dtype) -> Callable[[np.ndarray, np.ndarray, np.ndarray], object]:
@@ -182,9 +201,30 @@ def rung(name: str, dtype) -> Callable[[np.ndarray, np.ndarray, np.ndarray], obj
     if known(name) != "numpy" and jit.unusable():
         jit.warn_once(f"Numba can't be used ({jit.unusable()}): NumPy multiplies, not {name!r}")
         name = "numpy"
+    return made(name, np.dtype(dtype))
+
+
+@cache
+def made(name: str, dtype: np.dtype) -> Callable[[np.ndarray, np.ndarray, np.ndarray], object]:
+    """`rung`, where it is known that Numba serves."""
     if name == "numpy":
         return lambda a, b, out: np.matmul(a, b, out=out)
-    kernel = machine_code(name, np.dtype(dtype))
+    return by_loops(name, dtype) if name in LOOPS else by_tiles(name, dtype)
+
+
+def by_loops(name: str, dtype: np.dtype) -> Callable[[np.ndarray, np.ndarray, np.ndarray], object]:
+    """A rung of this file."""
+    import numba
+
+    # One signature takes every layout of a. "contract" lets a product and a sum be one instruction;
+    # NaN and infinity stay what they are.
+    element = numba.from_dtype(dtype)
+    operand = numba.types.Array(element, 2, "A", readonly=True)
+    rows = numba.types.Array(element, 2, "C", readonly=True)
+    target = numba.types.Array(element, 2, "C")
+    signature = numba.void(operand, rows, target)
+    title = f"the {name!r} matmul for {dtype}"
+    kernel = jit.compiled(LOOPS[name], signature, title, fastmath={"contract"})
 
     def multiply(a, b, out):
         # a b is also (b.T a.T).T: of the two, the one that needs less copied
@@ -198,22 +238,31 @@ def rung(name: str, dtype) -> Callable[[np.ndarray, np.ndarray, np.ndarray], obj
     return multiply
 
 
+def by_tiles(name: str, dtype: np.dtype) -> Callable[[np.ndarray, np.ndarray, np.ndarray], object]:
+    """A rung of `vectorised.py`, by one thread or by a team of them."""
+    from . import team, vectorised
+
+    alone = vectorised.orders(dtype)
+    kernel = vectorised.compiled_multiply(dtype)
+    together = cache(lambda team: vectorised.orders(dtype, team))
+
+    def multiply(a, b, out):
+        if out.strides[1] != out.itemsize and out.shape[1] != 1:
+            if out.strides[0] != out.itemsize and out.shape[0] != 1 and out.size:
+                target = np.empty(out.shape, out.dtype)  # neither its rows nor its columns are dense
+                multiply(a, b, target)
+                out[...] = target
+                return
+            a, b, out = b.T, a.T, out.T
+        if name == "threaded" and out.size * a.shape[1] >= TOGETHER:
+            group = team.of(threads.get_num_threads())
+            if group is not None and group.run(kernel, a, b, out, together(group)):
+                return
+        kernel(a, b, out, alone)
+
+    return multiply
+
+
 def copied(*arrays: np.ndarray) -> int:
     """How many elements must move for these to have contiguous rows."""
     return sum(0 if x.flags.c_contiguous else x.size for x in arrays)
-
-
-@cache
-def machine_code(name: str, dtype: np.dtype) -> Callable:
-    """A rung compiled for one dtype. One signature takes every layout of a."""
-    import numba
-
-    element = numba.from_dtype(dtype)
-    operand = numba.types.Array(element, 2, "A", readonly=True)
-    rows = numba.types.Array(element, 2, "C", readonly=True)
-    out = numba.types.Array(element, 2, "C")
-    # "contract" lets a product and a sum be one instruction; NaN and infinity stay what they are
-    return jit.compiled(
-        LOOPS[name], numba.void(operand, rows, out), f"the {name!r} matmul for {dtype}",
-        fastmath={"contract"},
-    )  # fmt: skip

@@ -28,11 +28,11 @@ def warn_once(text: str) -> None:
     warnings.warn(text, RuntimeWarning, stacklevel=3)
 
 
-def compiled(function: Callable, signature, title: str, **flags) -> Callable:
+def compiled(function: Callable, signature, title: str = "", **flags) -> Callable:
     """`function` as machine code for one signature, which lets other Python threads run meanwhile.
 
     It is loaded from Numba's cache on disk, or compiled, which takes a second or so and is therefore
-    announced on stderr, and stored there. Numba keys that cache on the function's bytecode, its
+    announced on stderr, and stored there. (What has no title goes with something that has one.) Numba keys that cache on the function's bytecode, its
     file and the CPU: what a kernel is made from (constants, flags) belongs in one file with it. A
     cache that cannot be read or written costs a warning and a compile, nothing more.
     """
@@ -45,7 +45,7 @@ def compiled(function: Callable, signature, title: str, **flags) -> Callable:
         stored = True
 
         def on_start(self, event):
-            if event.data["dispatcher"].py_func is function:
+            if event.data["dispatcher"].py_func is function and title:
                 how = "once; cached" if self.stored else "for this process only"
                 print(f"autodiff: compiling {title} ({how}) ...", file=sys.stderr)
 
@@ -57,7 +57,8 @@ def compiled(function: Callable, signature, title: str, **flags) -> Callable:
     def compile_(cached: bool) -> Callable:
         announcement.stored = cached
         kernel = numba.njit([signature], cache=cached, nogil=True, **flags)(function)
-        made[title] = kernel.stats.cache_path or "not cached"
+        if title:
+            made[title] = kernel.stats.cache_path or "not cached"
         return kernel
 
     with lock, event.install_listener("numba:compile", announcement):
@@ -72,3 +73,10 @@ def compiled(function: Callable, signature, title: str, **flags) -> Callable:
                 "NUMBA_CACHE_DIR to a folder that can be written to"
             )
             return kernel
+
+
+def address(kernel) -> int:
+    """Where the machine code of `compiled` begins, which other code may call as a C function. It must
+    have been compiled with no_cfunc_wrapper=False."""
+    (code,) = kernel.overloads.values()
+    return code.library.get_pointer_to_function(code.fndesc.llvm_cfunc_wrapper_name)

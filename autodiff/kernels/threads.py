@@ -7,6 +7,7 @@ import math
 import operator
 import os
 import sys
+from functools import cache
 
 from .jit import warn_once
 
@@ -35,8 +36,12 @@ def set_num_threads(n: int) -> None:
 
 def threads_and_source() -> tuple[int, str]:
     """The number of threads in force, and where it comes from."""
-    if chosen is not None:
-        return chosen, "set_num_threads"
+    return by_default() if chosen is None else (chosen, "set_num_threads")
+
+
+@cache
+def by_default() -> tuple[int, str]:
+    """The number of threads where nobody calls set_num_threads, looked up once, and its source."""
     asked = os.environ.get(VARIABLE, "").strip()
     if asked:
         if not asked.isdecimal() or int(asked) < 1:

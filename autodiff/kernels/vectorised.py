@@ -25,7 +25,7 @@ machine code, in which the tile can be worked on before it is stored:
              x.ctypes.data, x.strides[0], x.strides[1],
              weight.ctypes.data, weight.strides[0], weight.strides[1],
              y.ctypes.data, y.strides[0],
-             BIAS | RELU, np.float32(1), bias.ctypes.data, 0, 0, 0, 1)
+             BIAS | RELU, 1.0, bias.ctypes.data, 0, 0, 0, 1)
 
 It is a name that is linked when `layer` is loaded: nothing is compiled twice. The arguments:
 
@@ -34,7 +34,7 @@ It is a name that is linked when `layer` is loaded: nothing is compiled twice. T
     b, b_row, b_column    next: transposed and strided matrices are read where they lie
     out, out_row          the same, but the columns of out lie side by side; apart from a and b
     steps                 which of the steps below are taken, in their order, as a sum of flags
-    factor                SCALE       x = factor · x
+    factor                SCALE       x = factor · x, factor a float64 that is rounded first
                           ACCUMULATE  x = out + x: with factor = −lr, a step of gradient descent
     bias                  BIAS        x = x + bias[column], contiguous
                           RELU        x = 0 where x ≤ 0
@@ -400,13 +400,15 @@ def share(m, n, height, strip, part, parts):
     return min(m, top), min(m, bottom), min(n, left), min(n, right)
 
 
-def gemm_for(lanes: int, height: int, group: int):
-    """The kernel for vectors of so many lanes, tiles of so many rows, and so many strips packed at a time. Numba takes these as constants,
-    and its cache tells kernels apart by them."""
+def gemm_for(number: type, lanes: int, height: int, group: int):
+    """The kernel for matrices of float32 or float64, vectors of so many lanes, tiles of so many rows, and
+    so many strips packed at a time. These are constants to Numba, and its cache tells kernels apart by
+    them."""
 
     def gemm(m, n, k, a, a_row, a_column, b, b_row, b_column, out, out_row,
              steps, factor, bias, gate, gate_row, part, parts):  # fmt: skip
-        size = size_of(factor)
+        scale = number(factor)
+        size = size_of(scale)
         strip = 2 * lanes
         top, bottom, left, right = share(m, n, height, strip, part, parts)
         if top >= bottom or left >= right:
@@ -451,12 +453,12 @@ def gemm_for(lanes: int, height: int, group: int):
 
                     for j in range(j0, j1, strip):
                         columns = min(strip, j1 - j)
-                        number = (j - j0) // strip
-                        packed = packed_b + number % kept * strip_bytes
+                        place = (j - j0) // strip
+                        packed = packed_b + place % kept * strip_bytes
                         if i0 == top:
                             b_strip = b + k0 * b_row + j * b_column
                             if b_column == size:
-                                if number % group == 0 and j + group * strip <= j1:
+                                if place % group == 0 and j + group * strip <= j1:
                                     copy_strips(
                                         lanes,
                                         group,
@@ -466,11 +468,11 @@ def gemm_for(lanes: int, height: int, group: int):
                                         b_row,
                                         terms,
                                         strip,
-                                        factor,
+                                        scale,
                                     )
-                                elif number // group * group * strip + j0 + group * strip > j1:
+                                elif place // group * group * strip + j0 + group * strip > j1:
                                     copy_strips(
-                                        lanes, 1, packed, strip_bytes, b_strip, b_row, terms, columns, factor
+                                        lanes, 1, packed, strip_bytes, b_strip, b_row, terms, columns, scale
                                     )
                             elif b_row == size and terms >= lanes:
                                 for p in range(0, terms, lanes):
@@ -478,7 +480,7 @@ def gemm_for(lanes: int, height: int, group: int):
                                     for q in range(0, columns, lanes):
                                         transpose(
                                             lanes, packed + p * row_bytes + q * size, row_bytes,
-                                            b_strip + p * size + q * b_column, b_column, columns - q, factor,
+                                            b_strip + p * size + q * b_column, b_column, columns - q, scale,
                                         )  # fmt: skip
                             else:
                                 for p in range(terms):
@@ -498,7 +500,7 @@ def gemm_for(lanes: int, height: int, group: int):
                                 lanes, height, rows, columns, terms,
                                 a_block + (i - i0) * a_down, a_down, a_right, packed,
                                 out + i * out_row + j * size, out_row,
-                                now, factor, bias + j * size, gate + i * gate_row + j * size, gate_row,
+                                now, scale, bias + j * size, gate + i * gate_row + j * size, gate_row,
                             )  # fmt: skip
                             i += rows
 
@@ -508,26 +510,103 @@ def gemm_for(lanes: int, height: int, group: int):
 # ---- compiled -------------------------------------------------------------------------------------
 
 
+SIGNATURE = types.void(*[types.int64] * 12, types.float64, *[types.int64] * 5)
+
+
 @cache
 def kernel(dtype: np.dtype):
     """`gemm` as machine code for one dtype, to be called from Python with addresses."""
     size = vector_bytes()
     # Sixteen registers hold 6 · 2 sums, two vectors of b and one of a. AVX-512 has thirty-two.
     height = 8 if size == 64 else 6
-    element = from_dtype(dtype)
-    signature = types.void(*[types.int64] * 12, element, *[types.int64] * 5)
-    return jit.compiled(
-        gemm_for(size // dtype.itemsize, height, GROUP_BYTES // (2 * size)), signature, f"the 'vectorised' matmul for {dtype}",
-        error_model="numpy", no_cfunc_wrapper=False,
-    )  # fmt: skip
+    function = gemm_for(dtype.type, size // dtype.itemsize, height, GROUP_BYTES // (2 * size))
+    title = f"the 'vectorised' matmul for {dtype}"
+    return jit.compiled(function, SIGNATURE, title, error_model="numpy", no_cfunc_wrapper=False)
 
 
 @cache
 def external(dtype) -> types.ExternalFunction:
     """`gemm` for functions that Numba compiles: they are linked to it when they are loaded."""
-    dtype = np.dtype(dtype)
-    compiled = kernel(dtype)
-    ((signature, code),) = compiled.overloads.items()
-    name = f"autodiff_gemm_{dtype}"
-    binding.add_symbol(name, code.library.get_pointer_to_function(code.fndesc.llvm_cfunc_wrapper_name))
-    return types.ExternalFunction(name, types.void(*signature))
+    name = f"autodiff_gemm_{np.dtype(dtype)}"
+    binding.add_symbol(name, jit.address(kernel(np.dtype(dtype))))
+    return types.ExternalFunction(name, SIGNATURE)
+
+
+# ---- for Python, and for a team of threads --------------------------------------------------------
+
+
+@intrinsic
+def call(typing, code, arguments):
+    """The C function at address `code`, which returns nothing."""
+
+    def write(context, builder, signature, values):
+        code, inputs = values[0], cgutils.unpack_tuple(builder, values[1])
+        kind = ir.FunctionType(ir.VoidType(), [x.type for x in inputs])
+        builder.call(builder.inttoptr(code, kind.as_pointer()), inputs)
+        return context.get_dummy_value()
+
+    return types.void(code, arguments), write
+
+
+@intrinsic
+def word(typing, address):
+    """The eight bytes at an address."""
+
+    def write(context, builder, signature, arguments):
+        return builder.load(builder.inttoptr(arguments[0], I64.as_pointer()))
+
+    return types.int64(types.int64), write
+
+
+def job(argument, part, parts):
+    """One part of the product whose call is written at `argument`: the kernel's address, then its
+    arguments up to out_row."""
+    call(
+        word(argument),
+        (
+            word(argument + 8), word(argument + 16), word(argument + 24),
+            word(argument + 32), word(argument + 40), word(argument + 48),
+            word(argument + 56), word(argument + 64), word(argument + 72),
+            word(argument + 80), word(argument + 88),
+            0, 1.0, 0, 0, 0, part, parts,
+        ),
+    )  # fmt: skip
+
+
+def multiply(a, b, out, orders):
+    """out = a @ b. `orders` says how: [launch, team, parts, job, kernel, and room for its arguments]."""
+    m, n, k = out.shape[0], out.shape[1], a.shape[1]
+    if orders[2] == 1:
+        call(
+            orders[4],
+            (m, n, k, a.ctypes.data, a.strides[0], a.strides[1], b.ctypes.data, b.strides[0], b.strides[1],
+             out.ctypes.data, out.strides[0], 0, 1.0, 0, 0, 0, 0, 1),
+        )  # fmt: skip
+    else:
+        orders[5], orders[6], orders[7] = m, n, k
+        orders[8], orders[9], orders[10] = a.ctypes.data, a.strides[0], a.strides[1]
+        orders[11], orders[12], orders[13] = b.ctypes.data, b.strides[0], b.strides[1]
+        orders[14], orders[15] = out.ctypes.data, out.strides[0]
+        call(orders[0], (orders[1], orders[3], orders.ctypes.data + 32, orders[2]))
+
+
+@cache
+def compiled_job() -> int:
+    """The address of `job`."""
+    signature = types.void(*[types.int64] * 3)
+    return jit.address(jit.compiled(job, signature, no_cfunc_wrapper=False))
+
+
+@cache
+def compiled_multiply(dtype: np.dtype):
+    """`multiply` for matrices of one dtype that lie in memory in any way: one signature for all."""
+    element = from_dtype(dtype)
+    operand = types.Array(element, 2, "A", readonly=True)
+    out, orders = types.Array(element, 2, "A"), types.Array(types.int64, 1, "C")
+    return jit.compiled(multiply, types.void(operand, operand, out, orders))
+
+
+def orders(dtype: np.dtype, team=None) -> np.ndarray:
+    """How `multiply` is to go about it: alone, or with a team."""
+    launch, address, size = (0, 0, 1) if team is None else (team.launch_address, team.address, team.size)
+    return np.array([launch, address, size, compiled_job(), jit.address(kernel(dtype)), *[0] * 11], np.int64)

@@ -232,4 +232,4 @@ def test_info_tells_what_serves_and_why():
     assert repr(text) == text
     assert "blocked (kernels.use)" in text and "threads" in text
     assert "the 'blocked' matmul for float64 (cache: " in text
-    assert "numpy (the default)" in kernels.info()
+    assert "threaded (the default)" in kernels.info()

@@ -88,9 +88,11 @@ import sys
 from autodiff import kernels
 import numpy as np
 small = np.ones((8, 8), "f")
-kernels.matmul(np.ones((99, 99)), np.ones((99, 99)))  # the default is NumPy's
+kernels.matmul(small, small)  # nobody waits for a compile with these
 with kernels.use("blocked"):
-    kernels.matmul(small, small)  # nobody waits for a compile with these
+    kernels.matmul(small, small)
+with kernels.use("numpy"):
+    kernels.matmul(np.ones((99, 99)), np.ones((99, 99)))
 print("numba" in sys.modules)
 """
     assert run_python(code) == ("False", "")

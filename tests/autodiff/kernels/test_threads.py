@@ -19,8 +19,10 @@ def unasked(monkeypatch):
 
     monkeypatch.setattr(threads, "chosen", None)
     monkeypatch.delenv(threads.VARIABLE, raising=False)
+    threads.by_default.cache_clear()
     with threadpoolctl.threadpool_limits(user_api="blas"):
         yield
+    threads.by_default.cache_clear()
 
 
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system has no affinity")
