@@ -42,7 +42,7 @@ class Case:
         self.rng = np.random.default_rng(seed)
         self.notes: list[str] = []
         self.slots: list[int] | None = None
-        self.values = self.run(self.arrays, walk=False).values
+        self.values = self.run(walk=False).values
         self.gs = [self.random(y.shape) for y in self.values]
         self.ts, self.us = ([self.random(x.shape) for x in self.arrays] for _ in range(2))
         self.oracle, self.refusals = chosen(oracle, self.reference, self.arrays, self.ts)
@@ -85,18 +85,18 @@ class Case:
 
     def untracked(self, *arrays) -> list[np.ndarray]:
         """Arrays ↦ arrays by the forward functions alone."""
-        ys = self.outputs(self.called(map(self.engine.constant, arrays)))
+        ys = self.outputs(self.called([self.engine.constant(a.copy()) for a in arrays]))
         return [np.asarray(self.engine.array(y)) for y in ys]
 
     def run(self, arrays=None, gs=None, tracked=None, walk=True) -> Run:
         """One forward and one walk back, from `arrays`, of which those in `tracked` want a gradient."""
-        arrays = self.arrays if arrays is None else arrays
+        arrays = [a.copy() for a in self.arrays] if arrays is None else arrays  # they may be written to
         tracked = range(len(arrays)) if tracked is None else tracked
         make = self.engine
         xs = [make.variable(a) if k in tracked else make.constant(a) for k, a in enumerate(arrays)]
         run = Run(self, xs, self.outputs(self.called(xs)))
         if walk:
-            run.back(self.gs if gs is None else gs)
+            run.back([g.copy() for g in self.gs] if gs is None else gs)
         return run
 
     @cached_property
