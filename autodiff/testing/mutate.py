@@ -182,10 +182,9 @@ def inputs_of(node: Any) -> list[str]:
 def changes(node: Any) -> Iterator[tuple[str, str, Any]]:
     """(kind, what was changed, the new definition) for all changes of one place."""
     for here in ast.walk(node):
-        yield from (
-            (kind, f"{ast.unparse(here)} → {ast.unparse(new)}", replaced(node, here, new))
-            for kind, new in of(here, node)
-        )
+        for kind, new in of(here, node):
+            what = "negated" if here is node else f"{ast.unparse(here)} → {ast.unparse(new)}"
+            yield kind, what, replaced(node, here, new)
 
 
 def of(here: Any, node: Any) -> Iterator[tuple[str, Any]]:

@@ -86,10 +86,12 @@ class Exhibit:
 
     @property
     def code(self) -> str:
-        """How it is done: the body of the mutation."""
-        source = textwrap.dedent(inspect.getsource(inspect.unwrap(self.mutation)))
+        """How it is done: what the mutation is made of, and its body."""
+        function = inspect.unwrap(self.mutation)
+        source = textwrap.dedent(inspect.getsource(function))
         _, _, body = source[source.index("\ndef ") + 1 :].partition('"""')
-        return textwrap.dedent(body.partition('"""')[2].lstrip("\n")).rstrip()
+        body = textwrap.dedent(body.partition('"""')[2].lstrip("\n")).rstrip()
+        return "\n\n\n".join([*map(source_of, parts_of(function)), body])
 
     def links(self) -> Iterator[tuple[str, str]]:
         """(text, address) of every source."""
@@ -101,6 +103,24 @@ class Exhibit:
                 repository, _, place = source.partition(": ")
                 path = place.partition(",")[0]
                 yield source, f"https://github.com/{repository}/blob/HEAD/{path}"
+
+
+def parts_of(function: Any, known: tuple = ()) -> tuple:
+    """The functions and classes of its own room that a function names, each after what it names itself."""
+    for name in function.__code__.co_names if inspect.isfunction(function) else ():
+        part = vars(inspect.getmodule(function)).get(name)
+        if (
+            part not in known
+            and getattr(part, "__module__", "") == function.__module__
+            and name not in EXHIBITS
+        ):
+            if inspect.isfunction(part) or inspect.isclass(part):
+                known = (*parts_of(part, known), part)
+    return known
+
+
+def source_of(part: Any) -> str:
+    return inspect.getsource(part).rstrip()
 
 
 EXHIBITS: dict[str, Exhibit] = {}

@@ -92,8 +92,8 @@ def index(matrix: Matrix, checks: dict[str, str]) -> str:
     return "\n\n".join(parts) + "\n"
 
 
-def shown(name: str) -> tuple[str, str]:
-    return shows(EXHIBITS[name])
+def shown(row: Row) -> tuple[str, str]:
+    return shows(EXHIBITS[row.exhibit], row)
 
 
 def write(matrix: Matrix, folder: Path, jobs: int | None = None) -> None:
@@ -101,7 +101,7 @@ def write(matrix: Matrix, folder: Path, jobs: int | None = None) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     names = [row.exhibit for row in matrix.rows]
     with ProcessPoolExecutor(jobs or os.cpu_count(), mp_context=get_context("spawn")) as pool:
-        found = dict(zip(names, pool.map(shown, names), strict=True))
+        found = dict(zip(names, pool.map(shown, matrix.rows), strict=True))
     for row in matrix.rows:
         exhibit = EXHIBITS[row.exhibit]
         (folder / f"{exhibit.slug}.md").write_text(page(exhibit, row, *found[row.exhibit]), encoding="utf-8")

@@ -20,27 +20,24 @@ from ..case import Case
 from ..checks import CHECKS
 from ..scenarios import SCENARIOS
 from .exhibit import Exhibit
-from .matrix import of_conventions, verdict
+from .matrix import Row, verdict
 
 
-def shows(exhibit: Exhibit) -> tuple[str, str]:
+def shows(exhibit: Exhibit, row: Row) -> tuple[str, str]:
     """(which check shows the bug, a program in which it does)."""
     if exhibit.scenario:
         return SCENARIOS[exhibit.scenario].name, of_scenario(exhibit)
-    for name in CHECKS:
-        if name in exhibit.program.without:
-            continue
-        arguments = smallest(exhibit.program.inputs, partial(fails, exhibit, name), 150)
+    noticed = [name for name in row.killed_by if name in CHECKS]
+    for name in noticed:
+        arguments = smallest(exhibit.program.inputs, partial(fails, exhibit, name))
         if arguments is not None:
             return name, of_program(exhibit, arguments)
-    if exhibit.operation:
-        with exhibit.mutation():
-            if verdict(partial(of_conventions, exhibit.operation)):
-                return "conventions", of_convention(exhibit)
+    if "conventions" in row.killed_by:
+        return "conventions", of_convention(exhibit)
     raise LookupError(f"no check of the kit notices {exhibit.name}")
 
 
-def smallest(strategy: Any, wrong: Callable[[Any], bool], tries: int) -> Any:
+def smallest(strategy: Any, wrong: Callable[[Any], bool], tries: int = 400) -> Any:
     """The simplest value for which something is wrong; None if there is none among so many."""
     try:
         return find(
@@ -110,7 +107,7 @@ def of_scenario(exhibit: Exhibit) -> str:
         with exhibit.mutation():
             return bool(verdict(partial(scenario.run, *start)))
 
-    start = smallest(scenario.inputs(strategies), wrong, 100)
+    start = smallest(scenario.inputs(strategies), wrong)
     if start is None:
         raise LookupError(f"the scenario {name} does not notice {exhibit.name}")
     arguments = ", ".join([f'"{name}"', *map(as_python, start)])
