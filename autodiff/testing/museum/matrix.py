@@ -28,8 +28,8 @@ from .weak import WEAK, Point, passed
 
 KIT = (*CHECKS, "conventions", *(s.name for s in SCENARIOS.values()))
 CHECKERS = (*WEAK, *KIT)
-DRAWS, THOROUGH = 12, 100  # arguments that the kit draws for each program
-PATIENCE = 12  # so many times as many, while no check has found anything
+DRAWS, THOROUGH = 10, 100  # arguments that the kit draws for each program
+PATIENCE = 15  # so many times as many, while no check has found anything
 
 
 @dataclass

@@ -61,7 +61,7 @@ def everywhere(old: Any, new: Any) -> Iterator[None]:
 def edited(function: Any, old: str, new: str, **names: Any) -> Iterator[None]:
     """The function, for all who hold it, with `old` in its source replaced by `new`, which may also
     use `names`."""
-    function = inspect.unwrap(getattr(function, "__func__", function))
+    function = bare(function)
     source = textwrap.dedent(inspect.getsource(function))
     if source.count(old) != 1:
         raise LookupError(
@@ -75,13 +75,24 @@ def edited(function: Any, old: str, new: str, **names: Any) -> Iterator[None]:
     code = compile(tree, file, "exec", flags=features.annotations.compiler_flag, dont_inherit=True)
     made: dict[str, Any] = {}
     exec(code, function.__globals__ | names, made)
-    with ExitStack() as stack:
-        stack.enter_context(added(function.__globals__, names))
-        before, function.__code__ = function.__code__, made[function.__name__].__code__
-        try:
-            yield
-        finally:
-            function.__code__ = before
+    with added(function.__globals__, names), rewritten(function, made[function.__name__]):
+        yield
+
+
+@contextmanager
+def rewritten(function: Any, other: Any) -> Iterator[None]:
+    """The function, for all who hold it, does what `other` does, which uses nothing of its own module."""
+    function = bare(function)
+    before, function.__code__ = function.__code__, other.__code__
+    try:
+        yield
+    finally:
+        function.__code__ = before
+
+
+def bare(function: Any) -> Any:
+    """A function without what decorates it, or a method's."""
+    return inspect.unwrap(getattr(function, "__func__", function))
 
 
 @contextmanager

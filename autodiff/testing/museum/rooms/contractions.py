@@ -89,7 +89,7 @@ def repeated_letter():
     """A trace, "ii->": its adjoint would be "->ii", which einsum does not know, as it does not know how to
     fill a diagonal. autograd's issue of 2016 is open. (In tinygrad the letter that was left had the
     wrong place, and the result was transposed.)"""
-    with edited(contractions.einsum, "terms[k], x = without_repeats(term, x)", "terms[k] = term"):
+    with edited(contractions.einsum, "terms[k], x = without_repeats(k, term, x)", "terms[k] = term"):
         yield
 
 
@@ -103,7 +103,7 @@ def summed_out_letter():
     """In "ij->i" the letter j is gone. The gradient is the cotangent repeated along j, but no operand that
     is left knows how long j is. Rules that only exchange the terms of the equation have nothing to say
     here, or say it in the wrong shape."""
-    with edited(contractions.einsum_rule, "if summed_alone:", "if False:"):
+    with edited(contractions.einsum_rule, "if alone:", "if False:"):
         yield
 
 

@@ -9,7 +9,7 @@ import numpy as np
 from .... import ops
 from ....ops import elementwise, reductions
 from ....ops.elementwise import as_number, equal_to, exp, gate, select
-from ....ops.naming import dims
+from ....ops.naming import dimensions
 from ....ops.reductions import kept_dim, spread, total
 from ....ops.shapes import flipped
 from ....primitive import Primitive, Variable
@@ -245,7 +245,7 @@ def divided(forward, divisor):
     """A function of x, dim, keepdim whose gradient is spread and divided by `divisor(x, dim)`."""
 
     def function(x, dim=None, keepdim=False):
-        dim = dims(dim)
+        dim = dimensions(dim, x.ndim)
 
         def rule(g, x):
             return spread(g, dim=dim, keepdim=keepdim, to=tuple(x.shape)) / divisor(x, dim)

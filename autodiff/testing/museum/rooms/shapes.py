@@ -141,7 +141,9 @@ def credit_for_the_overwritten():
     """x[[0, 0]] = a, b: what is left is b, and a has no influence. The rule reads the cotangent at each
     index, and gives it to both. PyTorch declares repeated indices undefined here; the last one does win,
     and its gradient says otherwise."""
-    with edited(indexing.replaced, 'if any(a.dtype.kind != "b" for a in parsed(index)[1]):', "if False:"):
+    with edited(
+        indexing.replaced, 'if whole and any(a.dtype.kind != "b" for a in parsed(index)[1]):', "if False:"
+    ):
         yield
 
 

@@ -9,7 +9,7 @@ from ....graph import Node
 from ....tensor import accumulated
 from ... import strategies as draw
 from ..exhibit import Program, exhibit
-from ..mutants import edited
+from ..mutants import edited, rewritten
 
 one = draw.shapes(max_dims=2).flatmap(lambda shape: draw.tuples(draw.arrays(shape)))
 square = Program("lambda x: x * x", one, lambda n: (n(2, 3),))
@@ -21,7 +21,7 @@ diamond = Program("lambda x: (lambda b: b + b * x)(x * x)", one, lambda n: (n(2,
     "= where += belongs",
     Program("lambda x: x * x + 3 * x", one, lambda n: (n(2, 3),)),
     sources=("karpathy/micrograd#2", "PaddlePaddle/Paddle#3689"),
-    fix="Shares of a cotangent are added up: `totals[source] = totals[source] + share`.",
+    fix="Shares of a cotangent are added up (`accumulate`).",
 )
 def overwritten():
     """A value that is read by two operations gets two shares of gradient, and the second replaces the
@@ -30,7 +30,7 @@ def overwritten():
     operators should write or add."""
     with edited(
         graph.backpropagate,
-        "totals[source] = totals[source] + share if source in totals else share",
+        "accumulate(totals, made, source, share)",
         "totals[source] = share",
     ):
         yield
@@ -105,19 +105,14 @@ def depth_first(roots):
         "karpathy/micrograd#23",
         "karpathy/micrograd#68",
     ),
-    fix="Count the readers of each value, and let it pull back when the last of them has.",
+    fix="Newest first: what a value is read by was made after it, and has pulled back before it.",
 )
 def depth_first_order():
     """Why sort at all, when one can simply walk down from the result? It is the question most often asked
     about micrograd, and several pull requests have removed the sort. A value pulls back as soon as it is
     met; what its other readers have to add comes too late, and is lost. On a tree nothing goes wrong, and
     most examples are trees."""
-    with edited(
-        graph.reverse_topological_order,
-        "readers = dict.fromkeys(roots, 0)",
-        "return depth_first(roots)\n    readers = {}",
-        depth_first=depth_first,
-    ):
+    with rewritten(graph.reverse_topological_order, depth_first):
         yield
 
 
@@ -142,12 +137,7 @@ def every_visit():
     passes on *all* that has arrived so far: what came first is passed on twice. In cTensor 2x³ + x² ended
     with a slope of 7 where 6 was right. And with every diamond the number of visits doubles."""
     with (
-        edited(
-            graph.reverse_topological_order,
-            "readers = dict.fromkeys(roots, 0)",
-            "return every_path(roots)\n    readers = {}",
-            every_path=every_path,
-        ),
+        rewritten(graph.reverse_topological_order, every_path),
         edited(graph.backpropagate, "g = totals.pop(origin, None)", "g, release = totals.get(origin), False"),
     ):
         yield
@@ -169,8 +159,8 @@ def edges_in_a_set():
     product of a matrix with itself had half its gradient; in paradox `a - a` had the slope 2."""
     with edited(
         graph.backpropagate,
-        "zip(sources, shares, strict=True)",
-        "dict(zip(sources, shares, strict=True)).items()",
+        "zip(sources, shares)",
+        "dict(zip(sources, shares)).items()",
     ):
         yield
 
@@ -203,12 +193,7 @@ def recursion():
     """The shortest topological sort calls itself for every operand, and Python allows a thousand calls
     within each other. A sum in a loop over a data set, or a recurrent network over a long text, is deeper
     than that: RecursionError, in programs that were fine with less data."""
-    with edited(
-        graph.reverse_topological_order,
-        "readers = dict.fromkeys(roots, 0)",
-        "return sorted_by_recursion(roots)\n    readers = {}",
-        sorted_by_recursion=sorted_by_recursion,
-    ):
+    with rewritten(graph.reverse_topological_order, sorted_by_recursion):
         yield
 
 
