@@ -68,7 +68,9 @@ class Report:
             lines.append(f"✗ as follows from it, also wrong: {', '.join(follow)}")
         lines += [f"· {note}" for note in self.notes]
         if self.oracle:
-            lines.append(f"· compared with: {self.oracle}{self.because}; random numbers from seed={self.seed}")
+            lines.append(
+                f"· compared with: {self.oracle}{self.because}; random numbers from seed={self.seed}"
+            )
         if self.snippet and not self.ok:
             lines += ["· to see it:", "", *(f"    {line}".rstrip() for line in self.snippet.splitlines())]
         return "\n".join(lines)
