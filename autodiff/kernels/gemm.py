@@ -21,7 +21,7 @@ from functools import cache
 
 import numpy as np
 
-from . import jit, threads
+from . import jit
 
 VARIABLE = "AUTODIFF_MATMUL"
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
@@ -41,8 +41,6 @@ DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 DEFAULT, BY_DEFAULT = "threaded", "the default"
 
 SMALL = 32**3  # multiplications; fewer take microseconds in any rung, and never wait for a compile
-
-TOGETHER = 2**18  # multiplications from which a second thread gains more than it costs to call
 
 chosen: ContextVar[str | None] = ContextVar("matmul", default=None)
 by_variable = os.environ.get(VARIABLE) or None
@@ -239,12 +237,10 @@ def by_loops(name: str, dtype: np.dtype) -> Callable[[np.ndarray, np.ndarray, np
 
 
 def by_tiles(name: str, dtype: np.dtype) -> Callable[[np.ndarray, np.ndarray, np.ndarray], object]:
-    """A rung of `vectorised.py`, by one thread or by a team of them."""
+    """The rungs of `vectorised.py`, alone or with a team."""
     from . import team, vectorised
 
-    alone = vectorised.orders(dtype)
-    kernel = vectorised.compiled_multiply(dtype)
-    together = cache(lambda team: vectorised.orders(dtype, team))
+    kernel = vectorised.multiply(dtype, vectorised.vector_bytes())
 
     def multiply(a, b, out):
         if out.strides[1] != out.itemsize and out.shape[1] != 1:
@@ -254,11 +250,10 @@ def by_tiles(name: str, dtype: np.dtype) -> Callable[[np.ndarray, np.ndarray, np
                 out[...] = target
                 return
             a, b, out = b.T, a.T, out.T
-        if name == "threaded" and out.size * a.shape[1] >= TOGETHER:
-            group = team.of(threads.get_num_threads())
-            if group is not None and group.run(kernel, a, b, out, together(group)):
-                return
-        kernel(a, b, out, alone)
+        if name == "threaded":
+            team.run(kernel, a, b, out)
+        else:
+            kernel(a, b, out, 0, 1)
 
     return multiply
 

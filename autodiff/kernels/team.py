@@ -1,16 +1,16 @@
 """A team of threads that work on one job together, handed over in about a microsecond.
 
-A *job* is compiled code, `job(argument, part, parts)`, and as many parts as there are threads. Whoever
-is free takes the next part, the caller too, until none is left; so nobody waits for a thread that the
-system has not got round to run. Parts may also wait for each other, at a `barrier`: then each has a
-thread to itself, because none takes a second part before its first is done.
+`run(function, *arguments)` calls compiled code with two arguments more, the team's address and its
+size, and that code calls `LAUNCH` for each job: another compiled function, `job(argument, part, parts)`,
+and as many parts as there are threads. Whoever is free takes the next part, the caller too, until none
+is left: nobody waits for a thread that the system has not got round to run.
 
 The threads are Python's own, inside a compiled function, without the GIL. Between jobs they watch a word
-of memory for a millisecond or so, and hand the processor on if anybody else wants it; then they return
-to Python and sleep on a queue. Numba's parallel loops are not used: its OpenMP layer needs a library
-that is not everywhere, and its own layer aborts the process when two Python threads enter it at once.
-Here the second finds the team busy and does all parts of its job itself. A forked child, which has none
-of its parent's threads, makes itself a new team.
+of memory for a millisecond or so, offering the processor to others all the time; then they return to
+Python and sleep on a queue. Numba's parallel loops are not used: its OpenMP layer needs a library that
+is not everywhere, and its own layer aborts the process when two Python threads enter it at once. Here
+the second finds the team busy and works alone. A forked child, which has none of its parent's threads,
+makes itself a new team. The results are the same in every case: a job's parts are apart.
 """
 
 from __future__ import annotations
@@ -28,23 +28,20 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 from . import jit
+from .threads import get_num_threads
 
-# The team's memory: words of 8 bytes, those that different threads write in lines of their own.
-TICKET = 0  # of the current job: its number, how many parts it has, and which is the next to be taken
-CODE, ARGUMENT = 64, 72
-DONE = 128  # parts of the current job that are done
-ARRIVED = 192  # threads that have come to a barrier of the current job
-ASLEEP = 256  # threads that wait for a wake-up call
-STOP, TO_WAKE = 320, 328  # TO_WAKE: threads that were asleep when the current job was announced
-SIZE = 384
+# The team's memory, by offsets. What different threads write lies in different lines of the cache.
+LINE = 64
+TICKET = 0  # the current job's number, how many parts it has, and which is the next to be taken
+CODE, ARGUMENT, STOP = LINE, LINE + 8, LINE + 16
+DONE = 2 * LINE  # parts of the current job that are done
+ROOM = 3 * LINE  # for what a job's argument points to
+SIZE = 7 * LINE
 
 NUMBER, PARTS = 1 << 32, 1 << 16  # a ticket is number · NUMBER + parts · PARTS + next part
-MOST = PARTS // 4  # threads: so that the next part, which each may raise once too often, stays below PARTS
-
+MOST = 1 << 10  # threads
 SPINS = 500  # looks before the processor is offered to others, each time, and
 PATIENCE = 200  # such offers before an idle thread goes to sleep
-
-LINE = 64
 
 I64 = ir.IntType(64)
 YIELD = types.ExternalFunction("SwitchToThread" if os.name == "nt" else "sched_yield", types.int32())
@@ -57,11 +54,10 @@ YIELD = types.ExternalFunction("SwitchToThread" if os.name == "nt" else "sched_y
 def read(typing, address):
     """The word at an address; what the thread that wrote it had written before is seen from here on."""
 
-    def write(context, builder, signature, arguments):
-        place = builder.inttoptr(arguments[0], I64.as_pointer())
-        return builder.load_atomic(place, "seq_cst", 8)
+    def emit(context, builder, signature, arguments):
+        return builder.load_atomic(builder.inttoptr(arguments[0], I64.as_pointer()), "seq_cst", 8)
 
-    return types.int64(types.int64), write
+    return types.int64(types.int64), emit
 
 
 @intrinsic
@@ -76,21 +72,15 @@ def write(typing, address, value):
     return types.void(types.int64, types.int64), emit
 
 
-def changing(operation: str):
-    """An intrinsic (address, value) that changes a word in one step and returns what it was."""
+@intrinsic
+def add(typing, address, value):
+    """Add to a word in one step, so that no two threads get the same; what it was before."""
 
-    @intrinsic
-    def change(typing, address, value):
-        def emit(context, builder, signature, arguments):
-            place = builder.inttoptr(arguments[0], I64.as_pointer())
-            return builder.atomic_rmw(operation, place, arguments[1], "seq_cst")
+    def emit(context, builder, signature, arguments):
+        place = builder.inttoptr(arguments[0], I64.as_pointer())
+        return builder.atomic_rmw("add", place, arguments[1], "seq_cst")
 
-        return types.int64(types.int64, types.int64), emit
-
-    return change
-
-
-add, exchange = changing("add"), changing("xchg")
+    return types.int64(types.int64, types.int64), emit
 
 
 @intrinsic
@@ -98,15 +88,14 @@ def breathe(typing):
     """Tell the processor that this is a loop of waiting."""
 
     def emit(context, builder, signature, arguments):
-        machine = binding.get_process_triple()
-        name, values = None, []
+        machine, hint = binding.get_process_triple(), None
         if machine.startswith(("x86_64", "i686", "i386")):
-            name = "llvm.x86.sse2.pause"
+            hint, values = "llvm.x86.sse2.pause", []
         elif machine.startswith(("aarch64", "arm64")):
-            name, values = "llvm.aarch64.hint", [ir.IntType(32)(1)]
-        if name:
+            hint, values = "llvm.aarch64.hint", [ir.IntType(32)(1)]
+        if hint:
             kind = ir.FunctionType(ir.VoidType(), [x.type for x in values])
-            builder.call(builder.module.declare_intrinsic(name, (), kind), values)
+            builder.call(builder.module.declare_intrinsic(hint, (), kind), values)
         return context.get_dummy_value()
 
     return types.void(), emit
@@ -125,31 +114,6 @@ def call(typing, code, argument, part, parts):
 
 
 # ---- what the threads do --------------------------------------------------------------------------
-
-
-@njit
-def wait_for_change(address, seen, patience):
-    """Until the word is another, or patience is at an end; it has none if negative. The word, then."""
-    looks = 0
-    while read(address) == seen:
-        breathe()
-        looks += 1
-        if looks % SPINS == 0:
-            YIELD()
-            if looks == patience * SPINS:
-                break
-    return read(address)
-
-
-@njit
-def barrier(team, parts):
-    """Wait here until all `parts` parts of the job have come here. `team` is an address."""
-    turn = add(team + ARRIVED, 1) // parts  # how often all had been here
-    while True:
-        arrived = read(team + ARRIVED)
-        if arrived >= (turn + 1) * parts:
-            return
-        wait_for_change(team + ARRIVED, arrived, -1)
 
 
 @njit
@@ -177,41 +141,36 @@ def take_parts(team):
 
 
 @njit
-def wait_until_done(team, parts):
+def wait_for_change(address, seen, patience):
+    """Until the word is another, or patience is at an end, if it has one. The word, then."""
+    looks = 0
+    while read(address) == seen:
+        breathe()
+        looks += 1
+        if looks % SPINS == 0:
+            YIELD()
+            if looks == patience * SPINS:
+                break
+    return read(address)
+
+
+def launch(team, code, argument, parts):
+    """Do a job. Only the thread that holds the team may launch."""
+    write(team + CODE, code)
+    write(team + ARGUMENT, argument)
+    write(team + DONE, 0)
+    number = (read(team + TICKET) // NUMBER + 1) % (NUMBER // 2)
+    write(team + TICKET, number * NUMBER + parts * PARTS)
+    take_parts(team)
     while True:
         done = read(team + DONE)
-        if done >= parts:
+        if done == parts:
             return
         wait_for_change(team + DONE, done, -1)
 
 
-@njit
-def publish(team, code, argument, parts):
-    """Announce a job, and count the threads that are asleep."""
-    write(team + CODE, code)
-    write(team + ARGUMENT, argument)
-    write(team + DONE, 0)
-    write(team + ARRIVED, 0)
-    write(team + TICKET, (read(team + TICKET) // NUMBER + 1) % (NUMBER // 2) * NUMBER + parts * PARTS)
-    write(team + TO_WAKE, exchange(team + ASLEEP, 0))
-
-
-def finish(team):
-    """Work on the current job until all its parts are done."""
-    take_parts(team)
-    wait_until_done(team, parts_of(read(team + TICKET)))
-
-
-def launch(team, code, argument, parts):
-    """Do a job; or only announce it, where TO_WAKE says that threads have to be woken first."""
-    publish(team, code, argument, parts)
-    if read(team + TO_WAKE) == 0:
-        take_parts(team)
-        wait_until_done(team, parts)
-
-
 def serve(team):
-    """A thread's life between two sleeps. Returns whether it is to sleep now, or else to end."""
+    """A thread's life between two sleeps. Returns whether it is to sleep now, or to end."""
     while read(team + STOP) == 0:
         number = take_parts(team)
         while True:
@@ -219,73 +178,61 @@ def serve(team):
             if ticket // NUMBER != number:
                 break  # there is a new job
             if wait_for_change(team + TICKET, ticket, PATIENCE) == ticket:
-                add(team + ASLEEP, 1)
-                if read(team + TICKET) // NUMBER == number and read(team + STOP) == 0:
-                    return True  # whoever publishes from now on sees that we sleep
-                break
+                return True
     return False
 
 
 # ---- a team, seen from Python ---------------------------------------------------------------------
 
+LAUNCH = types.ExternalFunction("autodiff_launch", types.void(*[types.int64] * 4))
+
 
 @cache
 def compiled(function: Callable):
-    """`launch`, `finish` or `serve` as machine code."""
-    inputs = {launch: 4, finish: 1, serve: 1}[function]
-    result = types.boolean if function is serve else types.void
-    return jit.compiled(function, result(*[types.int64] * inputs), no_cfunc_wrapper=False)
+    """`launch` or `serve` as machine code."""
+    signature = types.boolean(types.int64) if function is serve else LAUNCH.sig
+    return jit.compiled(function, signature, no_cfunc_wrapper=False)
+
+
+@cache
+def link() -> None:
+    """See to it that code which calls LAUNCH can be loaded."""
+    binding.add_symbol(LAUNCH.symbol, jit.address(compiled(launch)))
 
 
 class Team:
     """`size` threads, the caller among them."""
 
     def __init__(self, size: int):
+        link()
         self.size = size
         memory = np.zeros((SIZE + LINE) // 8, np.int64)
         self.memory = memory[-memory.ctypes.data % LINE // 8 :]
         self.address = self.memory.ctypes.data
         self.busy = threading.Lock()
-        self.wake_up_calls: SimpleQueue = SimpleQueue()
-        self.launch, self.finish, serve_ = compiled(launch), compiled(finish), compiled(serve)
-        self.launch_address = jit.address(self.launch)
-
         self.closed = False
-
-        def live():
-            while serve_(self.address):
-                self.wake_up_calls.get()
-
-        self.threads = []
+        self.sleepers: list[None] = []  # one for each thread that is to be woken
+        self.wake_up_calls: SimpleQueue[None] = SimpleQueue()
+        self.threads: list[threading.Thread] = []
         try:
             for _ in range(size - 1):
-                thread = threading.Thread(target=live, name="autodiff", daemon=True)
+                thread = threading.Thread(target=self.live, name="autodiff", daemon=True)
                 thread.start()
                 self.threads.append(thread)
         except RuntimeError:
             self.close()
             raise
 
-    def run(self, start: Callable, *arguments) -> bool:
-        """start(*arguments), which is `launch` or compiled code that calls it: all parts of a job are
-        done. False, and nothing done, where another Python thread has the team, or it is closed."""
-        if not self.busy.acquire(blocking=False):
-            return False
-        try:
-            if self.closed:
-                return False
-            start(*arguments)
-            asleep = int(self.memory[TO_WAKE // 8])
-            if asleep:
-                for _ in range(asleep):
-                    self.wake_up_calls.put(None)
-                self.finish(self.address)
-        except BaseException:  # an interrupt: nobody may still be at work when the caller goes on
-            self.finish(self.address)
-            raise
-        finally:
-            self.busy.release()
-        return True
+    def live(self):
+        work = compiled(serve)
+        while work(self.address):
+            self.sleepers.append(None)
+            self.wake_up_calls.get()
+
+    def wake(self):
+        """Whoever sleeps gets up. The job does not wait for them."""
+        while self.sleepers:
+            self.wake_up_calls.put(self.sleepers.pop())
 
     def close(self):
         """Send the threads home, when the current job is done."""
@@ -299,20 +246,35 @@ class Team:
 
 
 current: Team | None = None
-why_alone = ""
+why_alone = ""  # one thread works although more are asked for
 change = threading.Lock()
 
 
+def run(function: Callable, *arguments) -> None:
+    """function(*arguments, team, size): with the team of get_num_threads() threads, or, where there is
+    none or another Python thread has it, with 0, 1."""
+    size = get_num_threads()
+    team = current if current is not None and current.size == size else of(size)
+    if team is None or not team.busy.acquire(blocking=False):
+        function(*arguments, 0, 1)
+        return
+    try:
+        if team.closed:
+            function(*arguments, 0, 1)
+        else:
+            if team.sleepers:
+                team.wake()
+            function(*arguments, team.address, team.size)
+    finally:
+        team.busy.release()
+
+
 def of(size: int) -> Team | None:
-    """The team of so many threads, which is made if there is none, or one of another size. None where
-    one thread is to work, or only one can: `why_alone` then says why."""
+    """The team of so many threads, which is made if there is none, or one of another size."""
     global current, why_alone
-    size = min(size, MOST)
-    team = current
-    if team is not None and team.size == size:
-        return team
     if size == 1 or why_alone:
         return None
+    size = min(size, MOST)
     with change:
         if current is None or current.size != size:
             old, current = current, None

@@ -14,20 +14,23 @@ Numba has no name for a register or a vector. It has `@intrinsic`: a function of
 instructions itself, in LLVM's language. `tile` below does that. All around it, how the matrices are cut
 into tiles and in which order they are visited, is plain Numba: `gemm`.
 
-**Calling it.** From Python there is `gemm.rung("vectorised", dtype)`. Compiled functions call the same
-machine code, in which the tile can be worked on before it is stored:
+**Calling it.** From Python there is `rung("vectorised", dtype)`. Compiled functions call the same machine
+code, in which the tile can be worked on before it is stored:
 
     gemm = vectorised.external(np.float32)      # compiled, or loaded from the cache, here
 
-    @njit
-    def layer(x, weight, bias, y):              # y = relu(x @ weight + bias)
+    @njit(nogil=True)
+    def layer(x, weight, bias, y, team, threads):   # y = relu(x @ weight + bias)
         gemm(x.shape[0], weight.shape[1], x.shape[1],
              x.ctypes.data, x.strides[0], x.strides[1],
              weight.ctypes.data, weight.strides[0], weight.strides[1],
              y.ctypes.data, y.strides[0],
-             BIAS | RELU, 1.0, bias.ctypes.data, 0, 0, 0, 1)
+             BIAS | RELU, 1.0, bias.ctypes.data, 0, 0, team, threads)
 
-It is a name that is linked when `layer` is loaded: nothing is compiled twice. The arguments:
+    layer(x, weight, bias, y, 0, 1)             # in this thread
+    team.run(layer, x, weight, bias, y)         # with get_num_threads() of them
+
+`gemm` is a name that is linked when `layer` is loaded: nothing is compiled twice. The arguments:
 
     m, n, k               out is m by n, a sum of k products each
     a, a_row, a_column    an address, and the bytes from one row to the next and from one column to the
@@ -39,11 +42,10 @@ It is a name that is linked when `layer` is loaded: nothing is compiled twice. T
     bias                  BIAS        x = x + bias[column], contiguous
                           RELU        x = 0 where x ≤ 0
     gate, gate_row        GATE        x = 0 unless gate[row, column] > 0: the gradient of RELU
-    part, parts           of `parts` calls, by as many threads, each computes its part of out; with
-                          0, 1 the one call computes all. They need agree on all other arguments
+    team, threads         what `team.run` adds, or 0, 1
 
 What a step does not need may be 0; sizes may be 0 too. **How an element is rounded** depends on nothing
-but its row of a and its column of b, not on layout, tile, width of vectors or number of parts: products
+but its row of a and its column of b, not on layout, tile, width of vectors or number of threads: products
 are added in the order of k, by fused multiply-adds where the processor has them, in chains of at most
 CHAIN. A longer sum is cut into equal chains, and each is added to out when complete (so SCALE and
 ACCUMULATE are done with each chain, the other steps after the last). Short chains also round better.
@@ -52,6 +54,7 @@ ACCUMULATE are done with each chain, the other steps after the last). Short chai
 from __future__ import annotations
 
 import os
+from collections.abc import Callable
 from functools import cache
 
 import numpy as np
@@ -61,6 +64,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 from . import jit
+from .team import LAUNCH, ROOM, link
 
 ACCUMULATE, SCALE, BIAS, RELU, GATE = 1, 2, 4, 8, 16  # the steps
 
@@ -71,6 +75,7 @@ BLOCK_ROWS = 264  # a multiple of both heights of a tile
 BLOCK_COLUMNS = 4096  # so that b's packed strips, 4 MiB, stay in the third
 GROUP_BYTES = 512  # of a row of b are packed at a time: lines of the cache are then used whole
 LINE = 64
+TOGETHER = 2**18  # products from which a second thread gains more than it costs to call
 
 VARIABLE = "AUTODIFF_VECTOR_BYTES"  # 64, 32 or 16: in place of what the processor has, for tests
 I1, I32, I64 = ir.IntType(1), ir.IntType(32), ir.IntType(64)
@@ -510,103 +515,154 @@ def gemm_for(number: type, lanes: int, height: int, group: int):
 # ---- compiled -------------------------------------------------------------------------------------
 
 
-SIGNATURE = types.void(*[types.int64] * 12, types.float64, *[types.int64] * 5)
+INPUTS = [*[types.int64] * 12, types.float64, *[types.int64] * 5]
 
 
-@cache
-def kernel(dtype: np.dtype):
-    """`gemm` as machine code for one dtype, to be called from Python with addresses."""
-    size = vector_bytes()
-    # Sixteen registers hold 6 · 2 sums, two vectors of b and one of a. AVX-512 has thirty-two.
-    height = 8 if size == 64 else 6
-    function = gemm_for(dtype.type, size // dtype.itemsize, height, GROUP_BYTES // (2 * size))
-    title = f"the 'vectorised' matmul for {dtype}"
-    return jit.compiled(function, SIGNATURE, title, error_model="numpy", no_cfunc_wrapper=False)
+@intrinsic(prefer_literal=True)
+def linked(typing, name):
+    """The address of the function that LLVM is told to know by this name."""
 
+    def write(context, builder, signature, arguments):
+        kind = ir.FunctionType(ir.VoidType(), [])
+        function = cgutils.get_or_insert_function(builder.module, kind, name.literal_value)
+        return builder.ptrtoint(function, I64)
 
-@cache
-def external(dtype) -> types.ExternalFunction:
-    """`gemm` for functions that Numba compiles: they are linked to it when they are loaded."""
-    name = f"autodiff_gemm_{np.dtype(dtype)}"
-    binding.add_symbol(name, jit.address(kernel(np.dtype(dtype))))
-    return types.ExternalFunction(name, SIGNATURE)
-
-
-# ---- for Python, and for a team of threads --------------------------------------------------------
+    return types.int64(name), write
 
 
 @intrinsic
 def call(typing, code, arguments):
-    """The C function at address `code`, which returns nothing."""
+    """Call the function at an address, which returns nothing."""
 
     def write(context, builder, signature, values):
-        code, inputs = values[0], cgutils.unpack_tuple(builder, values[1])
+        inputs = cgutils.unpack_tuple(builder, values[1])
         kind = ir.FunctionType(ir.VoidType(), [x.type for x in inputs])
-        builder.call(builder.inttoptr(code, kind.as_pointer()), inputs)
+        builder.call(builder.inttoptr(values[0], kind.as_pointer()), inputs)
         return context.get_dummy_value()
 
     return types.void(code, arguments), write
 
 
 @intrinsic
-def word(typing, address):
-    """The eight bytes at an address."""
+def leave(typing, address, arguments):
+    """Write a tuple of integers and floats to memory."""
 
-    def write(context, builder, signature, arguments):
-        return builder.load(builder.inttoptr(arguments[0], I64.as_pointer()))
+    def write(context, builder, signature, values):
+        builder.store(values[1], builder.inttoptr(values[0], values[1].type.as_pointer()))
+        return context.get_dummy_value()
 
-    return types.int64(types.int64), write
+    return types.void(address, arguments), write
+
+
+@intrinsic
+def find(typing, address, like):
+    """The tuple at an address, of the kinds that `like` has."""
+
+    def write(context, builder, signature, values):
+        return builder.load(builder.inttoptr(values[0], values[1].type.as_pointer()))
+
+    return like(address, like), write
 
 
 def job(argument, part, parts):
-    """One part of the product whose call is written at `argument`: the kernel's address, then its
-    arguments up to out_row."""
+    """One part of a product, whose kernel and shared arguments are at the address `argument`."""
+    like = (
+        part,
+        part,
+        part,
+        part,
+        part,
+        part,
+        part,
+        part,
+        part,
+        part,
+        part,
+        part,
+        part,
+        1.0,
+        part,
+        part,
+        part,
+    )
+    (kernel, m, n, k, a, a_row, a_column, b, b_row, b_column, out, out_row,
+     steps, factor, bias, gate, gate_row) = find(argument, like)  # fmt: skip
     call(
-        word(argument),
-        (
-            word(argument + 8), word(argument + 16), word(argument + 24),
-            word(argument + 32), word(argument + 40), word(argument + 48),
-            word(argument + 56), word(argument + 64), word(argument + 72),
-            word(argument + 80), word(argument + 88),
-            0, 1.0, 0, 0, 0, part, parts,
-        ),
+        kernel,
+        (m, n, k, a, a_row, a_column, b, b_row, b_column, out, out_row,
+         steps, factor, bias, gate, gate_row, part, parts),
     )  # fmt: skip
 
 
-def multiply(a, b, out, orders):
-    """out = a @ b. `orders` says how: [launch, team, parts, job, kernel, and room for its arguments]."""
-    m, n, k = out.shape[0], out.shape[1], a.shape[1]
-    if orders[2] == 1:
+def together_for(kernel: str):
+    """The kernel of this name, its parts done by a team."""
+
+    def together(m, n, k, a, a_row, a_column, b, b_row, b_column, out, out_row,
+                 steps, factor, bias, gate, gate_row, team, size):  # fmt: skip
+        if size == 1 or m * n * k < TOGETHER:
+            call(
+                linked(kernel),
+                (m, n, k, a, a_row, a_column, b, b_row, b_column, out, out_row,
+                 steps, factor, bias, gate, gate_row, 0, 1),
+            )  # fmt: skip
+        else:
+            leave(
+                team + ROOM,
+                (linked(kernel), m, n, k, a, a_row, a_column, b, b_row, b_column, out, out_row,
+                 steps, factor, bias, gate, gate_row),
+            )  # fmt: skip
+            LAUNCH(team, linked("autodiff_gemm_job"), team + ROOM, size)
+
+    return together
+
+
+def multiply_for(name: str):
+    """out = a @ b for NumPy's arrays, by the function of this name."""
+
+    def multiply(a, b, out, team, size):
         call(
-            orders[4],
-            (m, n, k, a.ctypes.data, a.strides[0], a.strides[1], b.ctypes.data, b.strides[0], b.strides[1],
-             out.ctypes.data, out.strides[0], 0, 1.0, 0, 0, 0, 0, 1),
+            linked(name),
+            (out.shape[0], out.shape[1], a.shape[1], a.ctypes.data, a.strides[0], a.strides[1],
+             b.ctypes.data, b.strides[0], b.strides[1], out.ctypes.data, out.strides[0],
+             0, 1.0, 0, 0, 0, team, size),
         )  # fmt: skip
-    else:
-        orders[5], orders[6], orders[7] = m, n, k
-        orders[8], orders[9], orders[10] = a.ctypes.data, a.strides[0], a.strides[1]
-        orders[11], orders[12], orders[13] = b.ctypes.data, b.strides[0], b.strides[1]
-        orders[14], orders[15] = out.ctypes.data, out.strides[0]
-        call(orders[0], (orders[1], orders[3], orders.ctypes.data + 32, orders[2]))
+
+    return multiply
+
+
+# ---- compiled -------------------------------------------------------------------------------------
+
+
+def name_of(function: Callable, inputs: list, name: str, title: str = "") -> str:
+    """Compile a function of integers and floats, and let LLVM know it by this name, which is returned."""
+    code = jit.compiled(function, types.void(*inputs), title, error_model="numpy", no_cfunc_wrapper=False)
+    binding.add_symbol(name, jit.address(code))
+    return name
 
 
 @cache
-def compiled_job() -> int:
-    """The address of `job`."""
-    signature = types.void(*[types.int64] * 3)
-    return jit.address(jit.compiled(job, signature, no_cfunc_wrapper=False))
+def kernel(dtype: np.dtype, size: int) -> str:
+    """The name of the kernel for one dtype and vectors of `size` bytes, for a team or for one thread."""
+    # Sixteen registers hold 6 · 2 sums, two vectors of b and one of a. AVX-512 has thirty-two.
+    height = 8 if size == 64 else 6
+    gemm = gemm_for(dtype.type, size // dtype.itemsize, height, GROUP_BYTES // (2 * size))
+    suffix = f"{dtype}_{size}"
+    part = name_of(gemm, INPUTS, f"autodiff_gemm_part_{suffix}", f"the 'vectorised' matmul for {dtype}")
+    name_of(job, [types.int64] * 3, "autodiff_gemm_job")
+    link()
+    return name_of(together_for(part), INPUTS, f"autodiff_gemm_{suffix}")
+
+
+def external(dtype) -> types.ExternalFunction:
+    """`gemm` for functions that Numba compiles: they are linked to it when they are loaded."""
+    return types.ExternalFunction(kernel(np.dtype(dtype), vector_bytes()), types.void(*INPUTS))
 
 
 @cache
-def compiled_multiply(dtype: np.dtype):
-    """`multiply` for matrices of one dtype that lie in memory in any way: one signature for all."""
+def multiply(dtype: np.dtype, size: int) -> Callable[[np.ndarray, np.ndarray, np.ndarray, int, int], None]:
+    """(a, b, out, team, threads): out = a @ b by vectors of `size` bytes, for matrices that lie in memory
+    in any way: one signature for all of them. Only the columns of out lie side by side."""
     element = from_dtype(dtype)
-    operand = types.Array(element, 2, "A", readonly=True)
-    out, orders = types.Array(element, 2, "A"), types.Array(types.int64, 1, "C")
-    return jit.compiled(multiply, types.void(operand, operand, out, orders))
-
-
-def orders(dtype: np.dtype, team=None) -> np.ndarray:
-    """How `multiply` is to go about it: alone, or with a team."""
-    launch, address, size = (0, 0, 1) if team is None else (team.launch_address, team.address, team.size)
-    return np.array([launch, address, size, compiled_job(), jit.address(kernel(dtype)), *[0] * 11], np.int64)
+    operand, out = types.Array(element, 2, "A", readonly=True), types.Array(element, 2, "A")
+    signature = types.void(operand, operand, out, types.int64, types.int64)
+    return jit.compiled(multiply_for(kernel(dtype, size)), signature)
