@@ -13,6 +13,9 @@ the second finds the team busy and works alone. A forked child, which has none o
 makes itself a new team. The results are the same in every case: a job's parts are apart.
 """
 
+# An intrinsic's first parameter is Numba's own: callers leave it out, which pyright does not know.
+# pyright: reportCallIssue=false
+
 from __future__ import annotations
 
 import atexit

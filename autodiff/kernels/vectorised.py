@@ -51,6 +51,9 @@ CHAIN. A longer sum is cut into equal chains, and each is added to out when comp
 ACCUMULATE are done with each chain, the other steps after the last). Short chains also round better.
 """
 
+# An intrinsic's first parameter is Numba's own: callers leave it out, which pyright does not know.
+# pyright: reportCallIssue=false
+
 from __future__ import annotations
 
 import os

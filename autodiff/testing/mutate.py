@@ -158,7 +158,7 @@ def node_of(function: Any) -> Any:
         if isinstance(n, ast.Lambda)
         and all((n.body.lineno, n.body.col_offset) <= s <= (n.body.end_lineno, n.body.end_col_offset) for s in spots)
     ]  # fmt: skip
-    return min(around, key=lambda n: (n.body.end_lineno - n.body.lineno, len(ast.unparse(n))))
+    return min(around, key=lambda n: len(ast.unparse(n)))
 
 
 def replaced(node: Any, old: Any, new: Any) -> Any:

@@ -117,7 +117,7 @@ def written(words: str, stream: IO[str] | None = None) -> None:
     """Print, in ASCII where the terminal knows no better."""
     stream = stream or sys.stdout
     try:
-        words.encode(stream.encoding or "ascii")
+        words.encode(getattr(stream, "encoding", None) or "ascii")
     except UnicodeEncodeError:
         words = words.translate(PLAIN).encode("ascii", "replace").decode()
     print(words, file=stream)

@@ -44,7 +44,10 @@ def smallest(strategy: Any, wrong: Callable[[Any], bool], tries: int = 400) -> A
             strategy,
             wrong,
             settings=settings(
-                max_examples=tries, database=None, deadline=None, suppress_health_check=list(HealthCheck)
+                max_examples=tries,
+                database=None,
+                deadline=None,
+                suppress_health_check=list(HealthCheck.__members__.values()),
             ),
             random=Random(0),
         )

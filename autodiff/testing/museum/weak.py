@@ -7,6 +7,7 @@ leave out is what the museum shows.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -27,7 +28,7 @@ class Point:
         ]
         self.arrays = [np.array(self.arguments[k]) for k in self.places]
 
-    def call(self, tensors: Sequence) -> list[Tensor]:
+    def call(self, tensors: Sequence) -> list[Any]:
         """The outputs that can be differentiated."""
         new = list(self.arguments)
         for k, x in zip(self.places, tensors, strict=True):
@@ -45,7 +46,7 @@ class Point:
         ys = self.call(xs)
         pairs = [(y, Tensor.wrap(cotangents(k, y.array))) for k, y in enumerate(ys) if y.requires_grad]
         if pairs:
-            backward(*map(list, zip(*pairs, strict=True)))
+            backward([y for y, _ in pairs], [g for _, g in pairs])
         return [np.zeros_like(x.array) if x.grad is None else x.grad.array for x in xs]
 
     def moved(self, which: int, place: tuple, by: float) -> list[np.ndarray]:
