@@ -313,6 +313,7 @@ class Progress(Callback):
             total=batches * training.epochs, initial=batches * training.epoch + training.batch,
             desc=f"epoch {training.epoch + 1}/{training.epochs}", leave=False, dynamic_ncols=True,
             bar_format="{desc} {percentage:3.0f}% |{bar}| {remaining} left{postfix}",
+            delay=1e-3,  # not before the first batch: kernels that it compiles say so on a line of their own
         )  # fmt: skip
 
     def on_epoch_start(self, training: Training) -> None:

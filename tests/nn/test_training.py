@@ -311,6 +311,20 @@ def test_a_live_bar_on_a_terminal(monkeypatch, capsys):
     assert re.search(r"left, loss \d\.\d{4}, accuracy \d+\.\d\d %, [\d,]+ images/s", shown)
 
 
+def test_the_bar_waits_for_what_the_first_batch_has_to_say(monkeypatch):
+    pytest.importorskip("tqdm")
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    given = parts()
+
+    def loss(outputs, targets):
+        if "compiling" not in terminal.getvalue():
+            print("compiling", file=sys.stderr)
+        return given["loss"](outputs, targets)
+
+    fit(**{**given, "loss": loss}, epochs=1, callbacks=[Progress()])
+    assert terminal.getvalue().startswith("compiling\n")
+
+
 def test_without_tqdm_a_terminal_gets_lines_too(monkeypatch, capsys):
     monkeypatch.setattr(sys, "stderr", terminal := Terminal())
     monkeypatch.setitem(sys.modules, "tqdm", None)
