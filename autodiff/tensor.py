@@ -6,6 +6,7 @@ import builtins
 import copy
 import itertools
 import sys
+import weakref
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
@@ -68,10 +69,21 @@ class View(NamedTuple):
 
     def replayed(self, base) -> Any:
         """What the steps make of `base`: a Tensor, or an array."""
-        for primitive, options, k in self.steps:
-            base = primitive(base, **options)
-            base = base if k is None else base[k]
-        return base
+        return after(self.steps, base)
+
+
+class Twin(NamedTuple):
+    """Where a detached Tensor came from: it shares that memory, and nothing else."""
+
+    root: Any  # a weak reference to the Tensor
+    steps: tuple  # as a View's
+
+
+def after(steps, base) -> Any:
+    for primitive, options, k in steps:
+        base = primitive(base, **options)
+        base = base if k is None else base[k]
+    return base
 
 
 def has_dimensions(other) -> bool:
@@ -104,10 +116,12 @@ def in_place(function):
 class Tensor(Variable):
     """An n-dimensional array of numbers of one dtype that remembers how it was computed."""
 
-    __slots__ = ("array", "seen_from", "held")  # held: the .grad of one that requires none
+    __slots__ = ("array", "seen_from", "twin_of", "held")
     __array_priority__ = 1000
     array: np.ndarray
-    held: Tensor | None
+    seen_from: View | None  # of a view
+    twin_of: Twin  # of a detached one, unset else
+    held: Tensor | None  # the .grad of one that requires none, unset else
     is_cuda = False
     device = device("cpu")
 
@@ -126,14 +140,28 @@ class Tensor(Variable):
         return t
 
     def note_views(self, primitive: Primitive, options: dict, result) -> None:
-        """Remember that `result` was made from self by a step that shares memory."""
+        """Remember that `result` was made from self by a step that shares memory.
+
+        What is detached is no view in the graph's eyes. It only shares memory with where it came
+        from, which it must not keep alive: there hangs a graph.
+        """
         base, steps = self.seen_from or (self, ())
         several = primitive.several
         for k, view in enumerate(result if several else (result,)):
             if view.array.base is not None and shares_owner(view.array, base.array):
-                step = (primitive, options, k if several else None)
-                view.seen_from = View(base, (*steps, step))
+                path = (*steps, (primitive, options, k if several else None))
+                if primitive is ops.shapes.detached:
+                    root, before = base.twin or (weakref.ref(base), ())
+                    view.twin_of = Twin(root, (*before, *path))
+                else:
+                    view.seen_from = View(base, path)
                 memory.note_view(view)
+
+    @property
+    def twin(self) -> Twin | None:
+        """Whose memory it shares, detached; None if that Tensor is no more."""
+        twin = getattr(self, "twin_of", None)
+        return twin if twin is not None and twin.root() is not None else None
 
     # ---- what it is ---------------------------------------------------------------------------
 
@@ -508,7 +536,10 @@ class Tensor(Variable):
         if primitive is not None and primitive.ufunc is not None and not interpreters:
             if not recording or (self.origin is None and not any(map(tracked, args))):
                 return self.written(primitive, args)
-        return self.become(function(self, *args, **kwargs))
+        old = self
+        if recording and (self.seen_from.base if self.seen_from else self).looked_at():
+            old = Tensor.wrap(self.array.copy(), self.origin)  # for the rules, when the memory is written
+        return self.become(function(old, *args, **kwargs))
 
     @quietly
     def written(self, primitive, args) -> Tensor:
@@ -521,6 +552,7 @@ class Tensor(Variable):
         shapes = [np.shape(a) for a in arrays]
         if np.broadcast_shapes(*shapes) != self.array.shape:
             return self.become(primitive(self, *args))
+        self.check_writeable()
         primitive.ufunc(*arrays, out=self.array)
         memory.note_write(self.array)
         return self
@@ -541,6 +573,7 @@ class Tensor(Variable):
         if new.dtype != self.dtype:
             new = ops.elementwise.as_dtype(new, self.dtype)
         if new.origin is None and not (mode.get()[0] and self.origin is not None):
+            self.check_writeable()
             assign(self, new)
             return self
         base, steps = self.seen_from or (self, ())
@@ -551,15 +584,6 @@ class Tensor(Variable):
                     "is being used in an in-place operation. Write under torch.no_grad(), or work "
                     "on a .clone()."
                 )
-        if memory.is_exported(base.array):
-            raise RuntimeError(
-                explanation(
-                    "an in-place operation cannot be recorded on memory that a NumPy array looks "
-                    "at (from .numpy(), from_numpy or as_tensor)",
-                    why="the array would keep the old value without a word",
-                    remedy="write x = x + …, or work on a .clone()",
-                )
-            )
         if not steps:
             self.replace(new)
             return self
@@ -582,23 +606,64 @@ class Tensor(Variable):
             )
 
     def replace(self, new: Tensor) -> None:
-        """Take the value and the origin of `new`, and let every live view of self follow."""
-        views = [v for v in memory.live_views(self.array) if v.seen_from and v.seen_from.base is self]
+        """Take the value and the origin of `new`, and let every live view of self follow, and every
+        detached twin. Where others look at the memory as well, it is written; else the old value stays
+        as it is, for what the graph has saved of it."""
+        sharing = memory.live_views(self.array)
+        views = [t for t in sharing if t.seen_from and t.seen_from.base is self]
+        twins = [t for t in sharing if t.twin and t.twin.root() is self]
         was_tracked = self.origin is not None
         if self.origin is not None and self.origin.stop is not None and self.retains_grad:
             self.origin.stop.keeps_grad = False
             if new.origin is not None:
                 new.retain_grad()
-        self.array, self.origin = new.array, new.origin
-        if new.array.base is not None or memory.live_views(new.array):
-            self.array = np.array(new.array)
+        self.origin = new.origin
+        if self.looked_at():
+            self.check_writeable()
+            self.array[...] = new.array
+            memory.note_write(self.array)
+            twins = []  # they see it
+        else:
+            shared = new.array.base is not None or memory.live_views(new.array)
+            self.array = np.array(new.array) if shared else new.array
         for view in views:
-            cut = any(primitive.name == "detach" for primitive, *_ in view.seen_from.steps)
-            follows = view.origin is not None or not (was_tracked or cut)
-            with switched(recording=follows):
+            with switched(recording=view.origin is not None or not was_tracked):
                 again = view.seen_from.replayed(self)
             view.array, view.origin = again.array, again.origin
             memory.note_view(view)
+        for twin in twins:
+            twin.array = after(twin.twin.steps, self.array)
+            memory.note_view(twin)
+            for view in (t for t in sharing if t.seen_from and t.seen_from.base is twin):
+                view.array = view.seen_from.replayed(twin.array)
+                memory.note_view(view)
+
+    def looked_at(self) -> bool:
+        """Does somebody look at this memory who is no view of self, and could not follow a new value: a
+        NumPy array, the Tensor that self was detached from, a detached one that is tracked itself?"""
+        if self.twin or memory.is_exported(self.array):
+            return True
+        sharing = memory.live_views(self.array)
+        twins = {id(t): t for t in sharing if t.twin and t.twin.root() is self}
+        if any(t.origin is not None for t in twins.values()):
+            return True
+        bases = (t.seen_from.base if t.seen_from else t for t in sharing)
+        return any(base is not self and id(base) not in twins for base in bases)
+
+    def check_writeable(self) -> None:
+        """An error for memory that cannot be written as if every element had its own."""
+        array, flags = self.array, self.array.flags
+        if flags.writeable and flags.c_contiguous:
+            return
+        if any(stride == 0 and n > 1 for stride, n in zip(array.strides, array.shape, strict=True)):
+            what = "more than one element of the written-to tensor refers to a single memory location"
+        elif not flags.writeable:
+            what = "the memory that this tensor looks at is read-only"
+        else:
+            return
+        raise RuntimeError(
+            f"unsupported operation: {what}. Please clone() the tensor before performing the operation."
+        )
 
     def __setitem__(self, index, value):
         value = value if isinstance(value, Tensor) else as_value(value, self.dtype)
@@ -610,6 +675,7 @@ class Tensor(Variable):
         elif mode.get()[1]:
             assign(ops.getitem(self, index), value)
         else:
+            self.check_writeable()
             ops.indexing.write(self.array, index, value.array if isinstance(value, Tensor) else value)
             memory.note_write(self.array)
 
@@ -632,7 +698,7 @@ class Tensor(Variable):
 
     def copy_(self, src, non_blocking: bool = False):
         """In place: the values of `src`, which may broadcast."""
-        src = src if isinstance(src, Tensor) else Tensor(src)
+        src = src if isinstance(src, Tensor) else Tensor.wrap(as_value(src, self.dtype))
         mismatch = broadcast_mismatch(self.shape, src.shape)
         if mismatch:
             raise ShapeError(mismatch)
@@ -918,7 +984,7 @@ def rebuilt(kind, array, requires_grad):
 @quietly
 def as_value(value, dtype) -> np.ndarray:
     """What is written into a Tensor of `dtype`."""
-    array = as_array(value)
+    array = as_array(value, dtype)
     return array if array.dtype == dtype else array.astype(dtype)
 
 

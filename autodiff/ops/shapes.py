@@ -37,7 +37,9 @@ def _roll(x, *, shifts, dim):
 
 def _diagonal(x, *, offset=0, dim1=0, dim2=1):
     """The diagonal of the planes (dim1, dim2), as the last dimension."""
-    return np.diagonal(x, offset, dim1, dim2)
+    y = np.diagonal(x, offset, dim1, dim2)
+    y.flags.writeable = x.flags.writeable  # NumPy does not let one write through it otherwise
+    return y
 
 
 def _from_diagonal(x, *, offset, dim1, dim2, to):
@@ -317,6 +319,8 @@ def expand(x, *shape, size=None):
                 f"The expanded size of the tensor ({full[k + extra]}) must match the existing size "
                 f"({n}) at non-singleton dimension {k + extra}"
             )
+    if math.prod(full) == math.prod(x.shape):  # nothing is repeated, so it can be written to
+        return reshaped(x, to=full)
     return _broadcast_to(x, to=full)
 
 

@@ -216,10 +216,6 @@ def test_in_place_where_it_must_not_be():
         x += 1
     with pytest.raises(RuntimeError, match="a view of a leaf Variable"):
         x[0] += 1
-    y = x.exp()
-    array = y.detach().numpy()
-    with pytest.raises(RuntimeError, match="NumPy array"):
-        y += 1
     wide = (x * 1).unsqueeze(0).expand(2, 3)
     with pytest.raises(RuntimeError, match="more than one element"):
         wide.mul_(2)
@@ -227,7 +223,63 @@ def test_in_place_where_it_must_not_be():
         ad.zeros(3).add_(ad.zeros(2, 3))
     with pytest.raises(RuntimeError, match="can't be cast"):
         ad.tensor([1, 2]).add_(0.5)
-    assert array.shape == (3,)
+    with pytest.raises(RuntimeError, match="more than one element"):
+        ad.ones(1).expand(3).mul_(2)
+    for write in (lambda t: t.add_(1), lambda t: t.zero_(), lambda t: t.__setitem__(0, 2)):
+        with pytest.raises(RuntimeError, match="read-only"):
+            write(ad.from_numpy(np.broadcast_to(np.ones(1), (1,))))
+
+
+def test_what_others_look_at_is_written_in_place():
+    x = leaf(3)
+    y = x * 2
+    array = y.detach().numpy()
+    y += 1
+    np.testing.assert_array_equal(array, x.detach().numpy() * 2 + 1)
+    y.sum().backward()
+    assert x.grad.tolist() == [2, 2, 2]
+    z = x.exp()
+    array = z.detach().numpy()
+    z += 1
+    with pytest.raises(RuntimeError, match="modified by an inplace operation"):
+        z.sum().backward()
+
+
+def test_a_detached_twin_shares_memory_and_nothing_else():
+    x = leaf(3)
+    y = x * 2
+    twin, second = y.detach(), y[1:].data
+    twin[0] = 7.0  # every name of the memory sees it
+    assert y[0].item() == 7 and not twin.requires_grad
+    y.mul_(2)  # recorded: the twins follow, outside the graph
+    assert twin[0].item() == 14 and second.equal(y.detach()[1:]) and not second.requires_grad
+    row = twin[1:]
+    twin[...] = x * 5  # a tracked value: the twin is in a graph of its own
+    assert twin.requires_grad and row.requires_grad and y.equal(twin)
+    (twin.sum() + row.sum()).backward()
+    assert x.grad.tolist() == [5, 10, 10]
+    x.grad = None
+    y.sum().backward()
+    assert x.grad.tolist() == [4, 4, 4]
+
+
+def test_a_detached_twin_does_not_keep_the_graph_alive():
+    x = leaf(3)
+    y = x.exp()
+    node = weakref.ref(y.origin)
+    kept = [y.detach(), y.data[1:], y.detach().detach()]
+    del y
+    assert node() is None
+    kept[0].add_(1)
+    assert kept[1].equal(kept[0][1:]) and kept[2].equal(kept[0])
+    kept[0][...] = x * 2
+    assert kept[2].equal(kept[0]) and not kept[2].requires_grad
+
+
+def test_numbers_written_into_float64_keep_their_digits():
+    x = ad.zeros(2, dtype=ad.float64)
+    x[0] = 0.1
+    assert x[0].item() == 0.1 and x.fill_(0.7)[1].item() == 0.7 and (x * 1).copy_(0.3)[0].item() == 0.3
 
 
 def test_a_stale_save_names_both_places_and_loses_nothing():
