@@ -8,6 +8,7 @@ import sys
 SUBCOMMANDS = {  # name → (module, what it does)
     "museum": ("museum.command", "every gradient bug of the museum against every checker"),
     "mutate": ("mutate", "every rule of ops/ changed in every way, against the kit's table of operations"),
+    "grade": ("grade", "the report card of an engine, or of a class's engines"),
 }
 
 

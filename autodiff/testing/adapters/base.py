@@ -1,0 +1,73 @@
+"""What every adapter has: the protocol's six functions with sensible answers, and how the engine is
+written, so that a program that fails can be shown without this kit."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from .. import blame
+
+
+class Adapter:
+    """An engine, as the checks drive it. A subclass gives `functions`, `variable`, `backward` and
+    `gradient`; the rest has the answers that fit most engines."""
+
+    name = "engine"
+    version = ""
+    functions: Mapping[str, Callable] = {}
+    abilities: frozenset[str] = frozenset()
+    scalar = False  # is a variable one number, and not an array?
+    weighs_with: tuple[
+        str, ...
+    ] = ()  # its own operations that `backward` has to use, to pull back a cotangent
+    rtol: float | None = None  # the relative error to allow; None: that of float64
+    waived: Mapping[str, str] = {}  # name of a check → why it says nothing about this engine
+    # operation → (what its makers say of its gradient, which is not the derivative; for which arguments)
+    documented: Mapping[str, tuple[str, Callable[..., bool]]] = {}
+    imports = ""  # what a program that uses the engine begins with
+
+    def variable(self, array: np.ndarray) -> Any:
+        raise NotImplementedError
+
+    def constant(self, array: np.ndarray) -> Any:
+        return self.variable(array)
+
+    def array(self, value: Any) -> np.ndarray:
+        return np.asarray(value)
+
+    def tracked(self, value: Any) -> bool:
+        return True
+
+    def backward(self, outputs: Sequence, cotangents: Sequence[np.ndarray]) -> None:
+        raise NotImplementedError
+
+    def gradient(self, variable: Any) -> np.ndarray | None:
+        raise NotImplementedError
+
+    # ---- how it is written ------------------------------------------------------------------------
+
+    def spelled(self, name: str) -> str:
+        """The text of an operation: an expression, after `imports`."""
+        function = self.functions[name]
+        return blame.text_of(function) or f"functions[{name!r}]"
+
+    def spelled_variable(self, array: np.ndarray) -> str:
+        return f"variable({blame.literal(array)})"
+
+    def spelled_constant(self, array: np.ndarray) -> str:
+        return f"constant({blame.literal(array)})"
+
+    def spelled_run(self, inputs: Sequence[str], body: Sequence[str], outputs: Sequence[str],
+                    gs: Sequence[np.ndarray]) -> list[str]:  # fmt: skip
+        """The lines that compute, by `body`, the outputs from the inputs, walk back, and print the
+        gradients by the inputs."""
+        back = f"backward([{', '.join(outputs)}], [{', '.join(map(blame.literal, gs))}])"
+        return [*body, back, f"print({', '.join(f'gradient({x})' for x in inputs)})"]
+
+
+def first_offered(module: Any, functions: Mapping[str, Callable]) -> dict[str, Callable]:
+    """Those functions whose first attribute (`np.sum` in `lambda x: np.sum(x)`) the module has."""
+    return {n: f for n, f in functions.items() if all(hasattr(module, a) for a in f.__code__.co_names[:1])}

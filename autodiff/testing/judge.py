@@ -1,0 +1,573 @@
+"""One engine, judged: every operation it offers, and programs made of them, against every check."""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import random
+import time
+import traceback
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from hypothesis import HealthCheck, Phase, find, settings
+from hypothesis.errors import NoSuchExample
+
+from . import blame
+from .card import Card, Convention, Entry, Miss
+from .case import Case, Constant, Fixed
+from .checks import CHECKS
+from .engine import OURS
+from .operations import OPERATIONS, direct, listed
+from .oracles import FiniteDifferences
+from .report import Finding
+from .strategies import arrays, broadcast_arrays, st
+
+OTHER_INPUTS = (
+    "shape and dtype",
+    "memory layouts",
+)  # these go on from what was drawn to mixed dtypes, and so on
+CONSEQUENCES = ("jvp", "adjoint", "second order", "alone", "memory layouts")  # of a wrong vjp: not asked then
+EXAMPLES = 40
+
+
+# ---- programs: what can be wrong though every operation is right ------------------------------------
+
+
+@dataclass(frozen=True)
+class Steps:
+    """A straight-line program. A step is (operation, operand …); an operand is the number of an earlier
+    value (the inputs come first) or, if it is a float, a constant."""
+
+    steps: tuple[tuple, ...]
+    outputs: tuple[int, ...] = (-1,)
+    times: int = 1  # how often the last step is repeated, its first operand being the result before
+
+    def run(self, functions: Any, xs: Sequence) -> Any:
+        values = list(xs)
+        for name, *operands in self.steps:
+            values.append(functions[name](*(o if isinstance(o, float) else values[o] for o in operands)))
+        name, _, *rest = self.steps[-1]
+        for _ in range(self.times - 1):
+            values[-1] = functions[name](values[-1], *(values[o] for o in rest))
+        results = [values[k] for k in self.outputs]
+        return results[0] if len(results) == 1 else results
+
+    def text(self, names: Sequence[str]) -> tuple[list[str], list[str]]:
+        """The lines, and the names of the outputs."""
+        names, lines = list(names), []
+        for name, *operands in self.steps:
+            new = f"v{len(names)}"
+            written = ", ".join(repr(o) if isinstance(o, float) else names[o] for o in operands)
+            lines.append(f"{new} = {name}({written})")
+            names.append(new)
+        if self.times > 1:
+            name, _, *rest = self.steps[-1]
+            again = ", ".join([names[-1], *(names[o] for o in rest)])
+            lines += [f"for _ in range({self.times - 1}):", f"    {names[-1]} = {name}({again})"]
+        return lines, [names[k] for k in self.outputs]
+
+
+@dataclass(frozen=True)
+class Program:
+    """A row of the card that is no operation."""
+
+    name: str
+    inputs: Any  # a strategy of (Steps, array, …)
+    needs: frozenset[str]
+    conventions: tuple = ()
+    options: dict = field(default_factory=dict)
+    limit: int = 0  # examples, at most: it is long
+
+    def of(self, functions: Any) -> Callable:
+        def program(steps, *xs):
+            return steps.run(functions, xs)
+
+        return program
+
+
+def fixed(
+    name: str, steps: tuple, outputs: tuple = (-1,), n: int = 1, times: int = 1, low=-2.0, high=2.0
+) -> Program:
+    """The same steps, at whatever inputs."""
+    given = Steps(steps, outputs, times)
+    inputs = broadcast_arrays(n, lambda shape: arrays(shape, low, high)).map(lambda xs: (given, *xs))
+    options = {"checks": ("value", "vjp")} if times > 1 else {}
+    needs = frozenset(step[0] for step in steps)
+    return Program(name, inputs, needs, options=options, limit=1 if times > 1 else 0)
+
+
+LONG = 1500
+PROGRAMS = [
+    fixed("x + x", (("add", 0, 0),)),
+    fixed("x * x + x", (("mul", 0, 0), ("add", 1, 0))),
+    fixed("a diamond: (ab + a)(ab + b)", (("mul", 0, 1), ("add", 2, 0), ("add", 2, 1), ("mul", 3, 4)), n=2),
+    fixed("used near and far: u = ab, v = u + a, v(vu) + u",
+          (("mul", 0, 1), ("add", 2, 0), ("mul", 3, 2), ("mul", 3, 4), ("add", 5, 2)), n=2),
+    fixed("number + x", (("add", 3.0, 0),)), fixed("number - x", (("sub", 3.0, 0),)),
+    fixed("number * x", (("mul", 3.0, 0),)), fixed("number / x", (("div", 3.0, 0),), low=0.25),
+    fixed("x + number", (("add", 0, 3.0),)), fixed("x - number", (("sub", 0, 3.0),)),
+    fixed("x * number", (("mul", 0, 3.0),)), fixed("x / number", (("div", 0, 4.0),)),
+    fixed("two outputs: ab and a + b", (("mul", 0, 1), ("add", 0, 1)), outputs=(2, 3), n=2),
+    fixed("an input that is not used", (("mul", 0, 0),), n=2),
+    fixed(f"a chain of {LONG} additions", (("add", 0, 0),), times=LONG),
+]  # fmt: skip
+JOINTS = {"neg": 1, "square": 1, "tanh": 1, "sigmoid": 1, "sin": 1, "relu": 1, "abs": 1, "add": 2, "sub": 2, "mul": 2,
+          "maximum": 2}  # fmt: skip  # what random programs are made of, and how many operands it has
+
+
+def random_programs(trusted: Sequence[str]) -> Program:
+    """Programs of up to six steps, made of operations that were found to be right."""
+
+    @st.composite
+    def drawn(draw):
+        xs = draw(broadcast_arrays(draw(st.integers(1, 2)), arrays))
+        steps = []
+        for k in range(draw(st.integers(1, 6))):
+            name = draw(st.sampled_from([n for n in JOINTS if n in trusted]))
+            steps.append((name, *(draw(st.integers(0, len(xs) + k - 1)) for _ in range(JOINTS[name]))))
+        return (Steps(tuple(steps)), *xs)
+
+    return Program("random programs", drawn(), frozenset())
+
+
+# ---- one example -------------------------------------------------------------------------------------
+
+
+@dataclass
+class Outcome:
+    """What one example has shown."""
+
+    case: Case | None = None
+    declined: str = ""  # what the engine said of arguments that it does not take
+    checked: set[str] = field(default_factory=set)
+    findings: dict[str, Finding] = field(default_factory=dict)
+    not_offered: dict[str, str] = field(default_factory=dict)  # check → what the engine said
+
+
+def is_declined(error: Exception) -> bool:
+    return isinstance(error, NotImplementedError) or "not implemented" in str(error).lower()
+
+
+def said(error: BaseException) -> str:
+    """An exception on one line."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
+
+
+def look(engine: Any, row: Any, example: tuple, names: Sequence[str], broken: Sequence[str],
+         ones: bool = False) -> Outcome:  # fmt: skip
+    """One example, (arguments, seed), of an operation or of a program, by the checks of those names."""
+    arguments, seed = example
+    outcome = Outcome()
+    if promised(engine, row, arguments):
+        return outcome
+    twin = Case(row.of(OURS.functions), arguments, seed=seed, name=row.name)
+    if twin.oracle.exact and not twin.oracle.ordered:
+        raise AssertionError("the oracle has to give numbers that can be compared")
+    f = row.of(engine.functions)
+    try:
+        plain = Case(
+            f, arguments, engine=Untracked(engine), reference=twin.untracked, oracle=twin.oracle, seed=seed
+        )
+    except Exception as error:
+        outcome.declined = said(error)
+        return outcome
+    rtol = engine.rtol or twin.rtol
+    wrong_value = differing(twin.values, plain.values, rtol)
+    oracle = FiniteDifferences() if wrong_value else twin.oracle  # then of what it does compute
+    reference = plain.untracked if wrong_value else twin.untracked
+    outcome.checked.add("value")
+    if wrong_value:
+        outcome.findings["value"] = wrong_value
+    try:
+        case = Case(
+            f,
+            arguments,
+            engine=engine,
+            reference=reference,
+            oracle=oracle,
+            seed=seed,
+            rtol=rtol,
+            name=row.name,
+        )
+    except Exception as error:
+        outcome.findings["value"] = Finding("value", f"it raises when a gradient is wanted: {said(error)}")
+        return outcome
+    outcome.case = case
+    if len(case.values) != len(twin.values) or any(
+        a.shape != b.shape for a, b in zip(case.values, twin.values, strict=False)
+    ):
+        return outcome
+    if "mul" in broken or ones:  # what cotangents are weighed with: ones can be pulled back without it
+        case.gs = [np.ones_like(g) for g in case.gs]
+    if "sum" in broken and any(g.size != 1 for g in case.gs):
+        return outcome
+    skip = {*row.options.get("skip", ()), *engine.waived}
+    only = row.options.get("checks", CHECKS)
+    watch = Watched(engine)
+    for check in CHECKS.values():
+        if check.name not in names or check.name not in only or check.name in skip:
+            continue
+        if check.needs - engine.abilities or not case.arrays:
+            continue
+        if check.name in CONSEQUENCES and "vjp" in outcome.findings:
+            continue
+        try:
+            case.engine = watch
+            finding = next(iter(check.run(case)), None)
+        except Exception as error:
+            if check.name in OTHER_INPUTS and not watch.walking:  # it does not take such inputs at all
+                outcome.checked.add(check.name)
+                continue
+            if is_declined(error):
+                outcome.not_offered[check.name] = said(error)
+                if check.name == "vjp":
+                    break
+                continue
+            finding = Finding(check.name, f"it raises {said(error)}", rule=last_line(error))
+            outcome.findings[check.name] = finding
+            outcome.checked.add(check.name)
+            break  # for the others it would raise again
+        outcome.checked.add(check.name)
+        if finding is not None:
+            outcome.findings.setdefault(check.name, finding)
+    return outcome
+
+
+def promised(engine: Any, row: Any, arguments: tuple) -> bool:
+    """Do its makers say that its gradient is not the derivative here?"""
+    documented = getattr(engine, "documented", {})
+    return row.name in documented and documented[row.name][1](*arguments)
+
+
+class Untracked:
+    """The engine, wanting no gradients: what it does not take even so, it does not offer."""
+
+    def __init__(self, engine: Any):
+        self.engine, self.variable = engine, engine.constant
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.engine, name)
+
+
+class Watched(Untracked):
+    """The engine, and whether it is on its walk back: an error before that is the forward's."""
+
+    def __init__(self, engine: Any):
+        self.engine, self.walking = engine, False
+
+    def backward(self, outputs: Sequence, cotangents: Sequence) -> None:
+        self.walking = True
+        self.engine.backward(outputs, cotangents)
+        self.walking = False
+
+
+def differing(expected: list, found: list, rtol: float) -> Finding | None:
+    """What is wrong with the values."""
+    if len(expected) != len(found):
+        return Finding("value", f"it gives {len(found)} arrays of floats, and {len(expected)} are expected")
+    for k, (a, b) in enumerate(zip(expected, found, strict=True)):
+        which = f"output {k}" if len(found) > 1 else "the value"
+        if a.shape != b.shape:
+            return Finding("value", f"{which} has shape {b.shape}, and {a.shape} is expected")
+        size = np.max(abs(a[np.isfinite(a)]), initial=0)
+        if not np.allclose(b, a, rtol=rtol, atol=rtol * size + 1e-12, equal_nan=True):
+            return Finding("value", f"{which} is wrong", a, b)
+    return None
+
+
+def last_line(error: BaseException) -> str:
+    """Where it was raised."""
+    frames = traceback.extract_tb(error.__traceback__)
+    return f"{Path(frames[-1].filename).name}:{frames[-1].lineno}: {frames[-1].line}" if frames else ""
+
+
+# ---- one row ------------------------------------------------------------------------------------------
+
+
+def scalars(arguments: tuple) -> tuple:
+    """The first number of each array."""
+    return tuple(np.array(a.flat[0]) if isinstance(a, np.ndarray) else a for a in arguments)
+
+
+def judged(engine: Any, row: Any, *, examples: int = EXAMPLES, seed: int = 0, broken: Sequence[str] = (),
+           patience: float = 30.0) -> Entry:  # fmt: skip
+    """The row of the card: what `examples` drawn examples show, each miss shrunk to its simplest form.
+    Shrinking ends after `patience` seconds."""
+    inputs = row.inputs
+    if engine.scalar:
+        filled = inputs.filter(lambda t: all(a.size for a in t if isinstance(a, np.ndarray)))
+        inputs = filled.map(scalars)
+    drawn = st.tuples(inputs, st.integers(0, 2**16))
+    entry = Entry(row.name, "programs" if isinstance(row, Program) else "operations")
+    first: dict[str, tuple] = {}  # check → the simplest example that fails it
+    start = time.monotonic()
+    if broken:
+        how = {"mul": "a cotangent of ones", "sum": "a single output"}
+        entry.note = f"with {' and '.join(how[n] for n in broken)} only: others are pulled back through the engine's own {' and '.join(broken)}, which is wrong"
+
+    def note(example):
+        outcome = look(engine, row, example, tuple(CHECKS), broken)
+        entry.examples += 1
+        if outcome.declined:
+            entry.declined += 1
+            entry.declined_as = entry.declined_as or f"{called(row, example[0])}: {outcome.declined}"
+            return False
+        for name in outcome.checked:
+            entry.properties[name] = entry.properties.get(name, "right")
+        for name in outcome.findings:
+            entry.properties[name] = "wrong"
+            if name not in first:
+                first[name] = example
+        for name, text in outcome.not_offered.items():
+            entry.not_offered.setdefault(name, text)
+        return False
+
+    limit = getattr(row, "limit", 0)
+    search(drawn, note, limit or examples, seed)
+    if entry.examples == entry.declined:
+        if entry.section == "programs":  # numbers among its operands, perhaps, that it does not take
+            entry.verdict, entry.note = "declined", entry.declined_as
+            return entry
+        entry.verdict = "fails"
+        entry.misses.append(Miss("value", f"it takes nothing of what was tried: {entry.declined_as}"))
+        return entry
+    for name, example in first.items():
+        entry.misses.append(
+            shrunk(engine, row, drawn, name, example, examples, seed, broken, start + patience)
+        )
+    entry.misses.sort(key=lambda miss: list(CHECKS).index(miss.check))
+    entry.verdict = "wrong" if entry.misses else "right" if "vjp" in entry.properties else "declined"
+    entry.conventions = conventions(engine, row)
+    entry.seconds = time.monotonic() - start
+    return entry
+
+
+def search(drawn: Any, condition: Callable, examples: int, seed: int) -> Any:
+    """The simplest example for which the condition holds, or None. The same seed draws the same."""
+    profile = settings(
+        max_examples=examples, phases=(Phase.generate, Phase.shrink), deadline=None, database=None,
+        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
+    )  # fmt: skip
+    try:
+        with quiet():
+            return find(drawn, condition, settings=profile, random=random.Random(seed))
+    except NoSuchExample:
+        return None
+
+
+def shrunk(engine, row, drawn, name, example, examples, seed, broken, end) -> Miss:
+    """The miss, at the simplest example that shows it; one of arrays that have elements, if there is one."""
+    names = tuple(dict.fromkeys(("vjp", name))) if name in CONSEQUENCES else (name,)
+
+    def fails(given):
+        return time.monotonic() < end and name in look(engine, row, given, names, broken).findings
+
+    found, empty = example, not has_elements(example)
+    if not getattr(row, "limit", 0):
+        found = search(drawn, lambda given: has_elements(given) and fails(given), examples, seed)
+        empty = found is None
+        found = found or (not has_elements(example) and search(drawn, fails, examples, seed)) or example
+    with quiet():
+        outcome = look(engine, row, found, names, broken, ones=True)  # if ones do, that is easier to read
+        if name not in outcome.findings:
+            outcome = look(engine, row, found, names, broken)
+    finding = outcome.findings.get(name)
+    if finding is None:
+        again = "it fails at one time and not at the next: it depends on more than its inputs"
+        return Miss(name, f"{again} ({called(row, found[0])})")
+    message = "\n".join(str(finding).splitlines()).removeprefix("✗ ")
+    return Miss(
+        name, message.replace(f"  [{name}]", "", 1), snippet(engine, row, found[0], outcome.case, finding)
+    )
+
+
+def has_elements(example: tuple) -> bool:
+    """Is there a number in every array?"""
+    return all(a.size for a in example[0] if isinstance(a, np.ndarray))
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """What engines warn of is not for the reader of the card."""
+    with warnings.catch_warnings(), np.errstate(all="ignore"):
+        warnings.simplefilter("ignore")
+        yield
+
+
+# ---- as a program ---------------------------------------------------------------------------------------
+
+
+def called(row: Any, arguments: tuple) -> str:
+    """`name(arguments)`, briefly."""
+    if isinstance(row, Program):
+        return row.name
+    return f"{row.name}({', '.join(brief(a) for a in arguments)})"
+
+
+def brief(a: Any) -> str:
+    if isinstance(a, np.ndarray):
+        return (
+            f"{a.dtype.name}{list(a.shape)}"
+            if a.size > 4
+            else np.array2string(a, separator=", ").replace("\n", "")
+        )
+    return repr(a.value if isinstance(a, Fixed) else a)
+
+
+def snippet(engine: Any, row: Any, arguments: tuple, case: Case | None, finding: Finding) -> str:
+    """The example as a program in the engine's own words; "" if there is none."""
+    if case is None or not hasattr(engine, "spelled_run"):
+        return ""
+    lines = [engine.imports] if engine.imports else []
+    operations = sorted({s[0] for s in arguments[0].steps}) if isinstance(row, Program) else [row.name]
+    texts = {name: engine.spelled(name) for name in operations}
+    lines += ["import operator"] * any("operator." in text for text in texts.values())
+    head, lines = lines, [""]
+    lines += [f"{name} = {text}" for name, text in texts.items()]
+    names, inputs, k = [], [], 0
+    for place, a in enumerate(case.arguments):
+        if place in case.places or isinstance(a, Constant):
+            name = "abcdefgh"[k] if k < 8 else f"x{k}"
+            k += 1
+            text = engine.spelled_constant(a.array) if isinstance(a, Constant) else engine.spelled_variable(
+                case.arrays[case.places.index(place)])  # fmt: skip
+            lines.append(f"{name} = {text}")
+            inputs += [name] if place in case.places else []
+            names.append(name)
+        elif not isinstance(a, Steps):
+            text = blame.literal(a.value if isinstance(a, Fixed) else a)
+            names.append(f"float('{text}')" if text in ("inf", "-inf") else text)
+    body, outputs = body_of(row, arguments, names, len(case.values), case)
+    lines += engine.spelled_run(inputs, body, outputs, case.gs)
+    lines.append("# " + "\n# ".join(str(finding).removeprefix("✗ ").splitlines()))
+    if any("np." in line for line in lines) and " as np" not in "".join(head):
+        head.append("import numpy as np")
+    return "\n".join(head + lines)
+
+
+def body_of(row: Any, arguments: tuple, names: list[str], n: int, case: Case) -> tuple[list[str], list[str]]:
+    """The lines of the program, and the names of its outputs."""
+    if isinstance(row, Program):
+        return arguments[0].text(names)
+    if row.call is direct:
+        call = f"{row.name}({', '.join(names)})"
+    elif row.call is listed:
+        call = f"{row.name}([{', '.join(names[:-1])}], {names[-1]})"
+    else:
+        text = blame.text_of(row.call)
+        call = f"({text or row.call.__name__})({', '.join([row.name, *names])})"
+    result = case.called(map(case.engine.constant, case.arrays))
+    whole = not isinstance(result, (tuple, list))
+    return [f"y = {call}"], ["y"] if whole else [f"y[{k}]" for k in case.slots or range(n)]
+
+
+# ---- conventions ------------------------------------------------------------------------------------------
+
+
+def conventions(engine: Any, row: Any) -> list[Convention]:
+    """What the engine says where calculus leaves a choice, beside what ours says."""
+    found = []
+    for arguments, ours in row.conventions:
+        floats = [isinstance(a, list) and any(isinstance(x, float) for x in a) for a in arguments]
+        try:
+            with quiet():
+                new = [
+                    engine.variable(np.array(a)) if f else a for a, f in zip(arguments, floats, strict=True)
+                ]
+                y = row.of(engine.functions)(*new)
+                y = y[0] if isinstance(y, (tuple, list)) else y
+                engine.backward([y], [np.ones_like(engine.array(y))])
+                got = [engine.gradient(x) for x, f in zip(new, floats, strict=True) if f]
+        except Exception:  # it does not take these arguments; or it does, and `vjp` says so
+            continue
+        texts = as_text(got), as_text(ours)
+        found.append(
+            Convention(f"{row.name}({', '.join(map(repr, arguments))})", *texts, texts[0] == texts[1])
+        )
+    return found
+
+
+def as_text(gradients: Sequence) -> str:
+    return "; ".join(
+        "none" if g is None else " ".join(f"{float(v) + 0:g}" for v in np.ravel(g)) for g in gradients
+    )
+
+
+# ---- the whole engine ----------------------------------------------------------------------------------------
+
+
+def rows(engine: Any) -> list[Any]:
+    """Everything to be judged but the random programs: what backward itself uses comes first."""
+    offered = [row for name, row in OPERATIONS.items() if name in engine.functions]
+    offered.sort(key=lambda row: row.name not in engine.weighs_with)
+    return [*offered, *(p for p in PROGRAMS if p.needs <= set(engine.functions))]
+
+
+def not_offered(engine: Any) -> list[str]:
+    """Operations of the table that this engine has no name for (and that somebody may look for)."""
+    import autodiff
+
+    known = [n for n in OPERATIONS if hasattr(autodiff, n) or hasattr(autodiff.Tensor, n)]
+    return [] if engine.scalar else [n for n in known if n not in engine.functions]
+
+
+def entries(engine: Any, *, only: Sequence[str] | None = None, done: Sequence[Entry] = (),
+            begin: Callable[[str], None] = lambda name: None, **options: Any) -> Iterator[Entry]:  # fmt: skip
+    """The rows of the card, one after the other; those in `done` are known already."""
+    verdicts = {entry.name: entry.verdict for entry in done}
+    broken = unable(engine)
+    for row in rows(engine):
+        if row.name in verdicts or (only and row.name not in only):
+            continue
+        begin(row.name)
+        entry = judged(engine, row, broken=broken, **options)
+        verdicts[row.name] = entry.verdict
+        yield entry
+    trusted = [name for name in JOINTS if verdicts.get(name) == "right"]
+    row = random_programs(trusted)
+    if trusted and row.name not in verdicts and (not only or row.name in only):
+        begin(row.name)
+        yield judged(engine, row, broken=broken, **options)
+
+
+def unable(engine: Any) -> list[str]:
+    """What is wrong among the operations of its own with which the engine pulls a cotangent back, as far
+    as that goes: products and sums of values of the same shape. Their own rows say more."""
+
+    def pulls(g: np.ndarray) -> bool:
+        try:
+            x = engine.variable(np.ones(g.shape))
+            engine.backward([x], [g])
+            found = engine.gradient(x)
+        except Exception:  # whatever it raises, it does not
+            return False
+        return found is not None and found.shape == g.shape and np.allclose(found, g)
+
+    broken = []
+    if "sum" in engine.weighs_with and not pulls(np.ones((2, 3))):
+        broken.append("sum")
+    if "mul" in engine.weighs_with and not pulls(np.array(3.0)):
+        broken.append("mul")
+    return broken
+
+
+def blank(engine: Any) -> Card:
+    """The card of an engine, without its rows."""
+    documented = {
+        name: why for name, (why, _) in getattr(engine, "documented", {}).items() if name in engine.functions
+    }
+    return Card(engine.name, engine.version, waived=dict(engine.waived), documented=documented,
+                not_offered=not_offered(engine))  # fmt: skip
+
+
+def grade(engine: Any, **options: Any) -> Card:
+    """The report card of an engine, in this process."""
+    card = blank(engine)
+    card.entries = list(entries(engine, **options))
+    return card
