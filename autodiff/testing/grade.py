@@ -11,6 +11,8 @@ from pathlib import Path
 
 from .adapters import KNOWN, LIKELY
 from .card import Card, class_page, ranking, write
+from .checks import CHECKS
+from .judge import EXAMPLES
 from .supervision import Limits, supervised
 
 EPILOG = f"""\
@@ -24,6 +26,7 @@ def main(argv: list[str]) -> int:
     options = parsed(argv)
     limits = Limits(options.time, options.row_time, options.memory)
     settings = {"examples": options.examples, "seed": options.seed, "only": options.only}
+    settings["without"] = options.without
     targets = [t for module in options.modules for t in targets_of(module)]
     several = len(targets) > 1 or any(is_class(Path(m)) for m in options.modules)
 
@@ -59,15 +62,16 @@ def parsed(argv: list[str]) -> argparse.Namespace:
         "python -m autodiff.testing grade", description=__doc__, epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
-    add, names = parser.add_argument, lambda text: [n.strip() for n in text.split(",") if n.strip()]
+    add = parser.add_argument
     add("modules", nargs="+", metavar="MODULE", help="what to grade")
     add("--html", metavar="FILE", help="write a page")
     add("--json", metavar="FILE", help="write the data; a list, if several engines are graded")
     add("--only", metavar="NAMES", type=names, help="rows of the card, with commas between")
     add("--require", metavar="NAMES", type=names, help="operations that have to be there")
-    add("--examples", metavar="N", type=int, default=40, help="drawn for each row (40)")
+    add("--without", metavar="CHECKS", type=checks, default=[], help=f"not to be asked: {', '.join(CHECKS)}")
+    add("--examples", metavar="N", type=int, default=EXAMPLES, help=f"looked at for each row ({EXAMPLES})")
     add("--seed", metavar="N", type=int, default=0, help="of what is drawn (0)")
-    add("--time", metavar="S", type=float, default=600, help="seconds for an engine, at most (600)")
+    add("--time", metavar="S", type=float, default=900, help="seconds for an engine, at most (900)")
     add("--row-time", metavar="S", type=float, default=60, help="seconds without an answer, for one row (60)")
     add(
         "--memory",
@@ -85,6 +89,17 @@ def parsed(argv: list[str]) -> argparse.Namespace:
     )
     add("-q", "--quiet", action="store_true", help="print the totals only")
     return parser.parse_args(argv)
+
+
+def names(text: str) -> list[str]:
+    return [name.strip() for name in text.split(",") if name.strip()]
+
+
+def checks(text: str) -> list[str]:
+    unknown = [name for name in names(text) if name not in CHECKS]
+    if unknown:
+        raise argparse.ArgumentTypeError(f"there is no check {unknown[0]!r}: they are {', '.join(CHECKS)}")
+    return names(text)
 
 
 def print_cards(cards: list[Card], several: bool, options: argparse.Namespace) -> None:

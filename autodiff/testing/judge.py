@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import contextlib
-import math
 import random
 import time
 import traceback
 import warnings
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,7 +32,8 @@ OTHER_INPUTS = (
     "memory layouts",
 )  # these go on from what was drawn to mixed dtypes, and so on
 CONSEQUENCES = ("jvp", "adjoint", "second order", "alone", "memory layouts")  # of a wrong vjp: not asked then
-EXAMPLES = 40
+EXAMPLES = 60
+ALIKE, ROUNDS = 1, 4  # examples of the same shapes and options; times that the drawing begins anew
 
 
 # ---- programs: what can be wrong though every operation is right ------------------------------------
@@ -73,7 +74,7 @@ class Steps:
 
 
 @dataclass(frozen=True)
-class Program:
+class Composed:
     """A row of the card that is no operation."""
 
     name: str
@@ -92,13 +93,13 @@ class Program:
 
 def fixed(
     name: str, steps: tuple, outputs: tuple = (-1,), n: int = 1, times: int = 1, low=-2.0, high=2.0
-) -> Program:
+) -> Composed:
     """The same steps, at whatever inputs."""
     given = Steps(steps, outputs, times)
     inputs = broadcast_arrays(n, lambda shape: arrays(shape, low, high)).map(lambda xs: (given, *xs))
     options = {"checks": ("value", "vjp")} if times > 1 else {}
     needs = frozenset(step[0] for step in steps)
-    return Program(name, inputs, needs, options=options, limit=1 if times > 1 else 0)
+    return Composed(name, inputs, needs, options=options, limit=1 if times > 1 else 0)
 
 
 LONG = 1500
@@ -120,7 +121,7 @@ JOINTS = {"neg": 1, "square": 1, "tanh": 1, "sigmoid": 1, "sin": 1, "relu": 1, "
           "maximum": 2}  # fmt: skip  # what random programs are made of, and how many operands it has
 
 
-def random_programs(trusted: Sequence[str]) -> Program:
+def random_programs(trusted: Sequence[str]) -> Composed:
     """Programs of up to six steps, made of operations that were found to be right."""
 
     @st.composite
@@ -132,7 +133,7 @@ def random_programs(trusted: Sequence[str]) -> Program:
             steps.append((name, *(draw(st.integers(0, len(xs) + k - 1)) for _ in range(JOINTS[name]))))
         return (Steps(tuple(steps)), *xs)
 
-    return Program("random programs", drawn(), frozenset())
+    return Composed("random programs", drawn(), frozenset())
 
 
 # ---- one example -------------------------------------------------------------------------------------
@@ -162,7 +163,13 @@ def said(error: BaseException) -> str:
 def look(engine: Any, row: Any, example: tuple, names: Sequence[str], broken: Sequence[str],
          ones: bool = False) -> Outcome:  # fmt: skip
     """One example, (arguments, seed), of an operation or of a program, by the checks of those names."""
-    arguments, seed = example
+    with quiet():
+        arguments, seed = example
+        return looked(engine, row, arguments, seed, names, broken, ones)
+
+
+def looked(engine: Any, row: Any, arguments: tuple, seed: int, names: Sequence[str], broken: Sequence[str],
+           ones: bool) -> Outcome:  # fmt: skip
     outcome = Outcome()
     if promised(engine, row, arguments):
         return outcome
@@ -295,96 +302,136 @@ def scalars(arguments: tuple) -> tuple:
     return tuple(np.array(a.flat[0]) if isinstance(a, np.ndarray) else a for a in arguments)
 
 
-def judged(engine: Any, row: Any, *, examples: int = EXAMPLES, seed: int = 0, broken: Sequence[str] = (),
-           patience: float = 30.0) -> Entry:  # fmt: skip
-    """The row of the card: what `examples` drawn examples show, each miss shrunk to its simplest form.
-    Shrinking ends after `patience` seconds."""
-    inputs = row.inputs
-    if engine.scalar:
-        filled = inputs.filter(lambda t: all(a.size for a in t if isinstance(a, np.ndarray)))
-        inputs = filled.map(scalars)
-    drawn = st.tuples(inputs, st.integers(0, 2**16))
-    entry = Entry(row.name, "programs" if isinstance(row, Program) else "operations")
-    first: dict[str, tuple] = {}  # check → the simplest example that fails it
-    start = time.monotonic()
-    if broken:
-        how = {"mul": "a cotangent of ones", "sum": "a single output"}
-        entry.note = f"with {' and '.join(how[n] for n in broken)} only: others are pulled back through the engine's own {' and '.join(broken)}, which is wrong"
+class Judge:
+    """An engine at one row: what drawn examples show, each miss shrunk to its simplest form.
 
-    def note(example):
-        outcome = look(engine, row, example, tuple(CHECKS), broken)
+    Of what Hypothesis draws much is alike. Here ALIKE examples of the same shapes and options are
+    looked at, and others are passed over, until `examples` of them have been seen, in several rounds.
+    """
+
+    def __init__(self, engine: Any, row: Any, *, examples: int = EXAMPLES, seed: int = 0,
+                 broken: Sequence[str] = (), patience: float = 30.0):  # fmt: skip
+        self.engine, self.row, self.seed, self.broken = engine, row, seed, broken
+        self.examples = getattr(row, "limit", 0) or examples
+        self.end = time.monotonic() + patience  # of shrinking
+        inputs = row.inputs
+        if engine.scalar:
+            filled = inputs.filter(lambda t: all(a.size for a in t if isinstance(a, np.ndarray)))
+            inputs = filled.map(scalars)
+        self.drawn = st.tuples(inputs, st.integers(0, 2**16))
+        self.seen: Counter = Counter()
+        self.first: dict[
+            str, tuple
+        ] = {}  # check → an example that fails it; of which round it is, and which draw
+        self.round = self.draws = 0
+        self.entry = Entry(row.name, "programs" if isinstance(row, Composed) else "operations")
+
+    def judged(self) -> Entry:
+        """The row of the card."""
+        start, entry = time.monotonic(), self.entry
+        if self.broken:
+            entry.note = without(self.broken)
+        for self.round in range(ROUNDS):
+            self.draws = 0
+            if entry.examples < self.examples:
+                self.search(self.note, self.round)
+        entry.verdict = self.verdict()
+        if entry.verdict == "wrong":
+            entry.misses = [self.shrunk(name) for name in CHECKS if name in self.first]
+        entry.conventions = conventions(self.engine, self.row)
+        entry.seconds = time.monotonic() - start
+        return entry
+
+    def verdict(self) -> str:
+        entry = self.entry
+        if entry.examples == entry.declined:
+            if entry.section == "programs":  # with numbers among its operands, perhaps, that it does not take
+                entry.note = entry.declined_as
+                return "declined"
+            entry.misses.append(Miss("value", f"it takes nothing of what was tried: {entry.declined_as}"))
+            return "fails"
+        return "wrong" if self.first else "right" if "vjp" in entry.properties else "declined"
+
+    def search(self, condition: Callable[[tuple], bool], round: int) -> Any:
+        """The simplest example for which the condition holds, or None. A round draws the same every time."""
+        profile = settings(
+            max_examples=self.examples, phases=(Phase.generate, Phase.shrink), deadline=None, database=None,
+            suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
+        )  # fmt: skip
+        try:
+            with quiet():
+                return find(
+                    self.drawn, condition, settings=profile, random=random.Random(f"{self.seed} {round}")
+                )
+        except NoSuchExample:
+            return None
+
+    def is_new(self, arguments: tuple) -> bool:
+        """Is it worth looking at?"""
+        alike = tuple((a.shape, a.dtype.kind) if isinstance(a, np.ndarray) else repr(a) for a in arguments)
+        exactly = tuple(a.tobytes() if isinstance(a, np.ndarray) else "" for a in arguments)
+        new = not self.seen[alike, exactly] and (self.engine.scalar or self.seen[alike] < ALIKE)
+        if new:
+            self.seen.update(((alike, exactly), alike))
+        return new
+
+    def note(self, example: tuple) -> bool:
+        """Look at an example, and write down what it shows. Never the end of the search."""
+        entry, arguments = self.entry, example[0]
+        self.draws += 1
+        if entry.examples == self.examples or not self.is_new(arguments):
+            return False
+        outcome = look(self.engine, self.row, example, tuple(CHECKS), self.broken)
         entry.examples += 1
         if outcome.declined:
             entry.declined += 1
-            entry.declined_as = entry.declined_as or f"{called(row, example[0])}: {outcome.declined}"
-            return False
+            entry.declined_as = entry.declined_as or f"{called(self.row, arguments)}: {outcome.declined}"
         for name in outcome.checked:
             entry.properties[name] = entry.properties.get(name, "right")
         for name in outcome.findings:
             entry.properties[name] = "wrong"
-            if name not in first:
-                first[name] = example
+            self.first.setdefault(name, (example, self.round, self.draws))
         for name, text in outcome.not_offered.items():
             entry.not_offered.setdefault(name, text)
         return False
 
-    limit = getattr(row, "limit", 0)
-    search(drawn, note, limit or examples, seed)
-    if entry.examples == entry.declined:
-        if entry.section == "programs":  # numbers among its operands, perhaps, that it does not take
-            entry.verdict, entry.note = "declined", entry.declined_as
-            return entry
-        entry.verdict = "fails"
-        entry.misses.append(Miss("value", f"it takes nothing of what was tried: {entry.declined_as}"))
-        return entry
-    for name, example in first.items():
-        entry.misses.append(
-            shrunk(engine, row, drawn, name, example, examples, seed, broken, start + patience)
-        )
-    entry.misses.sort(key=lambda miss: list(CHECKS).index(miss.check))
-    entry.verdict = "wrong" if entry.misses else "right" if "vjp" in entry.properties else "declined"
-    entry.conventions = conventions(engine, row)
-    entry.seconds = time.monotonic() - start
-    return entry
+    def shrunk(self, name: str) -> Miss:
+        """The miss, at the simplest example that shows it; one of arrays that have elements, if there is one."""
+        names = tuple(dict.fromkeys(("vjp", name))) if name in CONSEQUENCES else (name,)
+        example, round, draw = self.first[name]
+        empty = not has_elements(example)
+        found = None
+        for of_arrays in (has_elements, lambda example: empty):
+            draws = 0
 
+            def fails(given, of_arrays=of_arrays):
+                nonlocal draws
+                draws += 1  # up to the one that is known to fail, nothing need be tried
+                return (draws >= draw and of_arrays(given) and time.monotonic() < self.end
+                        and name in look(self.engine, self.row, given, names, self.broken).findings)  # fmt: skip
 
-def search(drawn: Any, condition: Callable, examples: int, seed: int) -> Any:
-    """The simplest example for which the condition holds, or None. The same seed draws the same."""
-    profile = settings(
-        max_examples=examples, phases=(Phase.generate, Phase.shrink), deadline=None, database=None,
-        suppress_health_check=[HealthCheck.too_slow, HealthCheck.filter_too_much, HealthCheck.data_too_large],
-    )  # fmt: skip
-    try:
-        with quiet():
-            return find(drawn, condition, settings=profile, random=random.Random(seed))
-    except NoSuchExample:
-        return None
-
-
-def shrunk(engine, row, drawn, name, example, examples, seed, broken, end) -> Miss:
-    """The miss, at the simplest example that shows it; one of arrays that have elements, if there is one."""
-    names = tuple(dict.fromkeys(("vjp", name))) if name in CONSEQUENCES else (name,)
-
-    def fails(given):
-        return time.monotonic() < end and name in look(engine, row, given, names, broken).findings
-
-    found, empty = example, not has_elements(example)
-    if not getattr(row, "limit", 0):
-        found = search(drawn, lambda given: has_elements(given) and fails(given), examples, seed)
-        empty = found is None
-        found = found or (not has_elements(example) and search(drawn, fails, examples, seed)) or example
-    with quiet():
-        outcome = look(engine, row, found, names, broken, ones=True)  # if ones do, that is easier to read
+            if found is None and not getattr(self.row, "limit", 0):
+                found = self.search(fails, round)
+        example = found or example
+        outcome = look(
+            self.engine, self.row, example, names, self.broken, ones=True
+        )  # they are easier to read
         if name not in outcome.findings:
-            outcome = look(engine, row, found, names, broken)
-    finding = outcome.findings.get(name)
-    if finding is None:
-        again = "it fails at one time and not at the next: it depends on more than its inputs"
-        return Miss(name, f"{again} ({called(row, found[0])})")
-    message = "\n".join(str(finding).splitlines()).removeprefix("✗ ")
-    return Miss(
-        name, message.replace(f"  [{name}]", "", 1), snippet(engine, row, found[0], outcome.case, finding)
-    )
+            outcome = look(self.engine, self.row, example, names, self.broken)
+        finding = outcome.findings.get(name)
+        if finding is None:
+            again = "it fails at one time and not at the next: it depends on more than its inputs"
+            return Miss(name, f"{again} ({called(self.row, example[0])})")
+        message = str(finding).removeprefix("✗ ").replace(f"  [{name}]", "", 1)
+        message += "\n    (seen with arrays without elements only)" * (not has_elements(example))
+        return Miss(name, message, snippet(self.engine, self.row, example[0], outcome.case, finding))
+
+
+def without(broken: Sequence[str]) -> str:
+    """How an engine is judged whose own product, or sum, cannot pull back a cotangent."""
+    how = {"mul": "a cotangent of ones", "sum": "a single output"}
+    only = " and ".join(how[name] for name in broken)
+    return f"with {only} only: others are pulled back through the engine's own {' and '.join(broken)}, which is wrong"
 
 
 def has_elements(example: tuple) -> bool:
@@ -405,7 +452,7 @@ def quiet() -> Iterator[None]:
 
 def called(row: Any, arguments: tuple) -> str:
     """`name(arguments)`, briefly."""
-    if isinstance(row, Program):
+    if isinstance(row, Composed):
         return row.name
     return f"{row.name}({', '.join(brief(a) for a in arguments)})"
 
@@ -425,7 +472,7 @@ def snippet(engine: Any, row: Any, arguments: tuple, case: Case | None, finding:
     if case is None or not hasattr(engine, "spelled_run"):
         return ""
     lines = [engine.imports] if engine.imports else []
-    operations = sorted({s[0] for s in arguments[0].steps}) if isinstance(row, Program) else [row.name]
+    operations = sorted({s[0] for s in arguments[0].steps}) if isinstance(row, Composed) else [row.name]
     texts = {name: engine.spelled(name) for name in operations}
     lines += ["import operator"] * any("operator." in text for text in texts.values())
     head, lines = lines, [""]
@@ -453,7 +500,7 @@ def snippet(engine: Any, row: Any, arguments: tuple, case: Case | None, finding:
 
 def body_of(row: Any, arguments: tuple, names: list[str], n: int, case: Case) -> tuple[list[str], list[str]]:
     """The lines of the program, and the names of its outputs."""
-    if isinstance(row, Program):
+    if isinstance(row, Composed):
         return arguments[0].text(names)
     if row.call is direct:
         call = f"{row.name}({', '.join(names)})"
@@ -526,14 +573,14 @@ def entries(engine: Any, *, only: Sequence[str] | None = None, done: Sequence[En
         if row.name in verdicts or (only and row.name not in only):
             continue
         begin(row.name)
-        entry = judged(engine, row, broken=broken, **options)
+        entry = Judge(engine, row, broken=broken, **options).judged()
         verdicts[row.name] = entry.verdict
         yield entry
     trusted = [name for name in JOINTS if verdicts.get(name) == "right"]
     row = random_programs(trusted)
     if trusted and row.name not in verdicts and (not only or row.name in only):
         begin(row.name)
-        yield judged(engine, row, broken=broken, **options)
+        yield Judge(engine, row, broken=broken, **options).judged()
 
 
 def unable(engine: Any) -> list[str]:

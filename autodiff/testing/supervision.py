@@ -185,11 +185,13 @@ def work(request: str) -> None:
         write(card=header(card))
         write(begin=STOP)
         return
+    options = job["options"]
+    engine.waived = {**engine.waived, **dict.fromkeys(options.pop("without", ()), "as it was asked")}
     found = blank(engine)
     found.name = card.name if Path(job["target"]).exists() else engine.name
     write(card=header(found))
     done = [Entry.of(found) for found in job["done"]]
-    for entry in entries(engine, done=done, begin=lambda name: write(begin=name), **job["options"]):
+    for entry in entries(engine, done=done, begin=lambda name: write(begin=name), **options):
         write(entry=asdict(entry))
     write(begin=STOP)
 

@@ -207,9 +207,9 @@ class TensorClass(ClassEngine):
             next((n for n in names if n.startswith("keepdim")), ""),
         )
         if not dim:
-            return f"lambda x: x.{called}()"
+            return f"lambda x, dim=None, keepdim=False: x.{called}() if dim is None and not keepdim else x.{called}(dim)"
         if not keep:
-            return f"lambda x, dim=None: x.{called}({dim}=dim)"
+            return f"lambda x, dim=None, keepdim=False: x.{called}({dim}=dim) if not keepdim else x.{called}(dim, True)"
         return f"lambda x, dim=None, keepdim=False: x.{called}({dim}=dim, {keep}=keepdim)"
 
     def axis_of(self, method: Callable) -> str:

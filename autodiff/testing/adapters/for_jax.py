@@ -21,6 +21,7 @@ class JAX(Recording):
 
     def __init__(self):
         jax.config.update("jax_enable_x64", True)
+        jax.config.update("jax_disable_jit", True)  # every new shape would be compiled, for minutes
         self.native = {
             **numpy_functions(jnp),
             "relu": lambda x: jax.nn.relu(x),

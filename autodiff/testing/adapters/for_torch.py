@@ -36,6 +36,7 @@ class PyTorch(Adapter):
     }
 
     def __init__(self):
+        torch.set_num_threads(1)  # the arrays are small: handing them to threads costs more than it gives
         self.functions = {
             "T": lambda x: x.T,
             "mT": lambda x: x.mT,

@@ -171,7 +171,7 @@ class Recording(Adapter):
     # ---- how it is written ------------------------------------------------------------------------
 
     def spelled(self, name):
-        return blame.text_of(self.native[name])
+        return blame.text_of(self.native[name]) or f"native[{name!r}]"
 
     def spelled_variable(self, array):
         return f"np.array({array.tolist()!r})" if array.size else f"np.zeros({array.shape!r})"
