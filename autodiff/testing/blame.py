@@ -157,6 +157,8 @@ def of_factor(got, want) -> str:
             " (is that the size of a dimension: mean for sum, or broadcasting summed twice?)" if n > 2 else ""
         )
         return f"a constant factor: it is {times} what it should be{sizes}{sign}"
+    if there.sum() == 1:
+        return ""  # any two numbers are in some proportion
     return (
         f"{what} {c:.6g}: everywhere the same".replace(
             "a factor is missing: divided by, or not multiplied by,", "a constant factor of"
@@ -230,11 +232,11 @@ def of_term(case, k, got, want) -> str:
         if like(used, right * factor):
             return f"a factor {name} too much"
     difference = used - right
-    if like(difference, difference.flat[0]):
+    if got.size > 1 and like(difference, difference.flat[0]):
         return f"a term is missing or too much: the derivative is off by {difference.flat[0]:.6g} everywhere"
     for name, term in named.items():
         ratio = difference / term
-        if like(ratio, ratio.flat[0]):
+        if got.size > 1 and like(ratio, ratio.flat[0]):
             return f"a term is missing or too much: the derivative is off by {ratio.flat[0]:.6g}·{name}"
     shapes = {"1": 1 + 0 * x, "1 − y": 1 - y, "1 − y²": 1 - y * y, "1 + y": 1 + y, "1 + y²": 1 + y * y,
               "y − y²": y - y * y, "1 − x": 1 - x, "1 − x²": 1 - x * x, "1 + x²": 1 + x * x, **named}  # fmt: skip
