@@ -281,9 +281,9 @@ def cell(verdict: str, check: str) -> str:
 # ---- several cards ------------------------------------------------------------------------------------
 
 
-def ranking(cards: Sequence[Card]) -> str:
-    """A table of submissions, as text."""
-    width = max(len(card.title) for card in cards)
+def ranking(cards: Sequence[Card], width: int = 0) -> str:
+    """A table of submissions, as text; titles take at least `width` characters."""
+    width = max(width, *(len(card.title) for card in cards))
     lines = [f"{'✓' if card.ok else '✗' if card.status != 'skipped' else '·'} {card.title.ljust(width)}  {card.total}"
              for card in cards]  # fmt: skip
     return "\n".join(lines)

@@ -40,7 +40,7 @@ def main(argv: list[str]) -> int:
         for card in pool.map(graded, targets):
             cards.append(card)
             if several:
-                print(ranking([card]), flush=True)
+                print(ranking([card], max(len(Path(t).stem) for t in targets)), flush=True)
     if not cards:
         print(f"there is nothing to grade in {', '.join(options.modules)}", file=sys.stderr)
         return 2

@@ -82,7 +82,7 @@ class Composed:
     needs: frozenset[str]
     conventions: tuple = ()
     options: dict = field(default_factory=dict)
-    limit: int = 0  # examples, at most: it is long
+    limit: bool = False  # is it there to find out how far the engine goes? Then it is run once
 
     def of(self, functions: Any) -> Callable:
         def program(steps, *xs):
@@ -99,7 +99,7 @@ def fixed(
     inputs = broadcast_arrays(n, lambda shape: arrays(shape, low, high)).map(lambda xs: (given, *xs))
     options = {"checks": ("value", "vjp")} if times > 1 else {}
     needs = frozenset(step[0] for step in steps)
-    return Composed(name, inputs, needs, options=options, limit=1 if times > 1 else 0)
+    return Composed(name, inputs, needs, options=options, limit=times > 1)
 
 
 LONG = 1500
@@ -312,7 +312,7 @@ class Judge:
     def __init__(self, engine: Any, row: Any, *, examples: int = EXAMPLES, seed: int = 0,
                  broken: Sequence[str] = (), patience: float = 30.0):  # fmt: skip
         self.engine, self.row, self.seed, self.broken = engine, row, seed, broken
-        self.examples = getattr(row, "limit", 0) or examples
+        self.examples, self.limit = examples, getattr(row, "limit", False)
         self.end = time.monotonic() + patience  # of shrinking
         inputs = row.inputs
         if engine.scalar:
@@ -331,16 +331,22 @@ class Judge:
         start, entry = time.monotonic(), self.entry
         if self.broken:
             entry.note = without(self.broken)
-        for self.round in range(ROUNDS):
-            self.draws = 0
-            if entry.examples < self.examples:
-                self.search(self.note, self.round)
+        if self.limit:  # not inside Hypothesis, which lets Python recurse further than it does by itself
+            self.note(self.search(lambda example: True, 0))
+        else:
+            self.search_in_rounds()
         entry.verdict = self.verdict()
         if entry.verdict == "wrong":
             entry.misses = [self.shrunk(name) for name in CHECKS if name in self.first]
         entry.conventions = conventions(self.engine, self.row)
         entry.seconds = time.monotonic() - start
         return entry
+
+    def search_in_rounds(self) -> None:
+        for self.round in range(ROUNDS):
+            self.draws = 0
+            if self.entry.examples < self.examples:
+                self.search(self.note, self.round)
 
     def verdict(self) -> str:
         entry = self.entry
@@ -410,7 +416,7 @@ class Judge:
                 return (draws >= draw and of_arrays(given) and time.monotonic() < self.end
                         and name in look(self.engine, self.row, given, names, self.broken).findings)  # fmt: skip
 
-            if found is None and not getattr(self.row, "limit", 0):
+            if found is None and not self.limit:
                 found = self.search(fails, round)
         example = found or example
         outcome = look(

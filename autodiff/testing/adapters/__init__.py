@@ -12,7 +12,10 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from .base import Adapter
+import numpy as np
+
+from .. import blame
+from .base import OF_NUMBERS, Adapter
 
 KNOWN = {  # what one types, which is the end of the adapter's name → what to install
     "autodiff": "autodiff-nn", "torch": "torch", "jax": "jax", "autograd": "autograd", "mygrad": "mygrad",
@@ -55,26 +58,30 @@ class ModuleAdapter(Adapter):
         self.module, self.name = module, module.__name__
         self.version = str(getattr(module, "__version__", ""))
         self.imports = f"from {self.name} import *"
-        for name in ("functions", "variable", "constant", "array", "tracked", "gradient", "name", "abilities",
+        if getattr(module, "scalar", False):
+            self.waived = OF_NUMBERS
+        elif not hasattr(module, "constant"):
+            self.waived = {name: OF_NUMBERS[name] for name in ("alone", "integers")}
+        for name in ("functions", "variable", "constant", "array", "tracked", "name", "abilities",
                      "scalar", "weighs_with", "rtol", "waived", "imports"):  # fmt: skip
             if hasattr(module, name):
                 setattr(self, name, getattr(module, name))
 
     def array(self, value):
-        import numpy as np
-
         for name in ("data", "value"):
             if isinstance(getattr(value, name, None), (np.ndarray, np.generic, float, int)):
                 return np.asarray(getattr(value, name))
         return np.asarray(value)
+
+    def gradient(self, variable):
+        found = self.module.gradient(variable)
+        return None if found is None else np.asarray(found)
 
     def backward(self, outputs, cotangents):
         for y, g in zip(outputs, cotangents, strict=True):
             self.module.backward(y, g)
 
     def spelled_run(self, inputs, body, outputs, gs):
-        from .. import blame
-
         walks = [f"backward({y}, {blame.literal(g)})" for y, g in zip(outputs, gs, strict=True)]
         return [*body, *walks, f"print({', '.join(f'gradient({x})' for x in inputs)})"]
 

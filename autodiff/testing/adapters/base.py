@@ -10,6 +10,14 @@ import numpy as np
 
 from .. import blame
 
+OF_NUMBERS = {  # what need not be asked of an engine of single numbers, as micrograd is
+    "alone": "every value of it wants a gradient",
+    "integers": "every value of it wants a gradient",
+    "shape and dtype": "its numbers are Python's",
+    "aliasing": "its numbers are Python's",
+    "untouched": "its numbers are Python's",
+}
+
 
 class Adapter:
     """An engine, as the checks drive it. A subclass gives `functions`, `variable`, `backward` and

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from .. import blame
-from .base import Adapter
+from .base import OF_NUMBERS, Adapter
 
 OPERATORS = {  # the method that a class has to have → how the operation is written
     "add": ("__add__", "lambda a, b: a + b"), "sub": ("__sub__", "lambda a, b: a - b"),
@@ -100,13 +100,7 @@ class ScalarClass(ClassEngine):
 
     scalar = True
     weighs_with = ("mul",)
-    waived = {
-        "alone": "every value of it wants a gradient",
-        "integers": "every value of it wants a gradient",
-        "shape and dtype": "its numbers are Python's",
-        "aliasing": "its numbers are Python's",
-        "untouched": "its numbers are Python's",
-    }
+    waived = OF_NUMBERS
 
     def __init__(self, cls, module):
         super().__init__(cls, module)
