@@ -6,6 +6,7 @@
 from . import autograd, creation, functional, kernels, random, shadow
 from ._version import __version__
 from .autograd import Function
+from .compiler import compile
 from .creation import (
     arange,
     as_tensor,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from . import dtypes, memory
+from .graph import tell
 from .ops.naming import sizes
 from .tensor import Tensor, as_array, device_class
 
@@ -22,6 +23,8 @@ def finished(array: np.ndarray, requires_grad: builtins.bool, device=None) -> Te
 def tensor(data: Any, *, dtype=None, device=None, requires_grad: builtins.bool = False) -> Tensor:
     """A new Tensor with a copy of `data`: a number, nested lists, an array. Python floats become
     the default dtype, an array keeps its own."""
+    if isinstance(data, Tensor):
+        tell("observed", data, "by tensor()")
     return finished(np.array(as_array(data, dtype), dtype), requires_grad, device)
 
 

@@ -277,6 +277,16 @@ def check_fresh(node: Node) -> None:
 # ---- modes: are calls recorded, and by whom are they interpreted? ------------------------------
 
 
+def tell(event: str, *details) -> None:
+    """Tell those interpreters that want to know of something that is no call of a primitive:
+    "observed" (Python looks at a value), "assumed" (what follows holds only under a condition),
+    "cleared" (a gradient is forgotten)."""
+    for interpreter in mode.get()[1]:
+        listener = getattr(interpreter, event, None)
+        if listener is not None:
+            listener(*details)
+
+
 @contextmanager
 def switched(recording: bool | None = None, interpreters: tuple | None = None):
     """Inside, calls are recorded or not, and interpreted by these."""

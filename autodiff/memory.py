@@ -63,6 +63,15 @@ def note_write(array: np.ndarray) -> None:
         writes[key] = Write(time, site)
 
 
+def note_writes(arrays, site: Site) -> None:
+    """Say that the memory of all of these has been changed by one call, made at `site`."""
+    keys = [watch(owner(array)) for array in arrays]
+    with lock:
+        clock.last_write = time = clock.tick()
+        for key in keys:
+            writes[key] = Write(time, site)
+
+
 def written_since(time: float, array: np.ndarray) -> Write | None:
     """The last write to the array's memory, if it is later than `time`."""
     write = writes.get(id(owner(array)))

@@ -44,3 +44,10 @@ def describe(site: Site) -> str:
     line = next((n for start, end, n in code.co_lines() if start <= instruction < end), None)
     text = linecache.getline(code.co_filename, line or 0).strip()
     return f"{Path(code.co_filename).name}:{line}" + (f": {text}" if text else "")
+
+
+def describe_function(function) -> str:
+    """`name (file.py:12)` for a function, as far as is known."""
+    code = getattr(getattr(function, "__func__", function), "__code__", None)
+    name = getattr(function, "__qualname__", type(function).__name__).rpartition("<locals>.")[2]
+    return f"{name} ({Path(code.co_filename).name}:{code.co_firstlineno})" if code else name

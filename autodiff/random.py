@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import secrets
+from typing import Any
 
 import numpy as np
 
 from . import dtypes
+from .graph import tell
 from .ops.naming import sizes
+from .primitive import Primitive, astype
 from .tensor import Tensor
 
 
@@ -49,7 +52,23 @@ default_generator = Generator()
 
 
 def source(generator: Generator | None) -> np.random.Generator:
+    """NumPy's generator, for what is not drawn by `draw`."""
+    tell("observed", None, "at random numbers")
     return (generator or default_generator).numpy
+
+
+class Draw(Primitive):
+    """Random numbers pass the choke point, too: who replays a program must draw them anew."""
+
+
+drawing = Draw("draw", lambda generator, *, method, args: getattr(generator, method)(*args), "generator", [],
+               listed=False)  # fmt: skip
+
+
+def draw(generator: Generator | None, method: str, *args) -> np.ndarray:
+    """An array drawn by a method of NumPy's generators."""
+    drawn: Any = drawing((generator or default_generator).numpy, method=method, args=args)
+    return drawn
 
 
 def manual_seed(seed: int) -> Generator:
@@ -77,7 +96,9 @@ def set_rng_state(state: Tensor) -> None:
 
 
 def made(array, dtype, requires_grad) -> Tensor:
-    t = Tensor.wrap(np.asarray(array, dtype or dtypes.get_default_dtype()))
+    t = Tensor.wrap(array)
+    dtype = np.dtype(dtype or dtypes.get_default_dtype())
+    t = t if t.dtype == dtype else astype(t, dtype=dtype)
     return t.requires_grad_() if requires_grad else t
 
 
@@ -89,13 +110,13 @@ def real(dtype):
 
 def rand(*size, dtype=None, requires_grad=False, generator=None, device=None) -> Tensor:
     """Numbers drawn evenly from [0, 1)."""
-    drawn = source(generator).random(sizes(size), real(dtype))
+    drawn = draw(generator, "random", sizes(size), real(dtype))
     return made(drawn, dtype, requires_grad)
 
 
 def randn(*size, dtype=None, requires_grad=False, generator=None, device=None) -> Tensor:
     """Numbers drawn from the standard normal distribution."""
-    drawn = source(generator).standard_normal(sizes(size), real(dtype))
+    drawn = draw(generator, "standard_normal", sizes(size), real(dtype))
     return made(drawn, dtype, requires_grad)
 
 
@@ -106,13 +127,13 @@ def randint(low=0, high=None, size=None, *, dtype=None, requires_grad=False, gen
     assert high is not None
     if low >= high:
         raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
-    drawn = source(generator).integers(low, high, sizes((size,)))
+    drawn = draw(generator, "integers", low, high, sizes((size,)))
     return made(drawn, dtype or dtypes.int64, requires_grad)
 
 
 def randperm(n, *, generator=None, dtype=None, device=None) -> Tensor:
     """The integers below n in a random order."""
-    return made(source(generator).permutation(n), dtype or dtypes.int64, False)
+    return made(draw(generator, "permutation", n), dtype or dtypes.int64, False)
 
 
 def rand_like(x, *, dtype=None, requires_grad=False) -> Tensor:
@@ -131,7 +152,7 @@ def normal(mean, std, size=None, *, generator=None) -> Tensor:
 
 def bernoulli(p: Tensor, *, generator=None) -> Tensor:
     """1 with probability p, else 0."""
-    return made(source(generator).random(p.shape) < p.array, p.dtype, False)
+    return astype(Tensor.wrap(draw(generator, "random", p.shape)) < p.detach(), dtype=p.dtype)
 
 
 def multinomial(p: Tensor, num_samples: int, replacement=False, *, generator=None) -> Tensor:

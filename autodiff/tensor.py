@@ -14,7 +14,7 @@ import numpy as np
 
 from . import dtypes, memory, ops
 from .errors import ShapeError, broadcast_mismatch, explanation, quietly
-from .graph import Leaf, Node, Output, Stop, Variable, backpropagate, mode, no_grad, switched
+from .graph import Leaf, Node, Output, Stop, Variable, backpropagate, mode, no_grad, switched, tell
 from .ops.naming import positive, sizes
 from .ops.updates import assign
 from .primitive import Primitive
@@ -247,9 +247,11 @@ class Tensor(Variable):
         """The only element, as a Python number."""
         if self.array.size != 1:
             raise RuntimeError(f"a Tensor with {self.array.size} elements cannot be converted to Scalar")
+        tell("observed", self, "as a Python number")
         return self.array.item()
 
     def tolist(self):
+        tell("observed", self, ".tolist()")
         return self.array.tolist()
 
     def numpy(self) -> np.ndarray:
@@ -259,6 +261,7 @@ class Tensor(Variable):
                 "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
             )
         memory.note_export(self.array)
+        tell("observed", self, ".numpy()")
         return self.array
 
     def requires_grad_(self, requires_grad: bool = True) -> Tensor:
@@ -286,6 +289,7 @@ class Tensor(Variable):
     # ---- showing it ---------------------------------------------------------------------------
 
     def __repr__(self):
+        tell("observed", self, "to print it")
         text = shown(self.array, "tensor(")
         usual = (
             (dtypes.get_default_dtype(), dtypes.int64, dtypes.bool)
@@ -350,6 +354,7 @@ class Tensor(Variable):
             raise RuntimeError(
                 f"Tensor.__contains__ only supports Tensor or scalar, but you passed in a {type(element)}."
             )
+        tell("observed", self, "in")
         return builtins.bool((self.array == as_array(element)).any())
 
     def __array__(self, dtype=None, copy=None):
@@ -360,12 +365,14 @@ class Tensor(Variable):
             )
         if not copy:
             memory.note_export(self.array)
+        tell("observed", self, "as a NumPy array")
         return np.array(self.array, dtype, copy=copy)
 
     def __dlpack__(self, **kwargs):
         if self.origin is not None:
             raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
         memory.note_export(self.array)
+        tell("observed", self, "by DLPack")
         return self.array.__dlpack__(**kwargs)
 
     def __dlpack_device__(self):
@@ -377,6 +384,7 @@ class Tensor(Variable):
                 "Only Tensors created explicitly by the user (graph leaves) support the deepcopy "
                 "protocol at the moment: write .detach().clone()"
             )
+        tell("observed", self, "by deepcopy")
         new = copy.copy(self)
         memo[id(self)] = new
         new.array, new.seen_from = self.array.copy(), None
@@ -778,6 +786,8 @@ class Tensor(Variable):
                     f"attempting to assign a gradient with dtype '{value.dtype}' to a tensor with dtype "
                     f"'{self.dtype}': a gradient has the dtype of its tensor"
                 )
+        else:
+            tell("cleared", self)
         if self.origin is None:
             self.held = value
         elif value is not None or self.origin.stop is not None:

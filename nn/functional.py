@@ -10,6 +10,7 @@ import numpy as np
 
 from autodiff import Tensor, ops
 from autodiff.errors import ShapeError, explanation
+from autodiff.graph import tell
 from autodiff.ops import (
     batch_norm,
     conv2d,
@@ -25,8 +26,9 @@ from autodiff.ops import (
     tanh,
 )
 from autodiff.ops import log_sigmoid as logsigmoid
+from autodiff.ops.fused import all_within
 from autodiff.primitive import elementwise
-from autodiff.random import source
+from autodiff.random import draw
 
 __all__ = [
     "batch_norm", "binary_cross_entropy", "binary_cross_entropy_with_logits", "conv2d",
@@ -62,8 +64,8 @@ def dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool 
         return input
     if not input.is_floating_point():
         raise RuntimeError(f"dropout scales its input, which is {input.dtype}: write .float() first")
-    kept = source(None).random(input.shape, np.float32) >= p
-    mask = Tensor.wrap(np.asarray(kept * input.dtype.type(1 / (1 - p) if p < 1 else 0)))
+    kept = Tensor.wrap(draw(None, "random", input.shape, np.float32)) >= p
+    mask = kept.to(input.dtype) * (1 / (1 - p) if p < 1 else 0)
     return input.mul_(mask) if inplace else input * mask
 
 
@@ -103,7 +105,7 @@ def binary_cross_entropy(
     logarithm counts as less than −100."""
     check_pair(input, target)
     check_probabilities(input, target)
-    if input.array.size and not (0 <= input.array.min() and input.array.max() <= 1):
+    if not all_within(input, 0, 1):
         raise RuntimeError(
             explanation(
                 "all elements of input should be between 0 and 1",
@@ -338,10 +340,9 @@ def class_labels(input: Tensor, target: Tensor, ignore_index: int) -> tuple[Tens
             )
         )
     n = input.shape[1]
-    if not labels.size:
-        return target, None
-    if 0 <= labels.min() and labels.max() < n and not 0 <= ignore_index < n:
+    if not 0 <= ignore_index < n and all_within(target, 0, n - 1):
         return target, None  # nothing is ignored: the usual case
+    tell("observed", target, "which labels are to be ignored")
     kept = labels != ignore_index
     wrong = labels[kept & ((labels < 0) | (labels >= n))]
     if wrong.size:

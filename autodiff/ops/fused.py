@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import kernels
 from ..errors import ShapeError
-from ..graph import no_grad
+from ..graph import no_grad, tell
 from ..kernels import softmax as softmax_kernels
 from ..primitive import constant, general, total
 from .contractions import product, swapped
@@ -63,11 +63,20 @@ def _indicator(target, *, classes, dtype):
 
 # fmt: off
 indicator = constant("indicator", _indicator, "target")
+in_range  = constant("in_range", lambda x, *, low, high: x.size == 0 or bool(low <= x.min() and x.max() <= high))
 affine = general("linear", _linear, lambda g, weight: product(g, weight), lambda g, x: product(swapped(g), x),
                  lambda g: sum_over(g, dim=0), inputs="x weight bias", jvp=linear_tangent)
 neg_log_likelihood = general("cross_entropy", _cross_entropy, cross_entropy_rule, inputs="x target",
                              jvp=cross_entropy_tangent, promotes=False)
 # fmt: on
+
+
+def all_within(x, low, high) -> bool:
+    """Is low ≤ x ≤ high everywhere? A compiled program that was recorded where this was so asks again
+    at every call."""
+    answer = in_range(x, low=low, high=high)
+    tell("assumed", answer)
+    return bool(getattr(answer, "array", answer))
 
 
 def linear(x, weight, bias=None):
@@ -98,7 +107,7 @@ def cross_entropy(x, target):
     labels = target.array if hasattr(target, "array") else np.asarray(target)
     if labels.shape != (x.shape[0], *x.shape[2:]):
         raise ShapeError(f"Expected target size {[x.shape[0], *x.shape[2:]]}, got {list(labels.shape)}")
-    if labels.size and (labels.min() < 0 or labels.max() >= n_classes):
+    if not all_within(target, 0, n_classes - 1):
         wrong = labels[(labels < 0) | (labels >= n_classes)].flat[0]
         raise IndexError(f"Target {wrong} is out of bounds: there are {n_classes} classes")
     return neg_log_likelihood(x, labels)

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import RangeError, ShapeError, broadcast_mismatch, translated
-from ..graph import Variable
+from ..graph import Variable, tell
 from ..kernels.scatter import add_at
 from ..primitive import broadcast_to, constant, general, linear_map
 from .elementwise import add, as_dtype, mul, select, times_number
@@ -55,8 +55,10 @@ def parsed(index) -> tuple[tuple, list]:
         else:
             array = as_index(entry)
             if array.dtype == np.uint8 and isinstance(entry, Variable):
+                looked_at(entry)
                 array = array != 0  # PyTorch's masks of old
             if array.ndim == 0 and array.dtype.kind in "iu":
+                looked_at(entry)
                 template.append(int(array))
             else:
                 template.append(ARRAY)
@@ -75,6 +77,13 @@ def as_index(entry) -> np.ndarray:
             f"{array.dtype}: write .long()"
         )
     return array
+
+
+def looked_at(*indices) -> None:
+    """Say that the elements of these, if they are Variables, are worked with here and now."""
+    for index in indices:
+        if isinstance(index, Variable):
+            tell("observed", index, "as an index that decides where to write")
 
 
 def as_bound(bound):
@@ -169,6 +178,7 @@ found   = constant("nonzero", lambda x: np.argwhere(x))
 def positions(index, shape) -> np.ndarray:
     """The flat position in an array of `shape` of every element that `index` selects."""
     template, arrays = parsed(index)
+    looked_at(*(index if isinstance(index, tuple) else (index,)))
     check_rank(template, arrays, len(shape))
     places = np.arange(math.prod(shape)).reshape(shape)
     try:
@@ -323,6 +333,7 @@ def gather(x, dim, index):
 @numpy_names
 def take_along_dim(x, indices, dim=None):
     """`gather` after broadcasting x and the indices against each other, except along `dim`."""
+    looked_at(indices)
     indices = as_index(indices)
     if dim is None:
         return gather(reshape(x, -1), 0, indices.reshape(-1))
@@ -351,6 +362,7 @@ def take_along_dim(x, indices, dim=None):
 def scatter(x, dim, index, src=None, value=None, *, reduce=None):
     """x with src[i, j, …] (or a number, everywhere) written at index[i, j, …] along `dim`; or added
     to what is there (reduce="add"), or multiplied with it ("multiply")."""
+    looked_at(index)
     src = value if src is None else src
     if reduce == "add":
         return scatter_add(x, dim, index, filled_like(index, src, x))
@@ -438,6 +450,7 @@ def masked_fill(x, mask, value):
 
 def masked_select(x, mask):
     """The elements of x where the mask holds, as a vector."""
+    looked_at(mask)
     mask = as_index(mask)
     shape = np.broadcast_shapes(x.shape, mask.shape)
     return getitem(broadcast_to(x, to=shape), (np.broadcast_to(mask, shape),))
@@ -445,6 +458,7 @@ def masked_select(x, mask):
 
 def one_hot(x, num_classes=-1):
     """Integers → vectors of 0 with a 1 at their place, along a new last dimension."""
+    looked_at(x)
     classes = as_index(x)
     if num_classes == -1 and not classes.size:
         raise RuntimeError("Can not infer total number of classes from empty tensor.")
@@ -501,6 +515,7 @@ def repeat_interleave(x, repeats, dim=None):
         x, dim = reshape(x, -1), 0
     elif x.ndim == 0:
         raise IndexError(f"Dimension specified as {dim} but tensor has no dimensions")
+    looked_at(repeats)
     counts = repeats if isinstance(repeats, int) else as_index(repeats)
     places = np.repeat(np.arange(x.shape[positive(dim, x.ndim)]), counts)
     return index_select(x, dim, places)

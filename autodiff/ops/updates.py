@@ -19,11 +19,12 @@ def _sgd_step(p, velocity, g, lr, **options):
     kernels.sgd(p, g, velocity, lr=float(lr), **options)
 
 
-def _adam_step(p, mean, square, largest, g, lr, step, **options):
-    """The step-th step of Adam, counted from 1; largest is None without amsgrad."""
-    kernels.adam(p, g, mean, square, largest, lr=float(lr), step=step, **options)
+def _adam_step(p, mean, square, largest, step, g, lr, **options):
+    """A step of Adam; `step` counts them, and largest is None without amsgrad."""
+    step += 1
+    kernels.adam(p, g, mean, square, largest, lr=float(lr), step=int(step), **options)
 
 
 assign = update("assign", _assign, "target value")
 sgd_step = update("sgd_step", _sgd_step, "p velocity g lr", writes=2)
-adam_step = update("adam_step", _adam_step, "p mean square largest g lr step", writes=4)
+adam_step = update("adam_step", _adam_step, "p mean square largest step g lr", writes=5)

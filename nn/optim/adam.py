@@ -46,12 +46,11 @@ class Adam(Optimizer):
     def update(self, p: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
         if not state:
             names = ["exp_avg", "exp_avg_sq"] + ["max_exp_avg_sq"] * group["amsgrad"]
-            state.update(step=0, **{name: autodiff.zeros_like(p) for name in names})
-        state["step"] += 1
+            state.update(step=Tensor(0), **{name: autodiff.zeros_like(p) for name in names})
         beta1, beta2 = group["betas"]
         adam_step(
-            p, state["exp_avg"], state["exp_avg_sq"], state.get("max_exp_avg_sq"), p.grad,
-            group["lr"], state["step"], beta1=beta1, beta2=beta2, eps=group["eps"],
+            p, state["exp_avg"], state["exp_avg_sq"], state.get("max_exp_avg_sq"), state["step"], p.grad,
+            group["lr"], beta1=beta1, beta2=beta2, eps=group["eps"],
             weight_decay=group["weight_decay"], decoupled=group["decoupled_weight_decay"],
             maximize=group["maximize"], amsgrad=group["amsgrad"],
         )  # fmt: skip

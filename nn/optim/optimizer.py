@@ -142,12 +142,13 @@ class Optimizer:
         self.state = defaultdict(dict, state)
 
     def _restored(self, value: Any, p: Tensor, name: str) -> Any:
-        """A copy of what was remembered of p, its arrays in p's dtype; the count of steps as an int."""
+        """A copy of what was remembered of p, its arrays in p's dtype; the count of steps, which is a
+        floating-point number in PyTorch, as a whole one."""
+        if name == "step":
+            return Tensor(int(value))
         if not hasattr(value, "__array__") or isinstance(value, np.generic):
             return deepcopy(value)
         array = value.array if isinstance(value, Tensor) else np.asarray(value)
-        if name == "step":
-            return int(array)
         if name in self.shaped_as_parameter and array.shape != p.array.shape:
             raise ValueError(
                 f"size mismatch for the optimizer's '{name}': the loaded one has shape "

@@ -1,0 +1,192 @@
+"""`compile(function)`: one call recorded, and from then on one compiled function in its place.
+
+    @autodiff.compile
+    def step(images, labels):
+        optimizer.zero_grad()
+        loss = F.cross_entropy(model(images), labels)
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    record    the call is made, and what passes the choke point is written down: forward, walk back, update
+    program   what is constant, done twice or read by nobody is taken out
+    generate  loops that may run together become one; the rest is written as plain Python
+    kernels   Numba makes it one function of machine code
+
+`step.source()` shows it. See `Compiled` for what holds then, and docs/architecture.md for how it works.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import threading
+from collections.abc import Callable
+from functools import update_wrapper
+from typing import Any
+
+
+from ..dtypes import get_default_dtype
+from ..graph import mode
+from ..provenance import describe_function
+from ..tensor import Tensor
+
+VARIABLE = "AUTODIFF_COMPILE"  # 0: every compiled function runs eagerly
+MOST_PROGRAMS = 8  # for one kind of arguments; a function that needs more changes too much
+MOST_TRIES = 4
+
+
+def compile(function: Callable | None = None, *, keep_grad: bool = False) -> Any:
+    """`function`, a function of Tensors (a loss, an inference, a whole training step), compiled when it is
+    first called. A decorator, too. See `Compiled`."""
+    if function is None:
+        return lambda f: Compiled(f, keep_grad)
+    return Compiled(function, keep_grad)
+
+
+class Compiled:
+    """A function whose calls are recorded once, and then made by machine code.
+
+    It gives what the function gives, and leaves behind what the function leaves: parameters, buffers and
+    the optimiser's state are written where they are. It is recorded anew for other shapes and dtypes, other
+    arguments that are no Tensors, and when something that it reads has changed: a setting such as
+    `model.training` or a momentum, a parameter that was replaced, whether a gradient is wanted. A learning
+    rate that an optimiser reads may change at every call.
+
+    Python runs only when the function is recorded, so what it does beside computing (printing, counting)
+    is not done again. A function that looks at values (`if loss > 3`, `.item()`), or does what can't be
+    compiled, runs as if it had not been compiled, and says so once on stderr, with the line.
+
+    `.grad`: after a call in which an optimiser has used a gradient that the function itself clears (with
+    zero_grad), it is None; with `keep_grad` it is there as usual, which costs its writing. All other
+    gradients are as usual.
+    """
+
+    def __init__(self, function: Callable, keep_grad: bool = False):
+        self.function, self.keep_grad = function, keep_grad
+        self.programs: dict[tuple, list] = {}  # by the kind of call: what was made, the latest first
+        self.tries: dict[tuple, int] = {}
+        self.eager: dict[tuple, str] = {}  # the kinds of call that can't be compiled, and why
+        self.told: set[str] = set()
+        self.lock = threading.RLock()
+        update_wrapper(self, function, updated=())
+
+    def __call__(self, *args, **kwargs):
+        recording, interpreters = mode.get()
+        if interpreters:  # part of another recording
+            return self.function(*args, **kwargs)
+        tensors: list[Tensor] = []
+        key = (recording, get_default_dtype(), kind_of(args, tensors), kind_of(kwargs, tensors) if kwargs else ())
+        for program in self.programs.get(key, ()):
+            numbers = program.check()
+            if numbers is not None and program.suits(tensors):
+                return program.run(self, args, kwargs, tensors, numbers)
+        if key in self.eager or not self.usable():
+            return self.function(*args, **kwargs)
+        with self.lock:
+            return self.first_call(key, args, kwargs, tensors)
+
+    def __get__(self, instance, kind=None):
+        """In a class body it is a method; each instance's is compiled for itself."""
+        if instance is None:
+            return self
+        own = vars(instance).setdefault("_compiled", {})
+        if self not in own:
+            own[self] = Compiled(self.function.__get__(instance, kind), self.keep_grad)
+        return own[self]
+
+    def first_call(self, key: tuple, args: tuple, kwargs: dict, tensors: list):
+        """Record the call, compile the program, and run that."""
+        from .build import build
+
+        self.tries[key] = self.tries.get(key, 0) + 1
+        if self.tries[key] > MOST_PROGRAMS:
+            reason = f"what it reads changes too often: {self.last_change(key)}"
+            return self.give_up(key, reason, args, kwargs)
+        program, result, reason = build(self, key, args, kwargs, tensors)
+        if program is None:
+            if not reason.startswith("*"):
+                self.eager[key] = reason
+                self.tell(reason)
+            elif self.tries[key] >= MOST_TRIES:
+                self.eager[key] = reason[1:]
+                self.tell(reason[1:])
+            return result
+        self.programs.setdefault(key, []).insert(0, program)
+        numbers = program.check()
+        assert numbers is not None, "a program does not suit the call it was recorded from"
+        return program.run(self, args, kwargs, tensors, numbers)
+
+    def give_up(self, key: tuple, reason: str, args: tuple, kwargs: dict):
+        self.eager[key] = reason
+        self.tell(reason)
+        return self.function(*args, **kwargs)
+
+    def last_change(self, key: tuple) -> str:
+        """What made the latest program unfit."""
+        programs = self.programs.get(key, [])
+        return next((what for p in programs if (what := p.misfit())), "its state")
+
+    def usable(self) -> bool:
+        """May anything be compiled at all?"""
+        from ..kernels import generated, jit
+
+        if os.environ.get(VARIABLE) == "0":
+            return False
+        if generated.MODE == "numba" and jit.unusable():
+            self.tell(f"Numba can't be used ({jit.unusable()})")
+            return False
+        return True
+
+    def tell(self, reason: str) -> None:
+        """A line on stderr, once for each reason."""
+        if reason not in self.told:
+            self.told.add(reason)
+            print(f"autodiff: {describe_function(self.function)} runs eagerly: {reason}", file=sys.stderr)
+
+    # ---- what a reader may ask ----------------------------------------------------------------------
+
+    def source(self) -> str:
+        """The source of the function in use, the latest if there are several; or why there is none."""
+        for programs in self.programs.values():
+            for program in programs:
+                return program.text
+        reasons = [*self.eager.values()]
+        return f"# runs eagerly: {reasons[0]}" if reasons else "# not called yet"
+
+    def __repr__(self):
+        return f"<compiled {describe_function(self.function)}>"
+
+
+def kind_of(tree: Any, tensors: list) -> Any:
+    """What a call is recorded for: shapes, dtypes and whether gradients are wanted of the Tensors in it,
+    which are added to the list; the rest as it is."""
+    if isinstance(tree, Tensor):
+        tensors.append(tree)
+        array = tree.array
+        return array.shape, array.dtype, tree.origin is None
+    if isinstance(tree, (list, tuple)):
+        return (type(tree), *[kind_of(each, tensors) for each in tree])
+    if isinstance(tree, dict):
+        return (dict, *[(name, kind_of(each, tensors)) for name, each in tree.items()])
+    if tree is None or isinstance(tree, (bool, int, float, str, bytes)):
+        return type(tree), tree
+    return Same(tree)
+
+
+class Same:
+    """An argument that is no value: the call is for this very object."""
+
+    __slots__ = ("thing",)
+
+    def __init__(self, thing: Any):
+        self.thing = thing
+
+    def __eq__(self, other):
+        return type(other) is Same and other.thing is self.thing
+
+    def __hash__(self):
+        return id(self.thing)
+
+
+__all__ = ["Compiled", "compile"]

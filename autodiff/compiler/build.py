@@ -1,0 +1,324 @@
+"""A recorded call → a program that can be run in its place."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..functional import fresh
+from ..graph import Leaf, backpropagate, enable_grad, mode, switched
+from ..kernels import generated
+from ..memory import note_writes, owner
+from ..primitive import Primitive
+from ..provenance import call_site, describe_function
+from ..random import drawing
+from ..tensor import Tensor
+from .generate import Generator, Unsupported
+from .record import Argument, Captured, Gradient, Random, Recording, Setting, record, tensors_in
+from .state import checker
+
+
+def build(compiled, key, args, kwargs, tensors) -> tuple[Any, Any, str]:
+    """(a Replay, None, "") for this kind of call, and nothing has happened yet; or (None, the result of the
+    call, why there is no program)."""
+    args, kwargs, stand_ins = with_stand_ins(args, kwargs, tensors)
+    recording, reason = record(compiled.function, args, kwargs, stand_ins, compiled.keep_grad)
+    if reason:
+        if stand_ins is not tensors:  # it has run on them, and the caller wants the graph
+            recording = None
+        return None, recording, reason
+    try:
+        return Replay(compiled, recording, stand_ins), None, ""
+    except Unsupported as error:
+        return None, compiled.function(*args, **kwargs), str(error)
+
+
+def with_stand_ins(args, kwargs, tensors):
+    """The arguments, with leaves in the place of Tensors that stand in a graph: the program does not
+    reach into that."""
+    if all(t.origin is None or type(t.origin) is Leaf for t in tensors):
+        return args, kwargs, tensors
+    places = {}
+    for t in tensors:
+        inner = t.origin is not None and type(t.origin) is not Leaf
+        places[id(t)] = Tensor.wrap(t.array, Leaf(t.array.shape, t.array.dtype)) if inner else t
+    replaced = mapped((args, kwargs), lambda t: places[id(t)])
+    return (*replaced, [places[id(t)] for t in tensors])
+
+
+class Replay:
+    """A program, and how to call it: where each of its parameters is found, and what is made of what it
+    gives."""
+
+    def __init__(self, compiled, recording: Recording, tensors: list[Tensor]):
+        program = recording.program
+        self.function = compiled.function
+        self.name = identifier(compiled.function)
+        self.differentiable = recording.differentiable
+        if self.differentiable and (program.writes or recording.draws):
+            raise Unsupported("its result may be walked back from, and it writes to memory or draws random numbers")
+        self.draws = recording.draws
+        names = names_of(compiled.function, recording, tensors)
+        title = f"{describe_function(compiled.function)}, compiled"
+        generator = Generator(program, title, names)
+        self.text = generator.source(self.name)
+        self.memory_size = generator.memory_size
+        self.spare: list[np.ndarray] = []  # memory to work in, by whoever takes it: threads don't meet
+        self.parameters = list(program.inputs)
+        self.settle_inputs(recording)
+        self.settle_outputs(recording)
+        self.kinds = self.kinds_of_parameters(program)
+        self.machine = generated.function(title, self.text, self.name, self.kinds, "bool")
+        self.check: Callable = checker(recording.snapshot, recording.used, recording.names, self.numbers)
+        self.snapshot = recording.snapshot
+        self.assumes = bool(program.assumptions)
+        program.forget_examples()
+
+    # ---- before the call ------------------------------------------------------------------------------
+
+    def settle_inputs(self, recording: Recording) -> None:
+        self.template: list[Any] = []
+        self.arguments: list[tuple[int, int, bool]] = []  # (place, which Tensor, is it written?)
+        self.settings: list[tuple[int, int]] = []  # (place, which number)
+        self.numbers: list[list] = []
+        self.random: list[tuple[int, int]] = []
+        self.gradients_read: list[tuple[int, Any, np.ndarray]] = []
+        written = {id(target) for target, _ in recording.program.writes}
+        self.written: list[np.ndarray] = []
+        for place, value in enumerate(self.parameters):
+            source = value.source
+            self.template.append(None)
+            if isinstance(source, Captured):
+                self.template[place] = source.tensor.array
+                if id(value) in written:
+                    self.written.append(source.tensor.array)
+            elif isinstance(source, Argument):
+                self.arguments.append((place, source.index, id(value) in written))
+            elif isinstance(source, Gradient):
+                self.gradients_read.append((place, source.of, value.example))
+            elif isinstance(source, Setting):
+                self.settings.append((place, len(self.numbers)))
+                self.numbers.append(list(source.slots))
+            elif isinstance(source, Random):
+                self.random.append((place, source.index))
+            else:
+                self.template[place] = value.example
+        self.owners = {id(owner(array)) for array in self.written}
+        self.ungraded = recording.needs_no_gradient
+
+    def settle_outputs(self, recording: Recording) -> None:
+        self.shapes = [(v.shape, v.dtype) for v in recording.program.outputs]
+        self.number_of_results = len(recording.outputs)
+        self.result = recording.result
+        self.result_tensors = {id(t): k for k, (t, _) in enumerate(recording.outputs)}
+        self.tracked = {k for k, (t, _) in enumerate(recording.outputs) if t.origin is not None}
+        self.same = recording.same
+        k = self.number_of_results
+        self.gradients: list[tuple[Any, int | None]] = []
+        for source, value in recording.gradients:
+            self.gradients.append((source, None if value is None else k))
+            k += value is not None
+        self.leaves = [each.tensor for each in recording.leaves if isinstance(each, Captured)]
+
+    def kinds_of_parameters(self, program) -> tuple:
+        written = {id(target) for target, _ in program.writes}
+        kinds = []
+        for value in self.parameters:
+            if isinstance(value.source, Setting):
+                kinds.append(generated.Kind("float64"))
+                continue
+            per_call = isinstance(value.source, (Argument, Random))
+            flags = value.example.flags
+            layout = "C" if per_call or flags.c_contiguous else "F" if flags.f_contiguous else "A"
+            ndim = max(value.example.ndim, 1) if per_call else value.example.ndim
+            kinds.append(generated.Kind(str(value.dtype), ndim, layout, id(value) in written))
+        kinds += [generated.Kind(str(dtype), max(len(shape), 1)) for shape, dtype in self.shapes]
+        return (*kinds, generated.Kind("uint8", 1))
+
+    def suits(self, tensors: list[Tensor]) -> bool:
+        """Do the arguments, and the gradients that are there, fit the program? (Shapes and dtypes do.)"""
+        for _, k, is_written in self.arguments:
+            array = tensors[k].array
+            if is_written and not (array.flags.c_contiguous and array.flags.writeable):
+                return False
+            if self.owners and id(owner(array)) in self.owners:
+                return False
+        for _, of, example in self.gradients_read:
+            grad = found(of, tensors).grad
+            if grad is None or grad.array.shape != example.shape or not grad.array.flags.c_contiguous:
+                return False
+        return all(found(of, tensors).grad is None for of in self.ungraded)
+
+    def misfit(self) -> str:
+        """What has changed since it was recorded."""
+        from .state import Snapshot
+
+        now = Snapshot(self.function)
+        return now.changed_since(self.snapshot, {str(slot.key) for slot, _ in now.slots.values()})
+
+    # ---- the call ---------------------------------------------------------------------------------------
+
+    def run(self, compiled, args, kwargs, tensors, numbers):
+        values = self.template.copy()
+        for place, k, _ in self.arguments:
+            array = tensors[k].array
+            if not array.flags.c_contiguous:
+                array = np.ascontiguousarray(array)
+            values[place] = array if array.ndim else array.reshape(1)
+        for place, k in self.settings:
+            values[place] = numbers[k]
+        for place, of, _ in self.gradients_read:
+            values[place] = found(of, tensors).grad.array
+        states = None
+        if self.draws:
+            if self.assumes:
+                states = {id(a[0]): (a[0], a[0].bit_generator.state) for a, _ in self.draws}
+            drawn = [np.asarray(drawing.forward(*a, **options)) for a, options in self.draws]
+            for place, k in self.random:
+                values[place] = drawn[k] if drawn[k].ndim else drawn[k].reshape(1)
+        outputs = [np.empty(shape, dtype) for shape, dtype in self.shapes]
+        values += [y if y.ndim else y.reshape(1) for y in outputs]
+        memory = self.spare.pop() if self.spare else aligned(self.memory_size)
+        done = self.machine(*values, memory)
+        self.spare.append(memory)
+        if not done:  # what it assumes does not hold: the function itself knows what to do
+            for generator, state in (states or {}).values():
+                generator.bit_generator.state = state
+            return self.function(*args, **kwargs)
+        return self.delivered(outputs, args, kwargs, tensors)
+
+    def delivered(self, outputs, args, kwargs, tensors):
+        """What the function leaves behind, and what it gives."""
+        written = self.written + [tensors[k].array for _, k, is_written in self.arguments if is_written]
+        if written:
+            note_writes(written, call_site())
+        for of, k in self.gradients:
+            found(of, tensors).origin.stop.grad = None if k is None else Tensor.wrap(outputs[k])
+        results = list(map(Tensor.wrap, outputs[: self.number_of_results]))
+        if self.differentiable:
+            results = self.connected(results, args, kwargs, tensors)
+        if type(self.result) is Tensor and id(self.result) in self.result_tensors:
+            return results[0]
+
+        def made(t):
+            if id(t) in self.result_tensors:
+                return results[self.result_tensors[id(t)]]
+            return found(self.same[id(t)], tensors)
+
+        return mapped(self.result, made)
+
+    # ---- its derivative -------------------------------------------------------------------------------------
+
+    def connected(self, results, args, kwargs, tensors):
+        """The results with an origin: the walk back from them computes the function again, with its own walk
+        back, which is compiled too."""
+        sources = [t for t in (*tensors, *self.leaves) if t.origin is not None]
+        if not mode.get()[0] or not sources:
+            return results
+        pull = self.pull()
+
+        def forward(*arrays):
+            return tuple(t.array for t in results)
+
+        def rule(wanted, gs):
+            on_arrays = not isinstance(gs[0], Tensor)
+            given = [Tensor.wrap(g) if on_arrays else g for g in gs]
+            if on_arrays:
+                with switched(recording=True):
+                    shares = pull(detached(args), detached(kwargs), given)
+                return [None if s is None else s.array for s in shares]
+            return pull.function(detached_fresh(args), detached_fresh(kwargs), given)
+
+        primitive = Primitive(
+            self.name, forward, "*xs", [rule], outputs="*ys", joint=True, promotes=False, listed=False
+        )
+        made = primitive(*sources)
+        return [y if k in self.tracked else t for k, (y, t) in enumerate(zip(made, results, strict=True))]
+
+    def pull(self):
+        """A compiled function: cotangents of the results → cotangents of arguments and captured leaves."""
+        if getattr(self, "pulling", None) is None:
+            from . import Compiled
+
+            function, leaves, tracked = self.function, self.leaves, self.tracked
+
+            def pull(args, kwargs, gs):
+                with enable_grad():
+                    args, kwargs = mapped((args, kwargs), lambda t: fresh(t) if t.origin is not None else t)
+                    inputs = [t for t in tensors_in((args, kwargs)) if t.origin is not None] + leaves
+                    ys = [t for t in tensors_in(function(*args, **kwargs))]
+                    pairs = [(y.origin, g) for k, (y, g) in enumerate(zip(ys, gs, strict=True)) if k in tracked]
+                with switched(recording=mode.get()[0] and any(g.origin is not None for g in gs)):
+                    shares = backpropagate([y for y, _ in pairs], [g for _, g in pairs], {x.origin for x in inputs})
+                return [shares.get(x.origin) for x in inputs]
+
+            pull.__qualname__ = f"pullback of {describe_function(function)}"
+            self.pulling = Compiled(pull)
+        return self.pulling
+
+
+def detached(tree):
+    return mapped(tree, lambda t: t.detach().requires_grad_() if t.origin is not None else t)
+
+
+def detached_fresh(tree):
+    return tree
+
+
+def found(of: Any, tensors: list[Tensor]) -> Tensor:
+    return of.tensor if isinstance(of, Captured) else tensors[of.index]
+
+
+def aligned(size: int) -> np.ndarray:
+    """Memory that begins at a line of the cache."""
+    whole = np.empty(size + 64, np.uint8)
+    start = -whole.ctypes.data % 64
+    return whole[start : start + size]
+
+
+def mapped(tree: Any, of_tensor: Callable) -> Any:
+    """Nested tuples, lists and dicts with each Tensor replaced."""
+    if isinstance(tree, Tensor):
+        return of_tensor(tree)
+    if isinstance(tree, dict):
+        made = {name: mapped(each, of_tensor) for name, each in tree.items()}
+        return made if type(tree) is dict else type(tree)(made)
+    if isinstance(tree, (list, tuple)):
+        items = [mapped(each, of_tensor) for each in tree]
+        return type(tree)(*items) if hasattr(tree, "_fields") else type(tree)(items)
+    return tree
+
+
+def identifier(function: Callable) -> str:
+    name = getattr(function, "__name__", type(function).__name__)
+    name = "".join(c if c.isalnum() else "_" for c in name).strip("_") or "function"
+    return name if not name[0].isdigit() else f"_{name}"
+
+
+def names_of(function: Callable, recording: Recording, tensors: list[Tensor]) -> dict:
+    """What the generated source calls its parameters and its results."""
+    names = {}
+    try:
+        signature = [p.name for p in inspect.signature(function).parameters.values() if p.kind is not p.VAR_POSITIONAL]
+    except (TypeError, ValueError):
+        signature = []
+    for value in recording.program.inputs:
+        source, suffix = value.source, ""
+        if isinstance(source, Gradient):
+            source, suffix = source.of, "_grad"
+        if isinstance(source, Captured):
+            names[value] = source.path + suffix
+        elif isinstance(source, Argument):
+            plain = recording.plain_arguments and source.index < len(signature)
+            names[value] = (signature[source.index] if plain else f"argument_{source.index}") + suffix
+        elif isinstance(source, Setting):
+            names[value] = source.slots[0].path.rpartition(".")[2]
+        elif isinstance(source, Random):
+            names[value] = f"random_{source.index}"
+    for value, of in recording.leaf_gradients:
+        name = of.path if isinstance(of, Captured) else f"argument_{of.index}"
+        names.setdefault(value, f"{name}_grad")
+    return names

@@ -1,0 +1,100 @@
+"""Fused operations taken apart again: in a compiled program the loops are fused anyway, and better.
+
+Each is the definition of its primitive in terms of others. It is called with arrays while a recorder
+stands at the choke point, so that what it calls is what is written down.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from ..ops.contractions import product
+from ..ops.elementwise import add, div, maximum, mul, neg, power, select, sqrt, sub
+from ..ops.elementwise import reciprocal as inverse
+from ..ops.reductions import total
+from ..ops.shapes import permuted
+from ..primitive import astype, broadcast_to
+
+
+def linear(x, weight, bias):
+    """x @ weightᵀ + bias."""
+    return add(product(x, permuted(weight, dims=(1, 0))), bias)
+
+
+def gate(x, condition):
+    """x where the condition holds, else 0."""
+    return select(condition, x, 0)
+
+
+def standardise(x, dims, eps):
+    """(x − mean) / √(var + eps) over `dims`, and 1 / √(var + eps)."""
+    n = math.prod(x.shape[d] for d in dims)
+    centred = sub(x, div(total(x, dim=dims, keepdim=True), n))
+    variance = div(total(mul(centred, centred), dim=dims, keepdim=True), n)
+    scale = inverse(sqrt(add(variance, eps)))
+    return mul(centred, scale), scale
+
+
+def assign(target, value):
+    """target ← value, which may broadcast."""
+    value = np.asarray(value)
+    if value.shape != target.shape:
+        value = broadcast_to(value, to=target.shape)
+    return [value if value.dtype == target.dtype else astype(value, dtype=target.dtype)]
+
+
+def sgd_step(
+    p, velocity, g, lr, *, momentum=0, dampening=0, nesterov=False, weight_decay=0, maximize=False,
+    first=False,
+):  # fmt: skip
+    """The new p and velocity."""
+    d = neg(g) if maximize else g
+    if weight_decay:
+        d = add(d, mul(p, weight_decay))
+    if momentum:
+        if first:
+            velocity = d
+        else:
+            velocity = add(mul(velocity, momentum), mul(d, 1 - dampening) if dampening else d)
+        d = add(d, mul(velocity, momentum)) if nesterov else velocity
+    return [sub(p, mul(number(lr, p.dtype), d)), velocity]
+
+
+def adam_step(
+    p, mean, square, largest, step, g, lr, *, beta1, beta2, eps, weight_decay=0, decoupled=False,
+    maximize=False, amsgrad=False,
+):  # fmt: skip
+    """The new p, mean, square, largest and step."""
+    step = add(step, 1)
+    count = astype(step, dtype=np.dtype(np.float64))
+    lr = number(lr, np.dtype(np.float64))
+    d = neg(g) if maximize else g
+    if weight_decay and decoupled:
+        p = mul(p, number(sub(1, mul(lr, weight_decay)), p.dtype))
+    elif weight_decay:
+        d = add(d, mul(p, weight_decay))
+    change = sub(d, mean)
+    if beta1 > 0.5:
+        mean = add(mean, mul(change, 1 - beta1))
+    else:
+        mean = sub(d, mul(change, beta1))
+    square = add(mul(square, beta2), mul(mul(d, 1 - beta2), d))
+    seen = square
+    if amsgrad:
+        seen = largest = maximum(largest, square)
+    root = number(sqrt(sub(1, power(beta2, count))), p.dtype)
+    rate = number(div(lr, sub(1, power(beta1, count))), p.dtype)
+    below = add(div(sqrt(seen), root), eps)
+    return [sub(p, div(mul(mean, rate), below)), mean, square, largest if amsgrad else None, step]
+
+
+def number(x: Any, dtype: np.dtype):
+    """A single number, rounded to `dtype`, as an array of no dimensions."""
+    return astype(np.asarray(x), dtype=dtype)
+
+
+table = {"linear": linear, "gate": gate, "standardise": standardise}
+updates = {"assign": assign, "sgd_step": sgd_step, "adam_step": adam_step}

@@ -1,0 +1,604 @@
+"""From a program to the source of one function: plain loops, with the user's lines beside them.
+
+1. Which values get a name? What takes loops of its own to compute, or is read more than once; the rest is
+   written out where it is read.
+2. Loops over the same shape that may run together become one.
+3. Named values that are read only where they are made are local variables; the others get a part of one
+   piece of memory, which is used again when its value is no longer needed; the new contents of a
+   parameter are written straight into it, if nobody wants the old ones any more.
+"""
+
+from __future__ import annotations
+
+import keyword
+from collections.abc import Iterable
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from ..provenance import describe
+from . import loops
+from .formulas import (
+    BOOLEAN,
+    DEAR,
+    FLOATING,
+    FORMULAS,
+    FREE,
+    MOVES,
+    ON_BOOLEANS,
+    SAME,
+    Index,
+    broadcast,
+    literal,
+    plus,
+    taken,
+)
+from .program import Number, Program, Step, Value
+
+LETTERS = "ijklmnop"
+LONGEST = 8  # operations in one expression: longer ones are cut into lines
+RESERVED = {*keyword.kwlist, *LETTERS, "memory", "abs", "range"}
+DTYPES = ("float32", "float64", "int64", "int32", "int16", "int8", "uint8", "bool")
+
+
+class Unsupported(Exception):
+    """Something that has no source code."""
+
+
+class Writer:
+    """Lines of source, indented."""
+
+    def __init__(self):
+        self.lines: list[str] = []
+        self.depth = 1
+
+    def __call__(self, text: str = "") -> None:
+        self.lines.append("    " * self.depth + text if text else "")
+
+    @contextmanager
+    def loop(self, variable: str, n: int | str):
+        self(f"for {variable} in range({n}):")
+        self.depth += 1
+        yield
+        self.depth -= 1
+
+    @contextmanager
+    def block(self, head: str):
+        self(head)
+        self.depth += 1
+        yield
+        self.depth -= 1
+
+    @contextmanager
+    def loops(self, variables: Iterable[str], shape: Iterable[int]):
+        """A loop for each dimension that has more than one place."""
+        before = self.depth
+        for v, n in zip(variables, shape, strict=True):
+            if v != "0":
+                self(f"for {v} in range({n}):")
+                self.depth += 1
+        yield
+        self.depth = before
+
+
+class Nest:
+    """Statements that share their loops: the values computed at each place, in order. Or a block: one
+    step with loops of its own."""
+
+    def __init__(self, shape: tuple, values: list, block: bool = False):
+        self.shape, self.values, self.block = shape, values, block
+        self.reads: dict[Value, bool] = {}  # named value or input → only at the place being computed?
+        self.copies: list[tuple[Value, Any]] = []  # (an input's memory, what is stored there)
+
+
+def index_for(shape: tuple, letters: str = LETTERS) -> Index:
+    return tuple("0" if n == 1 else letters[d] for d, n in enumerate(shape))
+
+
+class Generator:
+    """Writes one program as a function."""
+
+    def __init__(self, program: Program, title: str, names: dict[Value, str]):
+        self.program, self.title = program, title
+        self.parameters: list[Value] = program.inputs
+        self.named: set[Value] = set()
+        self.nests: list[Nest] = []
+        self.local: dict[Value, str] = {}  # in the nest being written: the variable that holds it
+        self.aliases: dict[Value, Value] = {}  # a value → the input in whose memory it is
+        self.reading: dict[Value, bool] | None = None
+        self.here: Index = ()
+        self.check()
+        self.count_uses()
+        self.choose_named()
+        self.give_names(names)
+        self.build()
+        self.place()
+
+    # ---- 1. what gets a name ----------------------------------------------------------------------
+
+    def check(self) -> None:
+        for step in self.program.steps:
+            for value in (*step.inputs, *step.outputs):
+                if isinstance(value, (Value, Number)) and str(value.dtype) not in DTYPES:
+                    raise Unsupported(f"{value.dtype} is not for compiled programs ({self.where(step)})")
+            name = step.name
+            known = name in FORMULAS or name in MOVES or name in SAME or name in loops.table or name in loops.places
+            if not known and name not in ("astype", "bitwise_not"):
+                raise Unsupported(f"'{name}' can't be compiled yet ({self.where(step)})")
+            if name in FORMULAS and step.outputs[0].dtype == np.bool_ and name not in BOOLEAN | ON_BOOLEANS:
+                raise Unsupported(f"'{name}' of booleans can't be compiled yet ({self.where(step)})")
+            if name in FLOATING and step.outputs[0].dtype.kind != "f":
+                raise Unsupported(f"'{name}' of integers can't be compiled yet ({self.where(step)})")
+            if name == "roll" and step.options["dim"] is None:
+                raise Unsupported(f"'roll' without dim can't be compiled yet ({self.where(step)})")
+
+    def where(self, step: Step) -> str:
+        return describe(step.site)
+
+    def count_uses(self) -> None:
+        """How often each value is read, where what only moves elements counts as often as it is read."""
+        self.uses: dict[Value, int] = {}
+        self.largest: dict[Value, int] = {}  # over how many places it is read
+        roots = [*self.program.outputs, *self.program.assumptions, *(v for _, v in self.program.writes)]
+        for value in roots:
+            self.uses[value] = self.uses.get(value, 0) + 1
+            self.largest[value] = max(self.largest.get(value, 0), getattr(value, "size", 1))
+        for step in reversed(self.program.steps):
+            moves = self.moves(step)
+            for x in step.inputs:
+                if isinstance(x, Value):
+                    n = sum(self.uses.get(y, 0) for y in step.outputs) if moves else 1
+                    size = max(self.largest.get(y, 0) if moves else y.size for y in step.outputs)
+                    if not moves and step.name in loops.table:
+                        size = x.size
+                    self.uses[x] = self.uses.get(x, 0) + n
+                    self.largest[x] = max(self.largest.get(x, 0), size)
+
+    def moves(self, step: Step) -> bool:
+        return step.name in MOVES or step.name in SAME or step.name in loops.places
+
+    def choose_named(self) -> None:
+        self.length: dict[Value, int] = {}  # operations in the text of a value without a name
+        for step in self.program.steps:
+            length = sum(self.length.get(x, 0) for x in step.inputs if isinstance(x, Value) and x not in self.named)
+            if step.name in loops.table:
+                self.named.update(step.outputs)
+                for x in loops.table[step.name].in_memory(step):
+                    self.hold(x)
+                continue
+            if self.moves(step):
+                for y in step.outputs:
+                    self.length[y] = length
+                continue
+            (y,) = step.outputs
+            length += step.name != "astype"
+            if length > LONGEST:
+                for x in step.inputs:
+                    if isinstance(x, Value) and x.step is not None and self.length.get(x, 0) > 1:
+                        self.name_it(x)
+                length = 1
+            self.length[y] = length
+            often = self.uses.get(y, 0) > 1 and not (step.name in FREE and length == 1)
+            stretched = self.largest.get(y, 0) > y.size and (length > 1 or step.name in DEAR or y.size == 1)
+            if often or stretched:
+                self.named.add(y)
+        for value in (*self.program.outputs, *(v for _, v in self.program.writes), *self.program.assumptions):
+            if isinstance(value, Value) and value.step is not None:
+                self.named.add(value)
+
+    def name_it(self, x: Value) -> None:
+        """Name x, or what it moves the elements of."""
+        while self.moves(x.step) and isinstance(x.step.inputs[0], Value) and x.step.inputs[0].step is not None:
+            x = x.step.inputs[0]
+        if not self.moves(x.step):
+            self.named.add(x)
+
+    def hold(self, x: Any) -> None:
+        """See to it that `array` can say where x is in memory."""
+        if not isinstance(x, Value) or x.step is None or x in self.named:
+            return
+        step = x.step
+        base = step.inputs[0] if step.inputs else None
+        if step.name in SAME or step.name == "permute" or step.name == "reshape" and isinstance(base, Value) and self.contiguous(base):
+            self.hold(base)
+        else:
+            self.named.add(x)
+
+    def contiguous(self, x: Value) -> bool:
+        """Will it be in memory in order?"""
+        if x.step is None:
+            return x.example is None or x.example.flags.c_contiguous
+        if x in self.named:
+            return True
+        if x.step.name in SAME or x.step.name == "reshape":
+            return isinstance(x.step.inputs[0], Value) and self.contiguous(x.step.inputs[0])
+        return x.step.name != "permute"
+
+    # ---- names --------------------------------------------------------------------------------------
+
+    def give_names(self, wanted: dict[Value, str]) -> None:
+        self.taken_names = set(RESERVED)
+        self.name: dict[Value, str] = {}
+        for k, value in enumerate(self.parameters):
+            self.name[value] = self.unique(wanted.get(value) or f"constant_{k}")
+        self.results = [self.unique(wanted.get(v) or f"result_{k}", "out") for k, v in enumerate(self.program.outputs)]
+        counts: dict[str, int] = {}
+        for step in self.program.steps:
+            for y in step.outputs:
+                if y in self.named:
+                    stem = ("d_" if step.back is not None else "") + step.name
+                    counts[stem] = counts.get(stem, 0) + 1
+                    self.name[y] = self.unique(wanted.get(y) or f"{stem}_{counts[stem]}")
+
+    def unique(self, wanted: str, suffix: str = "") -> str:
+        name = "".join(c if c.isalnum() else "_" for c in wanted).strip("_") or "value"
+        name = f"_{name}" if name[0].isdigit() else name
+        name = f"{name}_{suffix}" if suffix else name
+        candidate, k = name, 2
+        while candidate in self.taken_names:
+            candidate, k = f"{name}_{k}", k + 1
+        self.taken_names.add(candidate)
+        return candidate
+
+    # ---- the text of a value ------------------------------------------------------------------------
+
+    def element(self, x: Any, index: Index, dtype: np.dtype | None = None) -> str:
+        """The text of one element of x, as `dtype`."""
+        if isinstance(x, Number):
+            return literal(x.value, dtype or x.dtype)
+        if not isinstance(x, Value):
+            return literal(x, dtype or np.dtype(np.asarray(x).dtype))
+        text = self.element_of(x, broadcast(index, x.shape))
+        if dtype is not None and x.dtype != dtype:
+            text = self.cast(text, dtype)
+        return text
+
+    def cast(self, text: str, dtype: np.dtype) -> str:
+        if dtype == np.bool_:
+            return f"({text} != 0)"
+        return f"{dtype}({stripped(text)})"
+
+    def element_of(self, x: Value, index: Index) -> str:
+        if x in self.local and index == broadcast(self.here, x.shape):
+            self.note_read(x, True)
+            return self.local[x]
+        if x.step is None or x in self.named:
+            self.note_read(x, index == self.here)
+            return self.at(x, index)
+        step = x.step
+        name = step.name
+        if name in SAME:
+            return self.element(step.inputs[0], index)
+        if name in MOVES:
+            (base,) = step.inputs
+            if not isinstance(base, Value):
+                return self.element(base, ())
+            return self.element_of(base, MOVES[name](index, base.shape, **step.options))
+        if name in loops.places:
+            return loops.places[name](self, step, x, index)
+        if name == "astype":
+            base = step.inputs[0]
+            return self.cast(self.element(base, index), x.dtype)
+        dtype = x.dtype
+        if name in BOOLEAN:
+            dtype = next(v.dtype for v in step.inputs if isinstance(v, (Value, Number)))
+        parts = {}
+        for letter, operand in zip("abc", step.inputs, strict=False):
+            condition = name == "where" and letter == "a"
+            parts[letter] = self.element(operand, index, None if condition or "logical" in name else dtype)
+        if name == "bitwise_not":
+            return f"(not {parts['a']})" if dtype == np.bool_ else f"(~{parts['a']})"
+        zero = "0" if "logical" in name else literal(0, dtype)
+        text = FORMULAS[name].format(**parts, zero=zero, one=literal(1, dtype), hundred=literal(100, dtype))
+        if dtype.kind in "iu" and dtype.itemsize < 8 and name not in BOOLEAN:
+            return self.cast(text, dtype)
+        return text
+
+    def at(self, x: Value, index: Index) -> str:
+        """The text of an element in memory, or of a number in a variable."""
+        name = self.name[self.aliases.get(x, x)] if x.step is not None else self.name[x]
+        if x.step is not None and not x.shape:
+            return self.name[x]
+        if x.step is None and not x.shape:
+            return f"{name}[0]" if self.is_argument(x) else name if self.is_setting(x) else f"{name}[()]"
+        return f"{name}[{', '.join(index)}]"
+
+    def is_argument(self, x: Value) -> bool:
+        return type(x.source).__name__ in ("Argument", "Random")
+
+    def is_setting(self, x: Value) -> bool:
+        return type(x.source).__name__ == "Setting"
+
+    def array(self, x: Value) -> str:
+        """The text of a value as an array in memory; `hold` has seen to it that it is there."""
+        if x.step is None or x in self.named:
+            self.note_read(x, False)
+            return self.name[self.aliases.get(x, x)]
+        base = self.array(x.step.inputs[0])
+        if x.step.name in SAME:
+            return base
+        if x.step.name == "permute":
+            dims = x.step.options["dims"]
+            rank = len(x.shape)
+            dims = tuple(d % rank for d in dims) if dims is not None else tuple(reversed(range(rank)))
+            return f"{base}.T" if dims == tuple(reversed(range(rank))) else f"{base}.transpose({dims})"
+        return f"{base}.reshape({x.shape})"
+
+    def note_read(self, x: Value, same_place: bool) -> None:
+        if self.reading is not None:
+            self.reading[x] = self.reading.get(x, True) and same_place
+
+    # ---- 2. loops, and which of them run together -----------------------------------------------------
+
+    def build(self) -> None:
+        finals = dict((v, target) for target, v in reversed(self.program.writes))
+        for step in self.program.steps:
+            if step.name in loops.table:
+                nest = Nest(step.outputs[0].shape, list(step.outputs), block=True)
+                self.reading = nest.reads
+                loops.table[step.name].write(self, Writer(), step)
+                self.nests.append(nest)
+            else:
+                for y in step.outputs:
+                    if y in self.named:
+                        self.fuse(self.nest_of(y), finals)
+        self.reading = None
+
+    def nest_of(self, y: Value) -> Nest:
+        nest = Nest(y.shape, [y])
+        self.reading, self.here = nest.reads, index_for(y.shape)
+        self.expression(y)
+        return nest
+
+    def expression(self, y: Value) -> str:
+        """The text of a named value: that of its step."""
+        self.named.discard(y)
+        text = self.element_of(y, self.here)
+        self.named.add(y)
+        return stripped(text)
+
+    def fuse(self, new: Nest, finals: dict) -> None:
+        """Add a nest to the last one that it may share loops with; it may pass others on the way, unless
+        it needs what they make, or they read what it overwrites."""
+        overwritten = {finals[v] for v in new.values if v in finals}
+        for k in range(len(self.nests) - 1, -1, -1):
+            old = self.nests[k]
+            needs = [x for x in new.reads if x in old.values]
+            clashes = [t for t in overwritten if t in old.reads]
+            if not old.block and old.shape == new.shape:
+                if all(new.reads[x] for x in needs) and all(old.reads[t] for t in clashes):
+                    old.values += new.values
+                    for x, same in new.reads.items():
+                        old.reads[x] = old.reads.get(x, True) and same
+                    return
+            if needs or clashes:
+                break
+        self.nests.append(new)
+
+    # ---- 3. memory --------------------------------------------------------------------------------------
+
+    def place(self) -> None:
+        """Who lives where: in an input's memory, in a result's, in a variable, in shared memory."""
+        made = {v: k for k, nest in enumerate(self.nests) for v in nest.values}
+        last: dict[Value, int] = {}
+        for k, nest in enumerate(self.nests):
+            for x in nest.reads:
+                last[x] = k
+        self.result_of: dict[Value, str] = {}
+        self.stores: dict[Value, list[str]] = {}  # where else a value is stored where it is made
+        self.copies: list[tuple[str, tuple, Any, np.dtype]] = []  # at the end: (name, shape, what)
+        for target, value in sorted(self.program.writes, key=lambda w: w[1] in made):
+            k = made.get(value)
+            if k is not None and value not in self.aliases and self.may_overwrite(target, k, last):
+                self.aliases[value] = target
+            else:
+                self.copies.append((self.name[target], target.shape, value, target.dtype))
+        for name, value in zip(self.results, self.program.outputs, strict=True):
+            if value in made and value not in self.aliases and value not in self.result_of and value.shape:
+                self.result_of[value] = name
+            else:
+                self.copies.append((name, value.shape, value, value.dtype))
+        later = {v: self.nests[k] for v, k in made.items()}
+        used_at_end = {x for _, _, v, _ in self.copies for x in self.reads_of(v)}
+        self.in_memory: list[Value] = []
+        for value, k in made.items():
+            if value in self.aliases or value in self.result_of or not value.shape:
+                continue
+            outside = value in used_at_end or any(
+                value in nest.reads and nest is not later[value] for nest in self.nests
+            )
+            inside = self.nests[k].block or not self.nests[k].reads.get(value, True)
+            if outside or inside:
+                self.in_memory.append(value)
+        self.plan(made, last, used_at_end)
+
+    def reads_of(self, value: Any) -> set[Value]:
+        if not isinstance(value, Value):
+            return set()
+        self.reading, self.here = {}, index_for(value.shape)
+        self.element(value, self.here)
+        found, self.reading = set(self.reading), None
+        return found
+
+    def may_overwrite(self, target: Value, k: int, last: dict) -> bool:
+        """May the k-th nest write into the memory of an input? Not if the old contents are read later, or
+        by the nest itself at another place."""
+        if last.get(target, -1) > k or target in self.aliases.values():
+            return False
+        if any(target in self.reads_of(v) for _, _, v, _ in self.copies):
+            return False
+        nest = self.nests[k]
+        return target not in nest.reads or (not nest.block and nest.reads[target])
+
+    def plan(self, made: dict, last: dict, used_at_end: set) -> None:
+        """Give each value its part of one piece of memory, those of the dead used again."""
+        self.offset: dict[Value, int] = {}
+        free: list[tuple[int, int]] = []  # (size, offset)
+        self.memory_size, end = 0, len(self.nests)
+        dies: dict[int, list[Value]] = {}
+        for v in self.in_memory:
+            dies.setdefault(end if v in used_at_end else last.get(v, made[v]), []).append(v)
+        for k, nest in enumerate(self.nests):
+            dying = [v for v in dies.get(k, []) if v in self.offset]
+            for v in nest.values:
+                if v not in self.in_memory:
+                    continue
+                size = rounded(v.size * v.dtype.itemsize)
+                heir = next(
+                    (
+                        u for u in dying
+                        if not nest.block and nest.reads.get(u) and rounded(u.size * u.dtype.itemsize) == size
+                        and u.dtype.itemsize == v.dtype.itemsize and u.size == v.size
+                    ),
+                    None,
+                )  # fmt: skip
+                if heir is not None:  # written where it is read
+                    dying.remove(heir)
+                    self.offset[v] = self.offset[heir]
+                    continue
+                fits = [block for block in sorted(free) if block[0] >= size]
+                if fits:
+                    free.remove(fits[0])
+                    self.offset[v] = fits[0][1]
+                    if fits[0][0] > size:
+                        free.append((fits[0][0] - size, fits[0][1] + size))
+                else:
+                    self.offset[v] = self.memory_size
+                    self.memory_size += size
+            free += [(rounded(u.size * u.dtype.itemsize), self.offset[u]) for u in dying]
+            for v in nest.values:  # made, and read by nobody after
+                if v in self.offset and v in dies.get(k, []) and v not in dying and v in self.in_memory:
+                    if last.get(v, made[v]) == k and made[v] == k:
+                        free.append((rounded(v.size * v.dtype.itemsize), self.offset[v]))
+
+    # ---- the source -----------------------------------------------------------------------------------------
+
+    def source(self, function: str) -> str:
+        write = Writer()
+        for v in self.in_memory:
+            first = self.offset[v]
+            view = f"memory[{first}:{first + v.size * v.dtype.itemsize}].view({dtype_name(v.dtype)})"
+            write(f"{self.name[v]} = {view}.reshape({v.shape})")
+        for v, name in self.result_of.items():
+            self.name[v] = name
+        assumed = {v: k for k, v in enumerate(self.program.assumptions) if isinstance(v, Value)}
+        written = False
+        self.last_comment: list[str] = []
+        for nest in self.nests:
+            self.comment(write, nest)
+            if nest.block:
+                self.local, self.here = {}, ()
+                loops.table[nest.values[0].step.name].write(self, write, nest.values[0].step)
+            else:
+                self.write_nest(write, nest)
+            for v in nest.values:
+                if v in assumed:
+                    if written:
+                        raise Unsupported("a condition is checked after something has been written")
+                    write(f"if not {self.name[v]}:")
+                    write("    return False")
+                written = written or v in self.aliases
+        for name, shape, value, dtype in self.copies:
+            write()
+            self.local, self.here = {}, index_for(shape)
+            index = self.here
+            if not shape:
+                scalar = self.element(value, (), dtype)
+                target = f"{name}[0]" if name in self.results else f"{name}[()]"
+                write(f"{target} = {scalar}")
+                continue
+            with write.loops(index, shape):
+                write(f"{name}[{', '.join(index)}] = {stripped(self.element(value, index, dtype))}")
+        write("return True")
+        parameters = [*(self.name[v] for v in self.parameters), *self.results, "memory"]
+        head = [f"def {function}(\n    {', '.join(parameters)},\n):"] if len(", ".join(parameters)) > 90 else [
+            f"def {function}({', '.join(parameters)}):"
+        ]
+        return "\n".join([*head, *self.docstring(), *write.lines, ""])
+
+    def docstring(self) -> list[str]:
+        lines = [f'    """{self.title}', ""]
+        width = max((len(n) for n in (*self.name.values(), *self.results)), default=0)
+        for v in self.parameters:
+            lines.append(f"    {self.name[v]:{width}}  {shown(v)}")
+        for name, v in zip(self.results, self.program.outputs, strict=True):
+            lines.append(f"    {name:{width}}  {shown(v)}, written")
+        lines.append(f"    {'memory':{width}}  {self.memory_size} bytes to work in")
+        return [*lines, '    """']
+
+    def comment(self, write: Writer, nest: Nest) -> None:
+        """The user's lines that the nest comes from."""
+        seen: dict[str, None] = {}
+        for v in nest.values:
+            for step in self.steps_behind(v):
+                line = describe(step.back or step.site)
+                seen[("back through " if step.back is not None else "") + line] = None
+        lines = list(seen)[:3]
+        if lines != self.last_comment:
+            write()
+            for line in lines:
+                write(f"# {line}")
+        self.last_comment = lines
+
+    def steps_behind(self, v: Value) -> Iterable[Step]:
+        yield v.step
+        for x in v.step.inputs:
+            if isinstance(x, Value) and x.step is not None and x not in self.named:
+                yield from self.steps_behind(x)
+
+    def write_nest(self, write: Writer, nest: Nest) -> None:
+        index = self.here = index_for(nest.shape)
+        self.local = {}
+        several = len(nest.values) > 1
+        stores = []
+        with write.loops(index, nest.shape):
+            for v in nest.values:
+                text = self.expression(v)
+                name = self.name[self.aliases.get(v, v)]
+                if not v.shape:
+                    write(f"{self.name[v]} = {text}")
+                    self.local[v] = self.name[v]
+                    if v in self.aliases:
+                        stores.append((f"{name}[()]", self.name[v]))
+                    continue
+                stored = v in self.aliases or v in self.result_of or v in self.offset
+                if not several:
+                    write(f"{name}[{', '.join(index)}] = {text}")
+                    continue
+                variable = f"{self.name[v]}_{''.join(i for i in index if i != '0') or 'x'}"
+                write(f"{variable} = {text}")
+                self.local[v] = variable
+                if stored:
+                    stores.append((f"{name}[{', '.join(index)}]", variable))
+            for target, variable in stores:
+                write(f"{target} = {variable}")
+        self.local = {}
+
+
+def stripped(text: str) -> str:
+    """The text without parentheses around all of it."""
+    if not (text.startswith("(") and text.endswith(")")):
+        return text
+    depth = 0
+    for k, c in enumerate(text):
+        depth += (c == "(") - (c == ")")
+        if depth == 0 and k < len(text) - 1:
+            return text
+    return text[1:-1]
+
+
+def rounded(size: int) -> int:
+    """Up to whole lines of the cache."""
+    return -(-size // 64) * 64
+
+
+def dtype_name(dtype: np.dtype) -> str:
+    return "bool_" if dtype == np.bool_ else str(dtype)
+
+
+def shown(v: Any) -> str:
+    return f"{v.dtype} {' x '.join(map(str, v.shape)) or 'number'}"
+
+
+__all__ = ["Generator", "Unsupported", "Writer", "plus", "taken"]

@@ -1,0 +1,189 @@
+"""A recorded computation as data: values, and the steps that make them; and what can be made simpler."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+
+class Value:
+    """An array of the program. Nobody ever writes to it: an update makes a new value, and the program
+    says in whose memory it ends up."""
+
+    __slots__ = ("shape", "dtype", "step", "example", "name", "source")
+
+    def __init__(self, example: np.ndarray, step: Step | None = None, source: Any = None):
+        self.shape, self.dtype = example.shape, example.dtype
+        self.example: np.ndarray | None = example  # what it was when it was recorded
+        self.step = step  # what made it; None for an input or a constant
+        self.source = source  # of an input: where each call finds it
+        self.name = ""
+
+    @property
+    def size(self) -> int:
+        return math.prod(self.shape)
+
+    def __repr__(self):
+        return f"<{self.name or 'value'} {self.dtype}{list(self.shape)}>"
+
+
+class Step:
+    """One primitive applied to values and numbers. `site` is the user's line, `back` the line whose
+    derivative it belongs to, in a walk back."""
+
+    __slots__ = ("name", "inputs", "options", "outputs", "site", "back")
+
+    def __init__(self, name: str, inputs: tuple, options: dict, site: Any = None, back: Any = None):
+        self.name, self.inputs, self.options, self.site, self.back = name, inputs, options, site, back
+        self.outputs: list[Value] = []
+
+    def __repr__(self):
+        return f"{self.outputs} = {self.name}{self.inputs}"
+
+
+class Program:
+    """The steps, in the order in which they were recorded, and what is to become of their values."""
+
+    def __init__(self, steps, outputs, writes, assumptions):
+        self.steps: list[Step] = steps
+        self.outputs: list[Value] = outputs  # in fresh arrays, for the caller
+        self.writes: list[tuple[Value, Value]] = writes  # (an input, what its memory holds in the end)
+        self.assumptions: list[Value] = assumptions  # booleans that must be true, or nothing is done
+
+    @property
+    def inputs(self) -> list[Value]:
+        """What the steps read and the writes write, each once, in order of appearance."""
+        found: dict[Value, None] = {}
+        for value in self.roots():
+            if isinstance(value, Value) and value.step is None:
+                found[value] = None
+        return list(found)
+
+    def roots(self):
+        for step in self.steps:
+            yield from step.inputs
+        yield from self.outputs
+        yield from self.assumptions
+        for target, value in self.writes:
+            yield from (target, value)
+
+    def simplified(self) -> Program:
+        """The same program without what is constant, done twice, or read by nobody."""
+        replaced: dict[Value, Any] = {}
+        seen: dict[tuple, Step] = {}
+        steps = []
+
+        def current(x):
+            return replaced.get(x, x) if isinstance(x, Value) else x
+
+        for value in self.roots():  # constants that are one number all over
+            if isinstance(value, Value) and value.step is None and value not in replaced:
+                replaced[value] = as_number(value) if value.source is None else value
+        for step in self.steps:
+            step.inputs = tuple(map(current, step.inputs))
+            if is_constant(step):
+                for output in step.outputs:
+                    output.step = None
+                    replaced[output] = as_number(output)
+                continue
+            same = unchanged(step)
+            if same is not None:
+                replaced[step.outputs[0]] = same
+                continue
+            twin = seen.setdefault(identity(step), step)
+            if twin is not step:
+                for output, other in zip(step.outputs, twin.outputs, strict=True):
+                    replaced[output] = other
+                continue
+            steps.append(step)
+        self.outputs = [current(v) for v in self.outputs]
+        self.assumptions = [current(v) for v in self.assumptions]
+        self.writes = [(target, current(v)) for target, v in self.writes]
+        self.writes = [(target, v) for target, v in self.writes if v is not target]
+        self.steps = steps
+        self.sweep()
+        return self
+
+    def sweep(self) -> None:
+        """Only what somebody reads."""
+        wanted = {*self.outputs, *self.assumptions, *(v for _, v in self.writes)}
+        kept = []
+        for step in reversed(self.steps):
+            if any(output in wanted for output in step.outputs):
+                kept.append(step)
+                wanted.update(x for x in step.inputs if isinstance(x, Value))
+        self.steps = kept[::-1]
+
+    def forget_examples(self) -> None:
+        """Let go of the arrays of the recording, but for those of constants."""
+        for step in self.steps:
+            for value in (*step.inputs, *step.outputs):
+                if isinstance(value, Value) and (value.step is not None or value.source is not None):
+                    value.example = None
+
+
+class Number:
+    """A constant that is the same number all over, of one dtype: it fits every shape."""
+
+    __slots__ = ("value", "dtype", "shape")
+
+    def __init__(self, value: Any, dtype: np.dtype, shape: tuple):
+        self.value, self.dtype, self.shape = value, dtype, shape
+
+    def __eq__(self, other):
+        return isinstance(other, Number) and (repr(self.value), self.dtype) == (repr(other.value), other.dtype)
+
+    def __hash__(self):
+        return hash((repr(self.value), self.dtype))
+
+    def __repr__(self):
+        return f"{self.dtype}({self.value})"
+
+
+def as_number(value: Value):
+    """A constant value as a Number, if all its elements are equal; else itself."""
+    example = value.example
+    assert example is not None
+    if example.size == 0:
+        return value
+    if example.size > 1 and any(example.strides):
+        first = example.reshape(-1)[0] if example.flags.c_contiguous else example[(0,) * example.ndim]
+        if not (example == first).all():
+            return value
+    return Number(example[(0,) * example.ndim].item(), example.dtype, example.shape)
+
+
+def is_constant(step: Step) -> bool:
+    """Is it made from nothing that may differ at the next call?"""
+    return step.name != "draw" and not any(
+        isinstance(x, Value) and (x.step is not None or x.source is not None) for x in step.inputs
+    )
+
+
+def unchanged(step: Step):
+    """The input, of a step that only passes it on."""
+    first = step.inputs[0] if step.inputs else None
+    if not isinstance(first, Value) or len(step.outputs) != 1:
+        return None
+    output = step.outputs[0]
+    if first.shape != output.shape or first.dtype != output.dtype:
+        return None
+    if step.name in ("identity", "clone", "detach", "astype", "broadcast_to", "sum_to", "reshape", "spread"):
+        return first
+    if step.name in ("mul", "div"):
+        second = step.inputs[1]
+        number = second.value if isinstance(second, Number) else second
+        if isinstance(number, (int, float)) and number == 1:
+            return first
+    return None
+
+
+def identity(step: Step) -> tuple:
+    """What two steps have in common that do the same."""
+    inputs = tuple(
+        id(x) if isinstance(x, Value) else x if isinstance(x, Number) else (type(x), repr(x))
+        for x in step.inputs
+    )
+    return step.name, inputs, repr(sorted(step.options.items(), key=str))

@@ -1,0 +1,511 @@
+"""Recording a call: every primitive is computed as ever, and written down."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..dtypes import promote
+from ..graph import Leaf, Node, Variable, mode, reverse_topological_order, switched
+from ..memory import owner
+from ..primitive import Primitive, Update
+from ..provenance import call_site, describe
+from ..random import Draw
+from ..tensor import Tensor
+from . import compositions
+from .program import Program, Step, Value
+from .state import Executed, Slot, Snapshot, is_settled
+
+
+class Argument(NamedTuple):
+    """The k-th Tensor among the arguments of the call."""
+
+    index: int
+
+
+class Captured(NamedTuple):
+    """A Tensor that the function reaches by closure."""
+
+    tensor: Tensor
+    path: str
+
+
+class Gradient(NamedTuple):
+    """What `.grad` of an argument or a captured Tensor holds when the call begins."""
+
+    of: Argument | Captured
+
+
+class Setting(NamedTuple):
+    """A Python number that an update reads, such as a learning rate, from where it is kept."""
+
+    slots: tuple[Slot, ...]
+
+
+class Random(NamedTuple):
+    """The k-th array drawn from a generator."""
+
+    index: int
+
+
+class Unreplayable(Exception):
+    """The call can't be recorded: why, and where."""
+
+
+class Recording(NamedTuple):
+    """A call that was made and written down."""
+
+    result: Any  # what the function gave, with its Tensors
+    program: Program
+    outputs: list  # (Tensor of the result, its value), in order
+    gradients: list  # (Argument or Captured, Value or None): what `.grad` is set to
+    needs_no_gradient: list  # those whose .grad must be None when the call begins
+    draws: list  # the arguments of each random draw
+    snapshot: Snapshot
+    names: set[str]
+    used: set[int]  # ids of the captured Tensors that matter
+    differentiable: bool  # may the caller walk back from the result?
+    leaves: list  # what such a walk may arrive at
+    same: dict  # id of a Tensor in the result that was there before → where it is found
+    leaf_gradients: list  # (value, of what it is the gradient)
+    plain_arguments: bool  # is every argument a Tensor by itself?
+
+
+class Recorder:
+    """The interpreter that writes down what passes the choke point.
+
+    Arrays are known by the memory they look at, so that a saved array, a detached Tensor and a view
+    of everything are the same value as what they were made from. An update makes a new value and lets
+    the memory stand for it.
+    """
+
+    def __init__(self):
+        self.values: dict[tuple, Value] = {}  # by the place in memory
+        self.initial: dict[tuple, Value] = {}  # the inputs, likewise
+        self.places: dict[int, set[tuple]] = {}  # by the id of the owner of the memory
+        self.alive: list[Any] = []  # no array's memory may be reused while it is a name here
+        self.steps: list[Step] = []
+        self.assumptions: list[Value] = []
+        self.free: list[tuple[Value, np.ndarray]] = []  # arrays that came from nowhere
+        self.numbers: dict[int, tuple[float, Value]] = {}  # by the id of the Python number
+        self.draws: list[tuple] = []
+        self.before: list[tuple[np.ndarray, np.ndarray]] = []  # what updates have overwritten
+        self.generators: dict[int, tuple] = {}  # and the states of generators
+        self.stepped: set[tuple] = set()  # places that an optimiser's step has read
+        self.cleared_first: set[int] = set()  # ids of the origins whose gradient was set to None
+        self.gradients: dict[int, Any] = {}  # by id of the origin: what .grad was at the beginning
+        self.reason = ""
+
+    # ---- values by the memory they are in -------------------------------------------------------
+
+    def enter(self, array: np.ndarray, value: Value) -> None:
+        place = place_of(array)
+        self.values[place] = value
+        if value.source is not None:
+            self.initial[place] = value
+        root = owner(array)
+        self.places.setdefault(id(root), set()).add(place)
+        self.alive += (array, root)
+
+    def value_of(self, array: np.ndarray) -> Value:
+        place = place_of(array)
+        value = self.values.get(place)
+        if value is None:
+            value = self.newcomer(array)
+        elif value is STALE:
+            raise Unreplayable(f"memory is read through one view and written through another at {here()}")
+        return value
+
+    def newcomer(self, array: np.ndarray) -> Value:
+        """An array that no recorded call has made: the same elements in another shape, or a constant."""
+        for place in self.places.get(id(owner(array)), ()):
+            known = self.values[place]
+            if place[0] == address(array) and known is not STALE and known.size == array.size:
+                if array.flags.c_contiguous and known.example.flags.c_contiguous and known.dtype == array.dtype:
+                    return self.note("reshape", (known,), {"to": array.shape}, [array])[0]
+        if id(owner(array)) in self.places and array.size:
+            raise Unreplayable(f"a part of an array is taken in a way that isn't recorded, at {here()}")
+        value = Value(array)
+        self.enter(array, value)
+        self.free.append((value, array))
+        return value
+
+    def operand(self, a: Any) -> Any:
+        """What a step remembers of an argument."""
+        if isinstance(a, Variable):
+            return self.value_of(a.array)
+        if isinstance(a, np.ndarray):
+            return self.value_of(a)
+        if isinstance(a, np.generic):
+            return self.value_of(np.asarray(a))
+        if a is None or isinstance(a, (bool, int, float)):
+            return a
+        raise Unreplayable(f"a {type(a).__name__} is given to an operation at {here()}")
+
+    # ---- what passes the choke point ------------------------------------------------------------
+
+    def apply(self, primitive: Primitive, args: tuple, options: dict) -> Any:
+        if isinstance(primitive, Draw):
+            return self.drawn(primitive, args, options)
+        if isinstance(primitive, Update):
+            return self.updated(primitive, args, options)
+        operands, given = None, []
+        if not self.reason:
+            try:
+                given = self.promoted(primitive, args)
+                operands = [self.operand(a) for a in given]
+            except Unreplayable as error:
+                self.reason = str(error)
+        result = primitive(*args, **options)
+        if operands is None:
+            return result
+        if not any(isinstance(a, Variable) for a in args):  # a NumPy scalar would be known by nobody
+            result = tuple(map(np.asarray, result)) if primitive.several else np.asarray(result)
+        outputs = result if primitive.several else (result,)
+        arrays = [y.array if isinstance(y, Variable) else y for y in outputs]
+        composition = compositions.table.get(primitive.name)
+        every = {**primitive.defaults, **options}
+        if not primitive.listed:
+            self.refuse(f"'{primitive.name}' has a derivative of its own, at {here()}")
+        elif composition is None:
+            self.note(primitive.name, tuple(operands), every, arrays)
+        else:
+            with switched(recording=False, interpreters=(self,)):
+                made = composition(*given, **every)
+            for array, other in zip(arrays, made if primitive.several else (made,), strict=True):
+                self.enter(array, self.value_of(other))
+        return result
+
+    def note(self, name: str, operands: tuple, options: dict, arrays: list) -> list[Value]:
+        """A step, and the values it makes."""
+        step = Step(name, operands, options, call_site_here(), pulled_from())
+        for array in arrays:
+            place = place_of(array)
+            known = self.values.get(place)
+            if len(arrays) == 1 and known is not None and known is not STALE and known in operands:
+                return [known]  # the same memory, seen in the same way
+            step.outputs.append(Value(array, step))
+        for array, value in zip(arrays, step.outputs, strict=True):
+            self.enter(array, value)
+        self.steps.append(step)
+        return step.outputs
+
+    def promoted(self, primitive: Primitive, args: tuple) -> list:
+        """The arguments, brought to one dtype by steps of their own, as the primitive will do."""
+        arrays = [a.array if isinstance(a, Variable) else a for a in args]
+        if not primitive.promotes or not any(isinstance(a, Variable) for a in args):
+            return arrays
+        result = []
+        for a, b in zip(arrays, promote(arrays, primitive.to_float), strict=True):
+            if isinstance(a, np.ndarray) and a.dtype != b.dtype:
+                b = np.asarray(b)
+                self.note("astype", (self.value_of(a),), {"dtype": b.dtype}, [b])
+            result.append(b)
+        return result
+
+    def updated(self, primitive: Update, args: tuple, options: dict) -> Any:
+        """A write to memory: its new contents are a new value, worked out from the old ones."""
+        targets = [a.array if isinstance(a, Variable) else a for a in args[: primitive.writes]]
+        for target in targets:
+            if target is not None:
+                self.before.append((target, target.copy()))
+                self.keep_examples(target)
+        made = None
+        if not self.reason:
+            try:
+                arrays = [self.known_number(a) if isinstance(a, float) else a for a in args]
+                arrays = [a.array if isinstance(a, Variable) else a for a in arrays]
+                if primitive.name != "assign":
+                    for a in arrays:
+                        if isinstance(a, np.ndarray):
+                            self.value_of(a)
+                            self.stepped.add(place_of(a))
+                with switched(recording=False, interpreters=(self,)):
+                    made = compositions.updates[primitive.name](*arrays, **options)
+                made = [None if m is None else self.value_of(m) for m in made]
+            except Unreplayable as error:
+                self.reason = str(error)
+            except KeyError:
+                self.refuse(f"the update '{primitive.name}' has no composition")
+        result = primitive(*args, **options)
+        if made is not None:
+            for target, value in zip(targets, made, strict=True):
+                if target is not None and value is not None:
+                    for place in self.places.get(id(owner(target)), ()):
+                        self.values[place] = STALE
+                    self.enter(target, value)
+        return result
+
+    def keep_examples(self, target: np.ndarray) -> None:
+        """Values that are in this memory, which is about to be written, keep what they are."""
+        for place in self.places.get(id(owner(target)), ()):
+            value = self.values[place]
+            if value is not STALE and value.source is None and value.example is not None:
+                value.example = value.example.copy()
+
+    def known_number(self, number: float) -> np.ndarray:
+        """A Python number that may differ at the next call, as an array, so that it can be a value."""
+        if id(number) not in self.numbers:
+            array = np.array(number)
+            value = Value(array)
+            self.numbers[id(number)] = number, value
+            self.enter(array, value)
+        return self.numbers[id(number)][1].example
+
+    def drawn(self, primitive: Draw, args: tuple, options: dict) -> Any:
+        """Random numbers: a compiled program gets them from the same generator, in the same order."""
+        generator = args[0]
+        if id(generator) not in self.generators:
+            self.generators[id(generator)] = generator, generator.bit_generator.state
+        array = primitive(*args, **options)
+        value = Value(array, source=Random(len(self.draws)))
+        self.draws.append((args, options))
+        self.enter(array, value)
+        return array
+
+    # ---- what engine and Tensor tell ------------------------------------------------------------
+
+    def observed(self, variable: Variable, how: str) -> None:
+        """Python looks at a value, and may go another way when it differs."""
+        self.refuse(f"Python looks at a value ({how}) at {here()}")
+
+    def assumed(self, condition: Any) -> None:
+        """What was computed holds only where this does."""
+        if not self.reason and isinstance(condition, (Variable, np.ndarray)):
+            self.assumptions.append(self.operand(condition))
+
+    def cleared(self, variable: Variable) -> None:
+        """`.grad` is set to None."""
+        origin = variable.origin
+        if origin is not None and origin.stop.grad is self.gradients.get(id(origin)):
+            self.cleared_first.add(id(origin))
+
+    def refuse(self, reason: str) -> None:
+        self.reason = self.reason or reason
+
+    # ---- undoing --------------------------------------------------------------------------------
+
+    def undo(self, leaves: list[Leaf]) -> None:
+        """Memory, generators and gradients as they were before the call."""
+        for array, old in reversed(self.before):
+            array[...] = old
+        for generator, state in self.generators.values():
+            generator.bit_generator.state = state
+        for leaf in leaves:
+            leaf.stop.grad = self.gradients.get(id(leaf))
+
+
+STALE: Any = object()  # memory that has been written through another view
+
+
+def record(
+    function: Callable, args: tuple, kwargs: dict, tensors: list[Tensor], keep_grad: bool = False
+) -> tuple[Any, Any]:
+    """(the Recording of a call, "") if it can be replayed, and everything is as before the call; else
+    (the function's result, why not), and the call has been made. A reason that begins with "*" may
+    not hold the next time."""
+    before, recorder, executed = Snapshot(function), Recorder(), Executed()
+    for k, t in enumerate(tensors):
+        recorder.enter(t.array, Value(t.array, source=Argument(k)))
+    sources: dict[int, Any] = {id(t): Captured(t, path) for path, t in before.tensors.values()}
+    sources |= {id(t): Argument(k) for k, t in reversed(list(enumerate(tensors)))}
+    everything = {id(t): t for t in (*tensors, *(t for _, t in before.tensors.values()))}
+    for key, t in everything.items():
+        if isinstance(sources[key], Captured) and place_of(t.array) not in recorder.values:
+            recorder.enter(t.array, Value(t.array, source=sources[key]))
+        if t.grad is not None and type(t.origin) is Leaf:
+            recorder.gradients[id(t.origin)] = t.grad
+            if place_of(t.grad.array) not in recorder.values:
+                recorder.enter(t.grad.array, Value(t.grad.array, source=Gradient(sources[key])))
+    with executed, switched(interpreters=(recorder,)):
+        result = function(*args, **kwargs)
+    after, names = Snapshot(function), executed.names()
+    changed = after.changed_since(before, names)
+    if changed and not recorder.reason:
+        recorder.reason = f"*{changed} changes during the call"
+    if recorder.reason:
+        return result, recorder.reason
+    try:
+        plain = not kwargs and all(isinstance(a, Tensor) for a in args)
+        recording = finished(recorder, result, before, names, everything, sources, keep_grad, plain)
+    except Unreplayable as error:
+        return result, str(error)
+    recorder.undo([t.origin for t in everything.values() if type(t.origin) is Leaf])
+    return recording, ""
+
+
+def finished(recorder, result, snapshot, names, everything, sources, keep_grad, plain) -> Recording:
+    """The Recording, from what the recorder has seen."""
+    settle_numbers(recorder, snapshot, names)
+    outputs, differentiable, same = [], False, {}
+    for t in tensors_in(result):
+        if id(t) in everything:
+            same[id(t)] = sources[id(t)]
+            continue  # the caller gets the same object back
+        if memory_of(t.array) & inputs_memory(recorder, everything):
+            raise Unreplayable("the result shares memory with what the function was given or has captured")
+        outputs.append((t, recorder.value_of(t.array)))
+        differentiable |= t.origin is not None and can_walk_back(t.origin)
+    gradients, untouched, leaf_gradients = [], [], []
+    for key, t in everything.items():
+        if type(t.origin) is not Leaf:
+            continue
+        old, new, origin = recorder.gradients.get(id(t.origin)), t.grad, id(t.origin)
+        if new is old:
+            continue
+        if new is not None:
+            leaf_gradients.append((recorder.value_of(new.array), sources[key]))
+        if new is None:
+            gradients.append((sources[key], None))
+        elif not keep_grad and origin in recorder.cleared_first and place_of(new.array) in recorder.stepped:
+            gradients.append((sources[key], None))  # an optimiser has used it up
+        else:
+            gradients.append((sources[key], recorder.value_of(new.array)))
+            if old is None and origin not in recorder.cleared_first:
+                untouched.append(sources[key])
+    writes = []
+    originals = [(t.array, sources[key]) for key, t in everything.items()]
+    originals += [
+        (recorder.gradients[id(t.origin)].array, Gradient(sources[key]))
+        for key, t in everything.items()
+        if type(t.origin) is Leaf and id(t.origin) in recorder.gradients
+    ]
+    done = set()
+    for array, source in originals:
+        place = place_of(array)
+        value = recorder.values.get(place)
+        if value is STALE:
+            raise Unreplayable(f"{name_of(source)} is written through a view of a part of it")
+        if place in done or value is None or value.source is not None:
+            continue
+        done.add(place)
+        writes.append((recorder.initial[place], value))
+    program = Program(
+        recorder.steps,
+        [v for _, v in outputs] + [v for _, v in gradients if v is not None],
+        writes,
+        recorder.assumptions,
+    ).simplified()
+    check_inputs(program)
+    used = {id(v.source.tensor) for v in program.inputs if isinstance(v.source, Captured)}
+    used |= {id(source.tensor) for source, _ in gradients if isinstance(source, Captured)}
+    places = {place_of(everything[key].array) for key in used}
+    used |= {
+        key for key, t in everything.items() if isinstance(sources[key], Captured) and place_of(t.array) in places
+    }
+    arguments = {key for key, source in sources.items() if isinstance(source, Argument)}
+    for key in used:
+        if not is_settled(everything[key]):
+            raise Unreplayable(f"{sources[key].path} is the result of a recorded call outside the function")
+    leaves = [sources[key] for key, t in everything.items() if t.origin is not None and key in used | arguments]
+    return Recording(
+        result, program, outputs, gradients, untouched, recorder.draws, snapshot, names, used,
+        differentiable, leaves, same, leaf_gradients, plain,
+    )  # fmt: skip
+
+
+def settle_numbers(recorder: Recorder, snapshot: Snapshot, names: set[str]) -> None:
+    """Where each number comes from that an update was given: the slots that hold that very object, where
+    the code that ran may have looked. One that is nowhere is a constant."""
+    for number, value in recorder.numbers.values():
+        slots = tuple(
+            slot for slot, held in snapshot.slots.values() if held is number and is_mentioned(slot, names)
+        )
+        if slots:
+            value.source = Setting(slots)
+
+
+def is_mentioned(slot: Slot | None, names: set[str]) -> bool:
+    """Do all the names that lead to it occur in the code that ran?"""
+    while slot is not None:
+        if isinstance(slot.key, str) and slot.key not in names:
+            return False
+        slot = slot.parent
+    return True
+
+
+def check_inputs(program: Program) -> None:
+    """Memory that is written must not be seen by two inputs."""
+    written = {id(owner(target.example)): target for target, _ in program.writes}
+    for value in program.inputs:
+        if value.source is None or value.example is None:
+            continue
+        target = written.get(id(owner(value.example)))
+        if target is not None and place_of(target.example) != place_of(value.example):
+            raise Unreplayable(
+                f"{name_of(target.source)} is written, and {name_of(value.source)} looks at the same memory"
+            )
+
+
+def name_of(source: Any) -> str:
+    if isinstance(source, Captured):
+        return source.path
+    if isinstance(source, Gradient):
+        return f"{name_of(source.of)}.grad"
+    return f"argument {source.index}" if isinstance(source, Argument) else "a number"
+
+
+def inputs_memory(recorder: Recorder, everything: dict) -> set[int]:
+    return {id(owner(t.array)) for t in everything.values()}
+
+
+def memory_of(array: np.ndarray) -> set[int]:
+    return {id(owner(array))}
+
+
+def can_walk_back(origin: Any) -> bool:
+    """Is everything still there that a walk from here would read?"""
+    order = reverse_topological_order([origin])
+    return all(type(each) is not Node or each.saved is not None for each in order)
+
+
+def tensors_in(tree: Any) -> list[Tensor]:
+    """The Tensors of nested tuples, lists and dicts, in order."""
+    if isinstance(tree, Tensor):
+        return [tree]
+    if isinstance(tree, dict):
+        tree = tree.values()
+    elif not isinstance(tree, (list, tuple)):
+        return []
+    return [t for each in tree for t in tensors_in(each)]
+
+
+def address(array: np.ndarray) -> int:
+    return array.__array_interface__["data"][0]
+
+
+def place_of(array: np.ndarray) -> tuple:
+    """What tells one array in memory from another, whatever objects stand for it."""
+    strides = tuple(s if n > 1 else 0 for s, n in zip(array.strides, array.shape, strict=True))
+    return address(array), array.shape, strides, array.dtype.str
+
+
+def here() -> str:
+    """The user's line that is being executed."""
+    return describe(call_site_here())
+
+
+def call_site_here():
+    return nested(call_site)
+
+
+def nested(function):
+    """call_site skips its three innermost callers: they are these."""
+    return function()
+
+
+def pulled_from() -> Any:
+    """The place of the call whose derivative is being computed, if a walk back is under way."""
+    frame = sys._getframe(2)
+    while frame is not None:
+        if frame.f_code is Primitive.pull.__code__:
+            return frame.f_locals["node"].site
+        frame = frame.f_back
+    return None
+
+
+def in_a_recording() -> bool:
+    return bool(mode.get()[1])

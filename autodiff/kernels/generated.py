@@ -1,0 +1,146 @@
+"""Source that a program has written → a function, by Numba, and kept on disk for the next process.
+
+A generated function is a module in a cache folder, named after its contents and those of the kernels that
+it calls: so Numba, which keys its own cache on a file, can cache it like any other.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import os
+import sys
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import jit
+
+VARIABLE = "AUTODIFF_CACHE_DIR"
+MODE = "numba"  # or "python": the same source run by Python itself, slowly, for the tests
+
+HEAD = '''"""{title}
+
+Written by autodiff.compile; {stamp}.
+"""
+
+from math import erf
+
+from numpy import (
+    abs, arccos, arcsin, arctan, arctan2, bool_, ceil, cos, cosh, exp, expm1, float32, float64, floor, inf,
+    int8, int16, int32, int64, isfinite, isinf, log, log1p, log2, log10, nan, sign, sin, sinh, sqrt, tan,
+    tanh, uint8,
+)
+
+from autodiff.kernels.parts import matmul, maximum, minimum, sum_in_pairs, wrapped
+
+
+'''
+
+
+class Kind(NamedTuple):
+    """The type of one parameter: an array of `dtype` with `ndim` dimensions, in order ("C"), the first index
+    fastest ("F"), or in any way ("A"); or, without ndim, a number."""
+
+    dtype: str
+    ndim: int | None = None
+    layout: str = "C"
+    writable: bool = True
+
+
+def folder() -> Path | None:
+    """Where generated source is kept: AUTODIFF_CACHE_DIR, or beside the kernels, or in the user's folder for
+    caches; None if nothing can be written anywhere."""
+    asked = os.environ.get(VARIABLE)
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
+    for place in [Path(asked)] if asked else [Path(__file__).parent / "__pycache__", home / "autodiff"]:
+        place = place / "compiled"
+        try:
+            place.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryFile(dir=place):
+                return place
+        except (OSError, RuntimeError):
+            continue
+    return None
+
+
+@cache
+def stamp() -> str:
+    """What the kernels that generated code calls are made from."""
+    import numba
+
+    digest = hashlib.sha256(f"{numba.__version__} {np.__version__}".encode())
+    for file in sorted(Path(__file__).parent.glob("*.py")):
+        digest.update(file.read_bytes())
+    return f"kernels {digest.hexdigest()[:12]}"
+
+
+def module(title: str, source: str) -> ModuleType:
+    """The source as a module, from a file if one can be written."""
+    text = HEAD.format(title=title, stamp=stamp()) + source
+    name = f"program_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
+    place = folder()
+    if place is not None:
+        path = place / f"{name}.py"
+        if not path.exists():
+            handle, temporary = tempfile.mkstemp(dir=place)
+            with os.fdopen(handle, "w", encoding="utf-8") as file:
+                file.write(text)
+            os.replace(temporary, path)
+        spec = importlib.util.spec_from_file_location(name, path)
+        assert spec is not None and spec.loader is not None
+        made = importlib.util.module_from_spec(spec)
+        sys.modules[name] = made
+        spec.loader.exec_module(made)
+        return made
+    made = ModuleType(name)
+    sys.modules[name] = made
+    exec(compile(text, f"<{name}>", "exec"), vars(made))
+    return made
+
+
+functions: dict[tuple, Callable] = {}  # made in this process, by source and types
+
+
+def function(title: str, source: str, name: str, kinds: tuple[Kind, ...], returns: str) -> Callable:
+    """The function `name` of the source, compiled for parameters of these kinds."""
+    key = (source, name, kinds, MODE)
+    if key not in functions:
+        made = module(title, source)
+        plain = getattr(made, name)
+        if MODE == "python":
+            functions[key] = silent(plain)
+        else:
+            functions[key] = machine_code(made, plain, title, kinds, returns)
+    return functions[key]
+
+
+def machine_code(made: ModuleType, plain: Callable, title: str, kinds: tuple, returns: str) -> Callable:
+    import numba
+
+    def numba_type(kind: Kind) -> Any:
+        dtype = numba.from_dtype(np.dtype(kind.dtype))
+        if kind.ndim is None:
+            return dtype
+        return numba.types.Array(dtype, kind.ndim, kind.layout, readonly=not kind.writable)
+
+    for each in list(vars(made).values()):  # what it calls of its own module
+        if getattr(each, "__module__", None) == made.__name__ and each is not plain and not hasattr(each, "py_func"):
+            setattr(made, each.__name__, numba.njit(error_model="numpy", nogil=True)(each))
+    signature = numba.from_dtype(np.dtype(returns))(*map(numba_type, kinds))
+    return jit.compiled(plain, signature, title, error_model="numpy")
+
+
+def silent(plain: Callable) -> Callable:
+    """Infinity and NaN are answers, in Python as in machine code."""
+
+    def call(*args):
+        with np.errstate(all="ignore"):
+            return plain(*args)
+
+    return call

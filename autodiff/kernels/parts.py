@@ -1,0 +1,107 @@
+"""What generated programs call: a few small functions that are Python to Python and machine code to
+machine code. Importing this imports Numba."""
+
+from __future__ import annotations
+
+import numpy as np
+from numba.extending import overload, register_jitable
+
+from . import gemm
+
+
+@register_jitable
+def maximum(a, b):
+    """The larger; NaN if either is."""
+    return a if a >= b or a != a else b
+
+
+@register_jitable
+def minimum(a, b):
+    """The smaller; NaN if either is."""
+    return a if a <= b or a != a else b
+
+
+@register_jitable
+def wrapped(k, n):
+    """An index counted from the end if it is negative, as Python has it."""
+    return k + n if k < 0 else k
+
+
+@register_jitable
+def sum_in_pairs(a):
+    """The sum of a vector as NumPy adds it up: eight sums of every eighth number, in pieces of at most 128
+    numbers, whose sums are added in pairs. The error grows with the logarithm of the length."""
+    start, end = 0, len(a)
+    if end <= 128:
+        return sum_of_piece(a, start, end)
+    # the pieces are the leaves of a tree; for each node above the one at hand: the right half that is still
+    # to come, or, once it is being added up, the sum of the left one
+    rights, ends = np.empty(64, np.int64), np.empty(64, np.int64)
+    lefts, coming = np.empty(64, a.dtype), np.empty(64, np.bool_)
+    depth = 0
+    while True:
+        while end - start > 128:
+            half = (end - start) // 2
+            half -= half % 8
+            rights[depth], ends[depth], coming[depth] = start + half, end, True
+            depth += 1
+            end = start + half
+        total = sum_of_piece(a, start, end)
+        while depth > 0 and not coming[depth - 1]:
+            depth -= 1
+            total = lefts[depth] + total
+        if depth == 0:
+            return total
+        lefts[depth - 1], coming[depth - 1] = total, False
+        start, end = rights[depth - 1], ends[depth - 1]
+
+
+@register_jitable
+def sum_of_piece(a, start, end):
+    n = end - start
+    if n < 8:
+        total = a.dtype.type(0)
+        for k in range(start, end):
+            total += a[k]
+        return total
+    r0, r1, r2, r3 = a[start], a[start + 1], a[start + 2], a[start + 3]
+    r4, r5, r6, r7 = a[start + 4], a[start + 5], a[start + 6], a[start + 7]
+    whole = n - n % 8
+    for k in range(start + 8, start + whole, 8):
+        r0 += a[k]
+        r1 += a[k + 1]
+        r2 += a[k + 2]
+        r3 += a[k + 3]
+        r4 += a[k + 4]
+        r5 += a[k + 5]
+        r6 += a[k + 6]
+        r7 += a[k + 7]
+    total = ((r0 + r1) + (r2 + r3)) + ((r4 + r5) + (r6 + r7))
+    for k in range(start + whole, end):
+        total += a[k]
+    return total
+
+
+def matmul(a, b, out):
+    """out = a @ b, for matrices that lie in memory in any way."""
+    np.matmul(a, b, out=out)
+
+
+@overload(matmul, jit_options={"fastmath": {"contract", "reassoc"}})
+def _matmul(a, b, out):
+    if b.layout == "C":
+        blocked = register_jitable(fastmath={"contract"})(gemm.blocked)
+
+        def multiply(a, b, out):
+            blocked(a, b, out)
+    else:
+
+        def multiply(a, b, out):
+            for i in range(a.shape[0]):
+                for j in range(b.shape[1]):
+                    total = a[i, 0] * b[0, j]
+                    for k in range(1, a.shape[1]):
+                        total += a[i, k] * b[k, j]
+                    out[i, j] = total
+
+    return multiply
