@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -65,8 +66,8 @@ class Replay:
         title = f"{describe_function(compiled.function)}, compiled"
         generator = Generator(program, title, names)
         self.text = generator.source(self.name)
-        self.memory_size = generator.memory_size
-        self.spare: list[np.ndarray] = []  # memory to work in, by whoever takes it: threads don't meet
+        self.buffers, self.working = generator.buffers, [(generator.buffer[v], v.shape) for v in generator.in_memory]
+        self.spare: list[list] = []  # memory to work in, for whoever takes it first: threads don't meet
         self.parameters = list(program.inputs)
         self.settle_inputs(recording)
         self.settle_outputs(recording)
@@ -136,7 +137,13 @@ class Replay:
             ndim = max(value.example.ndim, 1) if per_call else value.example.ndim
             kinds.append(generated.Kind(str(value.dtype), ndim, layout, id(value) in written))
         kinds += [generated.Kind(str(dtype), max(len(shape), 1)) for shape, dtype in self.shapes]
-        return (*kinds, generated.Kind("uint8", 1))
+        kinds += [generated.Kind(str(self.buffers[n][1]), len(shape)) for n, shape in self.working]
+        return tuple(kinds)
+
+    def working_memory(self) -> list[np.ndarray]:
+        """The arrays for intermediate values; several share a buffer."""
+        buffers = [aligned(size * dtype.itemsize).view(dtype) for size, dtype in self.buffers]
+        return [buffers[n][: math.prod(shape)].reshape(shape) for n, shape in self.working]
 
     def suits(self, tensors: list[Tensor]) -> bool:
         """Do the arguments, and the gradients that are there, fit the program? (Shapes and dtypes do.)"""
@@ -181,8 +188,8 @@ class Replay:
                 values[place] = drawn[k] if drawn[k].ndim else drawn[k].reshape(1)
         outputs = [np.empty(shape, dtype) for shape, dtype in self.shapes]
         values += [y if y.ndim else y.reshape(1) for y in outputs]
-        memory = self.spare.pop() if self.spare else aligned(self.memory_size)
-        done = self.machine(*values, memory)
+        memory = self.spare.pop() if self.spare else self.working_memory()
+        done = self.machine(*values, *memory)
         self.spare.append(memory)
         if not done:  # what it assumes does not hold: the function itself knows what to do
             for generator, state in (states or {}).values():

@@ -13,12 +13,13 @@ from __future__ import annotations
 import keyword
 from collections.abc import Iterable
 from contextlib import contextmanager
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from ..provenance import describe
-from . import loops
+from . import epilogue, loops
 from .formulas import (
     BOOLEAN,
     DEAR,
@@ -38,7 +39,7 @@ from .program import Number, Program, Step, Value
 
 LETTERS = "ijklmnop"
 LONGEST = 8  # operations in one expression: longer ones are cut into lines
-RESERVED = {*keyword.kwlist, *LETTERS, "memory", "abs", "range"}
+RESERVED = {*keyword.kwlist, *LETTERS, "abs", "range", "top", "total", "power", "best", "where", "candidate"}
 DTYPES = ("float32", "float64", "int64", "int32", "int16", "int8", "uint8", "bool")
 
 
@@ -89,7 +90,7 @@ class Nest:
     def __init__(self, shape: tuple, values: list, block: bool = False):
         self.shape, self.values, self.block = shape, values, block
         self.reads: dict[Value, bool] = {}  # named value or input → only at the place being computed?
-        self.copies: list[tuple[Value, Any]] = []  # (an input's memory, what is stored there)
+        self.write: Any = None  # how a block is written
 
 
 def index_for(shape: tuple, letters: str = LETTERS) -> Index:
@@ -325,6 +326,10 @@ class Generator:
             return f"{base}.T" if dims == tuple(reversed(range(rank))) else f"{base}.transpose({dims})"
         return f"{base}.reshape({x.shape})"
 
+    def array_of(self, x: Value) -> str:
+        """The name of the memory a value is to be written to."""
+        return self.name[self.aliases.get(x, x)]
+
     def note_read(self, x: Value, same_place: bool) -> None:
         if self.reading is not None:
             self.reading[x] = self.reading.get(x, True) and same_place
@@ -336,13 +341,16 @@ class Generator:
         for step in self.program.steps:
             if step.name in loops.table:
                 nest = Nest(step.outputs[0].shape, list(step.outputs), block=True)
-                self.reading = nest.reads
-                loops.table[step.name].write(self, Writer(), step)
+                nest.write = partial(loops.table[step.name].write, step=step)
+                self.reading, self.here = nest.reads, ()
+                nest.write(self, Writer())
                 self.nests.append(nest)
             else:
                 for y in step.outputs:
                     if y in self.named:
                         self.fuse(self.nest_of(y), finals)
+        for nest in list(self.nests):
+            epilogue.join(self, nest, finals)
         self.reading = None
 
     def nest_of(self, y: Value) -> Nest:
@@ -390,6 +398,8 @@ class Generator:
         self.copies: list[tuple[str, tuple, Any, np.dtype]] = []  # at the end: (name, shape, what)
         for target, value in sorted(self.program.writes, key=lambda w: w[1] in made):
             k = made.get(value)
+            if self.aliases.get(value) is target:
+                continue  # already settled
             if k is not None and value not in self.aliases and self.may_overwrite(target, k, last):
                 self.aliases[value] = target
             else:
@@ -432,54 +442,44 @@ class Generator:
         return target not in nest.reads or (not nest.block and nest.reads[target])
 
     def plan(self, made: dict, last: dict, used_at_end: set) -> None:
-        """Give each value its part of one piece of memory, those of the dead used again."""
-        self.offset: dict[Value, int] = {}
-        free: list[tuple[int, int]] = []  # (size, offset)
-        self.memory_size, end = 0, len(self.nests)
+        """Which values share a buffer: one whose value is no longer needed is used again."""
+        self.buffer: dict[Value, int] = {}
+        self.buffers: list[tuple[int, np.dtype]] = []  # the size of each, and the dtype
+        free: list[int] = []
+        end = len(self.nests)
         dies: dict[int, list[Value]] = {}
         for v in self.in_memory:
             dies.setdefault(end if v in used_at_end else last.get(v, made[v]), []).append(v)
+        wanted = set(self.in_memory)
         for k, nest in enumerate(self.nests):
-            dying = [v for v in dies.get(k, []) if v in self.offset]
+            dying = [v for v in dies.get(k, []) if v in self.buffer]
             for v in nest.values:
-                if v not in self.in_memory:
+                if v not in wanted:
                     continue
-                size = rounded(v.size * v.dtype.itemsize)
                 heir = next(
                     (
                         u for u in dying
-                        if not nest.block and nest.reads.get(u) and rounded(u.size * u.dtype.itemsize) == size
-                        and u.dtype.itemsize == v.dtype.itemsize and u.size == v.size
+                        if not nest.block and nest.reads.get(u) and u.dtype == v.dtype and u.size == v.size
                     ),
                     None,
                 )  # fmt: skip
+                fits = [n for n in free if self.buffers[n][1] == v.dtype and self.buffers[n][0] >= v.size]
                 if heir is not None:  # written where it is read
                     dying.remove(heir)
-                    self.offset[v] = self.offset[heir]
-                    continue
-                fits = [block for block in sorted(free) if block[0] >= size]
-                if fits:
-                    free.remove(fits[0])
-                    self.offset[v] = fits[0][1]
-                    if fits[0][0] > size:
-                        free.append((fits[0][0] - size, fits[0][1] + size))
+                    self.buffer[v] = self.buffer[heir]
+                elif fits:
+                    self.buffer[v] = min(fits, key=lambda n: self.buffers[n][0])
+                    free.remove(self.buffer[v])
                 else:
-                    self.offset[v] = self.memory_size
-                    self.memory_size += size
-            free += [(rounded(u.size * u.dtype.itemsize), self.offset[u]) for u in dying]
-            for v in nest.values:  # made, and read by nobody after
-                if v in self.offset and v in dies.get(k, []) and v not in dying and v in self.in_memory:
-                    if last.get(v, made[v]) == k and made[v] == k:
-                        free.append((rounded(v.size * v.dtype.itemsize), self.offset[v]))
+                    self.buffer[v] = len(self.buffers)
+                    self.buffers.append((v.size, v.dtype))
+            free += [self.buffer[u] for u in dying]
+            free += [self.buffer[v] for v in nest.values if v in dies.get(k, [])]
 
     # ---- the source -----------------------------------------------------------------------------------------
 
     def source(self, function: str) -> str:
         write = Writer()
-        for v in self.in_memory:
-            first = self.offset[v]
-            view = f"memory[{first}:{first + v.size * v.dtype.itemsize}].view({dtype_name(v.dtype)})"
-            write(f"{self.name[v]} = {view}.reshape({v.shape})")
         for v, name in self.result_of.items():
             self.name[v] = name
         assumed = {v: k for k, v in enumerate(self.program.assumptions) if isinstance(v, Value)}
@@ -489,7 +489,7 @@ class Generator:
             self.comment(write, nest)
             if nest.block:
                 self.local, self.here = {}, ()
-                loops.table[nest.values[0].step.name].write(self, write, nest.values[0].step)
+                nest.write(self, write)
             else:
                 self.write_nest(write, nest)
             for v in nest.values:
@@ -511,7 +511,7 @@ class Generator:
             with write.loops(index, shape):
                 write(f"{name}[{', '.join(index)}] = {stripped(self.element(value, index, dtype))}")
         write("return True")
-        parameters = [*(self.name[v] for v in self.parameters), *self.results, "memory"]
+        parameters = [*(self.name[v] for v in self.parameters), *self.results, *(self.name[v] for v in self.in_memory)]
         head = [f"def {function}(\n    {', '.join(parameters)},\n):"] if len(", ".join(parameters)) > 90 else [
             f"def {function}({', '.join(parameters)}):"
         ]
@@ -524,7 +524,8 @@ class Generator:
             lines.append(f"    {self.name[v]:{width}}  {shown(v)}")
         for name, v in zip(self.results, self.program.outputs, strict=True):
             lines.append(f"    {name:{width}}  {shown(v)}, written")
-        lines.append(f"    {'memory':{width}}  {self.memory_size} bytes to work in")
+        for v in self.in_memory:
+            lines.append(f"    {self.name[v]:{width}}  {shown(v)}, in buffer {self.buffer[v]}")
         return [*lines, '    """']
 
     def comment(self, write: Writer, nest: Nest) -> None:
@@ -562,7 +563,7 @@ class Generator:
                     if v in self.aliases:
                         stores.append((f"{name}[()]", self.name[v]))
                     continue
-                stored = v in self.aliases or v in self.result_of or v in self.offset
+                stored = v in self.aliases or v in self.result_of or v in self.buffer
                 if not several:
                     write(f"{name}[{', '.join(index)}] = {text}")
                     continue
@@ -587,14 +588,6 @@ def stripped(text: str) -> str:
             return text
     return text[1:-1]
 
-
-def rounded(size: int) -> int:
-    """Up to whole lines of the cache."""
-    return -(-size // 64) * 64
-
-
-def dtype_name(dtype: np.dtype) -> str:
-    return "bool_" if dtype == np.bool_ else str(dtype)
 
 
 def shown(v: Any) -> str:

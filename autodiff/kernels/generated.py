@@ -37,7 +37,10 @@ from numpy import (
     tanh, uint8,
 )
 
-from autodiff.kernels.parts import matmul, maximum, minimum, sum_in_pairs, wrapped
+from autodiff.kernels.parts import (
+    matmul, matmul_bias, matmul_bias_relu, matmul_descend, matmul_gate, maximum, minimum, ready, sum_in_pairs,
+    wrapped,
+)
 
 
 '''
@@ -116,6 +119,8 @@ def function(title: str, source: str, name: str, kinds: tuple[Kind, ...], return
         if MODE == "python":
             functions[key] = silent(plain)
         else:
+            if "matmul" in source:
+                made.ready({k.dtype for k in kinds if k.ndim} & {"float32", "float64"})
             functions[key] = machine_code(made, plain, title, kinds, returns)
     return functions[key]
 

@@ -4,9 +4,12 @@ machine code. Importing this imports Numba."""
 from __future__ import annotations
 
 import numpy as np
+from numba import types
 from numba.extending import overload, register_jitable
+from numba.np.numpy_support import as_dtype
 
-from . import gemm
+from . import vectorised
+from .vectorised import ACCUMULATE, BIAS, GATE, RELU, SCALE
 
 
 @register_jitable
@@ -82,26 +85,115 @@ def sum_of_piece(a, start, end):
     return total
 
 
+# ---- products of matrices, with what is wanted next while the numbers are still in registers -------------------
+
+
 def matmul(a, b, out):
     """out = a @ b, for matrices that lie in memory in any way."""
     np.matmul(a, b, out=out)
 
 
-@overload(matmul, jit_options={"fastmath": {"contract", "reassoc"}})
+def matmul_bias(a, b, bias, out):
+    """out = a @ b + bias."""
+    np.add(a @ b, bias, out=out)
+
+
+def matmul_bias_relu(a, b, bias, out):
+    """out = max(a @ b + bias, 0)."""
+    np.maximum(a @ b + bias, 0, out=out)
+
+
+def matmul_gate(a, b, gate, out):
+    """out = a @ b where gate > 0, else 0: the gradient of relu."""
+    out[...] = np.where(gate > 0, a @ b, out.dtype.type(0))
+
+
+def matmul_descend(a, b, rate, out):
+    """out = out - rate * (a @ b): a step down the gradient."""
+    out -= rate * (a @ b)
+
+
+def ready(dtypes) -> None:
+    """See to it that machine code which multiplies matrices of these dtypes can be loaded."""
+    for dtype in dtypes:
+        vectorised.external(np.dtype(dtype))
+
+
+def kernel_for(a, b, out):
+    """The kernel to link to; None for what it can't take."""
+    alike = a.dtype == b.dtype == out.dtype
+    if not alike or out.layout != "C" or out.dtype not in (types.float32, types.float64):
+        return None
+    return vectorised.external(as_dtype(out.dtype))
+
+
+@overload(matmul)
 def _matmul(a, b, out):
-    if b.layout == "C":
-        blocked = register_jitable(fastmath={"contract"})(gemm.blocked)
+    gemm = kernel_for(a, b, out)
+    if gemm is None:
+        return by_definition
+    one = as_dtype(out.dtype).type(1)
 
-        def multiply(a, b, out):
-            blocked(a, b, out)
-    else:
-
-        def multiply(a, b, out):
-            for i in range(a.shape[0]):
-                for j in range(b.shape[1]):
-                    total = a[i, 0] * b[0, j]
-                    for k in range(1, a.shape[1]):
-                        total += a[i, k] * b[k, j]
-                    out[i, j] = total
+    def multiply(a, b, out):
+        gemm(a.shape[0], b.shape[1], a.shape[1], a.ctypes.data, a.strides[0], a.strides[1],
+             b.ctypes.data, b.strides[0], b.strides[1], out.ctypes.data, out.strides[0],
+             0, one, 0, 0, 0, 0, 1)  # fmt: skip
 
     return multiply
+
+
+@overload(matmul_bias)
+def _matmul_bias(a, b, bias, out):
+    gemm, one = kernel_for(a, b, out), as_dtype(out.dtype).type(1)
+
+    def multiply(a, b, bias, out):
+        gemm(a.shape[0], b.shape[1], a.shape[1], a.ctypes.data, a.strides[0], a.strides[1],
+             b.ctypes.data, b.strides[0], b.strides[1], out.ctypes.data, out.strides[0],
+             BIAS, one, bias.ctypes.data, 0, 0, 0, 1)  # fmt: skip
+
+    return multiply
+
+
+@overload(matmul_bias_relu)
+def _matmul_bias_relu(a, b, bias, out):
+    gemm, one = kernel_for(a, b, out), as_dtype(out.dtype).type(1)
+
+    def multiply(a, b, bias, out):
+        gemm(a.shape[0], b.shape[1], a.shape[1], a.ctypes.data, a.strides[0], a.strides[1],
+             b.ctypes.data, b.strides[0], b.strides[1], out.ctypes.data, out.strides[0],
+             BIAS | RELU, one, bias.ctypes.data, 0, 0, 0, 1)  # fmt: skip
+
+    return multiply
+
+
+@overload(matmul_gate)
+def _matmul_gate(a, b, gate, out):
+    gemm, one = kernel_for(a, b, out), as_dtype(out.dtype).type(1)
+
+    def multiply(a, b, gate, out):
+        gemm(a.shape[0], b.shape[1], a.shape[1], a.ctypes.data, a.strides[0], a.strides[1],
+             b.ctypes.data, b.strides[0], b.strides[1], out.ctypes.data, out.strides[0],
+             GATE, one, 0, gate.ctypes.data, gate.strides[0], 0, 1)  # fmt: skip
+
+    return multiply
+
+
+@overload(matmul_descend)
+def _matmul_descend(a, b, rate, out):
+    gemm, number = kernel_for(a, b, out), as_dtype(out.dtype).type
+
+    def multiply(a, b, rate, out):
+        gemm(a.shape[0], b.shape[1], a.shape[1], a.ctypes.data, a.strides[0], a.strides[1],
+             b.ctypes.data, b.strides[0], b.strides[1], out.ctypes.data, out.strides[0],
+             SCALE | ACCUMULATE, number(-rate), 0, 0, 0, 0, 1)  # fmt: skip
+
+    return multiply
+
+
+def by_definition(a, b, out):
+    for i in range(a.shape[0]):
+        for j in range(b.shape[1]):
+            total = out.dtype.type(0)
+            for k in range(a.shape[1]):
+                total += a[i, k] * b[k, j]
+            out[i, j] = total
