@@ -26,6 +26,7 @@ from functools import update_wrapper
 from typing import Any
 
 
+from .. import ops
 from ..dtypes import get_default_dtype
 from ..graph import mode
 from ..provenance import describe_function
@@ -85,6 +86,39 @@ class Compiled:
             return self.function(*args, **kwargs)
         with self.lock:
             return self.first_call(key, args, kwargs, tensors)
+
+    def many(self, *batches: Tensor) -> Any:
+        """The calls for batch after batch, in one call of machine code: the k-th call is given the k-th part
+        of each argument, `step(xs[0], ys[0])`, `step(xs[1], ys[1])` … What they give is stacked, along a
+        new first dimension. A learning rate stays the same for all of them."""
+        if not batches or not all(isinstance(b, Tensor) and b.ndim for b in batches):
+            raise TypeError("many() takes Tensors whose first dimension counts the batches")
+        count = len(batches[0])
+        if any(len(b) != count for b in batches):
+            lengths = ", ".join(str(len(b)) for b in batches)
+            raise ValueError(f"many() needs as many batches of each argument, got {lengths}")
+        if count == 0:
+            raise ValueError("many() needs at least one batch")
+        pieces: list[Any] = []
+        start = 0
+        while start < count:
+            tensors: list[Tensor] = []
+            first = tuple(b.detach()[start] for b in batches)
+            key = (mode.get()[0], get_default_dtype(), kind_of(first, tensors), ())
+            done = 0
+            if not mode.get()[1]:
+                for program in self.programs.get(key, ()):
+                    numbers = program.check()
+                    if numbers is not None and program.may_repeat and program.suits(tensors):
+                        done, results = program.run_many(batches, numbers, start, count - start)
+                        if done:
+                            pieces.append(program.rebuilt(list(map(Tensor.wrap, results)), tensors))
+                        break
+            start += done
+            if start < count:
+                pieces.append(stacked([self(*(b.detach()[start] for b in batches))]))
+                start += 1
+        return joined(pieces)
 
     def __get__(self, instance, kind=None):
         """In a class body it is a method; each instance's is compiled for itself."""
@@ -156,6 +190,28 @@ class Compiled:
 
     def __repr__(self):
         return f"<compiled {describe_function(self.function)}>"
+
+
+def stacked(results: list) -> Any:
+    """Results of the same structure with their Tensors stacked."""
+    return together(results, lambda ts: ops.stack([t.detach() for t in ts], 0))
+
+
+def joined(pieces: list) -> Any:
+    """Stacked results, end to end."""
+    return pieces[0] if len(pieces) == 1 else together(pieces, lambda ts: ops.cat([t.detach() for t in ts], 0))
+
+
+def together(trees: list, of_tensors: Callable) -> Any:
+    first = trees[0]
+    if isinstance(first, Tensor):
+        return of_tensors(trees)
+    if isinstance(first, dict):
+        return {name: together([tree[name] for tree in trees], of_tensors) for name in first}
+    if isinstance(first, (list, tuple)):
+        items = [together(list(each), of_tensors) for each in zip(*trees, strict=True)]
+        return type(first)(*items) if hasattr(first, "_fields") else type(first)(items)
+    return first
 
 
 def kind_of(tree: Any, tensors: list) -> Any:

@@ -65,7 +65,10 @@ class Replay:
         names = names_of(compiled.function, recording, tensors)
         title = f"{describe_function(compiled.function)}, compiled"
         generator = Generator(program, title, names)
+        self.title = title
         self.text = generator.source(self.name)
+        self.text_of_many = generator.source_of_many(self.name, f"{self.name}_many")
+        self.machine_for_many: Callable | None = None
         self.buffers, self.working = generator.buffers, [(generator.buffer[v], v.shape) for v in generator.in_memory]
         self.spare: list[list] = []  # memory to work in, for whoever takes it first: threads don't meet
         self.parameters = list(program.inputs)
@@ -197,6 +200,69 @@ class Replay:
             return self.function(*args, **kwargs)
         return self.delivered(outputs, args, kwargs, tensors)
 
+    # ---- many calls at once -------------------------------------------------------------------------------
+
+    @property
+    def may_repeat(self) -> bool:
+        """May calls follow each other without Python between them?"""
+        written = any(is_written for _, _, is_written in self.arguments)
+        return not (written or self.gradients_read or self.ungraded or self.differentiable)
+
+    def run_many(self, tensors, numbers, start: int, count: int) -> tuple[int, list[np.ndarray]]:
+        """(how many of the calls from `start` on were made, the results of each): all, unless something that
+        the program assumes does not hold for one."""
+        if self.machine_for_many is None:
+            self.machine_for_many = generated.function(
+                f"{self.title}, for many batches", f"{self.text}\n\n{self.text_of_many}", f"{self.name}_many",
+                self.kinds_for_many(), "int64",
+            )  # fmt: skip
+        values = self.template.copy()
+        for place, k, _ in self.arguments:
+            values[place] = np.ascontiguousarray(tensors[k].array[start : start + count])
+        for place, k in self.settings:
+            values[place] = numbers[k]
+        drawn, states = [[] for _ in self.draws], []
+        for _ in range(count if self.draws else 0):
+            if self.assumes:
+                states.append([(a[0], a[0].bit_generator.state) for a, _ in self.draws])
+            for each, (a, options) in zip(drawn, self.draws, strict=True):
+                each.append(drawing.forward(*a, **options))
+        for place, k in self.random:
+            values[place] = np.stack(drawn[k])
+        outputs = [np.empty((count, *shape), dtype) for shape, dtype in self.shapes]
+        memory = self.spare.pop() if self.spare else self.working_memory()
+        done = self.machine_for_many(count, *values, *outputs, *memory)
+        self.spare.append(memory)
+        if done < count and states:
+            for generator, state in reversed(states[done]):
+                generator.bit_generator.state = state
+        if done:
+            if self.written:
+                note_writes(self.written, call_site())
+            for of, k in self.gradients:
+                grad = None if k is None else Tensor.wrap(outputs[k][done - 1])
+                found(of, tensors).origin.stop.grad = grad
+        return done, [y[:done] for y in outputs[: self.number_of_results]]
+
+    def kinds_for_many(self) -> tuple:
+        kinds = [generated.Kind("int64")]
+        for value, kind in zip(self.parameters, self.kinds, strict=False):
+            if isinstance(value.source, (Argument, Random)):
+                kind = kind._replace(ndim=len(value.shape) + 1)
+            kinds.append(kind)
+        kinds += [generated.Kind(str(dtype), len(shape) + 1) for shape, dtype in self.shapes]
+        return (*kinds, *self.kinds[len(kinds) - 1 :])
+
+    def rebuilt(self, results: list, tensors: list[Tensor]) -> Any:
+        """What the function gives, with these results in it."""
+
+        def made(t):
+            if id(t) in self.result_tensors:
+                return results[self.result_tensors[id(t)]]
+            return found(self.same[id(t)], tensors)
+
+        return mapped(self.result, made)
+
     def delivered(self, outputs, args, kwargs, tensors):
         """What the function leaves behind, and what it gives."""
         written = self.written + [tensors[k].array for _, k, is_written in self.arguments if is_written]
@@ -207,15 +273,9 @@ class Replay:
         results = list(map(Tensor.wrap, outputs[: self.number_of_results]))
         if self.differentiable:
             results = self.connected(results, args, kwargs, tensors)
-        if type(self.result) is Tensor and id(self.result) in self.result_tensors:
+        if type(self.result) is Tensor and results:
             return results[0]
-
-        def made(t):
-            if id(t) in self.result_tensors:
-                return results[self.result_tensors[id(t)]]
-            return found(self.same[id(t)], tensors)
-
-        return mapped(self.result, made)
+        return self.rebuilt(results, tensors)
 
     # ---- its derivative -------------------------------------------------------------------------------------
 

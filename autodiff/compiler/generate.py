@@ -37,9 +37,9 @@ from .formulas import (
 )
 from .program import Number, Program, Step, Value
 
-LETTERS = "ijklmnop"
+LETTERS = "ijklmnop"  # of the indices; "k" is also the number of a batch
 LONGEST = 8  # operations in one expression: longer ones are cut into lines
-RESERVED = {*keyword.kwlist, *LETTERS, "abs", "range", "top", "total", "power", "best", "where", "candidate"}
+RESERVED = {*keyword.kwlist, *LETTERS, "abs", "range", "top", "total", "power", "best", "where", "candidate", "count", "done"}
 DTYPES = ("float32", "float64", "int64", "int32", "int16", "int8", "uint8", "bool")
 
 
@@ -511,11 +511,30 @@ class Generator:
             with write.loops(index, shape):
                 write(f"{name}[{', '.join(index)}] = {stripped(self.element(value, index, dtype))}")
         write("return True")
-        parameters = [*(self.name[v] for v in self.parameters), *self.results, *(self.name[v] for v in self.in_memory)]
-        head = [f"def {function}(\n    {', '.join(parameters)},\n):"] if len(", ".join(parameters)) > 90 else [
-            f"def {function}({', '.join(parameters)}):"
-        ]
-        return "\n".join([*head, *self.docstring(), *write.lines, ""])
+        return "\n".join([headed(function, self.all_names()), *self.docstring(), *write.lines, ""])
+
+    def all_names(self) -> list[str]:
+        """The parameters of the function: inputs, results, and memory to work in."""
+        return [*(self.name[v] for v in self.parameters), *self.results, *(self.name[v] for v in self.in_memory)]
+
+    def source_of_many(self, function: str, many: str) -> str:
+        """A function that calls this one for batch after batch, each a part of larger arrays."""
+        given = []
+        for v in self.parameters:
+            part = "[k]" if v.shape else "[k : k + 1]"
+            given.append(self.name[v] + (part if self.is_argument(v) else ""))
+        for name, v in zip(self.results, self.program.outputs, strict=True):
+            given.append(name + ("[k]" if v.shape else "[k : k + 1]"))
+        given += [self.name[v] for v in self.in_memory]
+        write = Writer()
+        write(f'"""{function} for each of `count` batches, the k-th part of what is given. Gives how many were done."""')
+        with write.loop("k", "count"):
+            for line in wrapped_call("done", function, given):
+                write(line)
+            with write.block("if not done:"):
+                write("return k")
+        write("return count")
+        return "\n".join([headed(many, ["count", *self.all_names()]), *write.lines, ""])
 
     def docstring(self) -> list[str]:
         lines = [f'    """{self.title}', ""]
@@ -575,6 +594,31 @@ class Generator:
             for target, variable in stores:
                 write(f"{target} = {variable}")
         self.local = {}
+
+
+def headed(function: str, parameters: list[str]) -> str:
+    """The first lines of a function."""
+    line = f"def {function}({', '.join(parameters)}):"
+    if len(line) <= 100:
+        return line
+    return "\n".join([f"def {function}(", *("    " + line for line in filled(parameters)), "):"])
+
+
+def wrapped_call(result: str, function: str, arguments: list[str]) -> list[str]:
+    line = f"{result} = {function}({', '.join(arguments)})"
+    if len(line) <= 92:
+        return [line]
+    return [f"{result} = {function}(", *("    " + line for line in filled(arguments)), ")"]
+
+
+def filled(items: list[str]) -> list[str]:
+    """Items and commas in lines that are not too long."""
+    lines = [""]
+    for item in items:
+        if len(lines[-1]) + len(item) > 90:
+            lines.append("")
+        lines[-1] += (" " if lines[-1] else "") + item + ","
+    return lines
 
 
 def stripped(text: str) -> str:
