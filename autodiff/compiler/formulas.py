@@ -16,6 +16,7 @@ FORMULAS = {
     "add": "({a} + {b})", "sub": "({a} - {b})", "mul": "({a} * {b})", "div": "({a} / {b})", "neg": "(-{a})",
     "pow": "({a} ** {b})", "square": "({a} * {a})", "reciprocal": "({one} / {a})", "abs": "abs({a})",
     "sign": "sign({a})", "floor": "floor({a})", "ceil": "ceil({a})",
+    "round": "rint({a})", "floor_divide": "({a} // {b})", "remainder": "({a} % {b})",
     "exp": "exp({a})", "expm1": "expm1({a})", "log": "log({a})", "log1p": "log1p({a})", "log2": "log2({a})",
     "log10": "log10({a})", "sqrt": "sqrt({a})", "rsqrt": "({one} / sqrt({a}))",
     "sin": "sin({a})", "cos": "cos({a})", "tan": "tan({a})", "asin": "arcsin({a})", "acos": "arccos({a})",
@@ -39,7 +40,7 @@ FORMULAS = {
 BOOLEAN = {"eq", "ne", "lt", "le", "gt", "ge", "logical_and", "logical_or", "logical_xor", "logical_not",
            "isnan", "isinf", "isfinite"}  # fmt: skip
 ON_BOOLEANS = {"bitwise_and", "bitwise_or", "bitwise_xor", "where"}  # of those that aren't BOOLEAN
-FLOATING = {"pow", "reciprocal", "sign", "floor", "ceil"}  # written for floating-point numbers only
+FLOATING = {"pow", "reciprocal", "sign", "floor", "ceil", "round"}  # written for floating-point numbers only
 FREE = {"neg", "eq", "ne", "lt", "le", "gt", "ge", "logical_not", "isnan", "astype"}  # cheap to do twice
 DEAR = {"exp", "expm1", "log", "log1p", "log2", "log10", "sin", "cos", "tan", "asin", "acos", "atan", "atan2",
         "sinh", "cosh", "tanh", "sigmoid", "softplus", "log_sigmoid", "erf", "pow", "div", "sqrt", "rsqrt",

@@ -131,8 +131,12 @@ class Generator:
                 raise Unsupported(f"'{name}' of booleans can't be compiled yet ({self.where(step)})")
             if name in FLOATING and step.outputs[0].dtype.kind != "f":
                 raise Unsupported(f"'{name}' of integers can't be compiled yet ({self.where(step)})")
-            if name == "roll" and step.options["dim"] is None:
-                raise Unsupported(f"'roll' without dim can't be compiled yet ({self.where(step)})")
+            if name == "roll" and step.options["dim"] is None or name == "round" and step.options["decimals"]:
+                raise Unsupported(f"this form of '{name}' can't be compiled yet ({self.where(step)})")
+            if name in ("take", "add_back") and any(
+                getattr(x, "dtype", None) == np.bool_ for x in step.inputs[1:]
+            ):
+                raise Unsupported(f"the size of an array depends on values ({self.where(step)})")
 
     def where(self, step: Step) -> str:
         return describe(step.site)

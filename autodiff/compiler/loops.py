@@ -241,7 +241,7 @@ def write_in_range(gen, write, step):
             write(f"{gen.name[y]} = False")
 
 
-def write_running(start: int, sign: str):
+def write_running(start: int, sign: str, exclusive: bool = False):
     def write_accumulation(gen, write, step):
         x, y = step.inputs[0], step.outputs[0]
         index, d = indices(x.shape), step.options["dim"] % len(x.shape)
@@ -249,14 +249,18 @@ def write_running(start: int, sign: str):
         with write.loops([index[k] for k in others], [x.shape[k] for k in others]):
             write(f"total = {literal(start, y.dtype)}")
             with write.loops([index[d]], [x.shape[d]]):
+                if exclusive:
+                    write(f"{at(gen, y, index)} = total")
                 write(f"total {sign}= {gen.element(x, index, y.dtype)}")
-                write(f"{at(gen, y, index)} = total")
+                if not exclusive:
+                    write(f"{at(gen, y, index)} = total")
 
     return write_accumulation
 
 
 table["cumsum"] = Loop(write_running(0, "+"))
 table["cumprod"] = Loop(write_running(1, "*"))
+table["exclusive_cumprod"] = Loop(write_running(1, "*", exclusive=True))
 
 
 # ---- softmax and its kin ----------------------------------------------------------------------------------

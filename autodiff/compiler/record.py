@@ -181,12 +181,11 @@ class Recorder:
 
     def note(self, name: str, operands: tuple, options: dict, arrays: list) -> list[Value]:
         """A step, and the values it makes."""
+        known = [self.values.get(place_of(array), STALE) for array in arrays]
+        if arrays and STALE not in known:
+            return known  # views of what is known, seen in the same way
         step = Step(name, operands, options, call_site_here(), pulled_from())
         for array in arrays:
-            place = place_of(array)
-            known = self.values.get(place)
-            if len(arrays) == 1 and known is not None and known is not STALE and known in operands:
-                return [known]  # the same memory, seen in the same way
             step.outputs.append(Value(array, step))
         for array, value in zip(arrays, step.outputs, strict=True):
             self.enter(array, value)

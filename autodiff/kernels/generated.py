@@ -33,7 +33,7 @@ from math import erf
 
 from numpy import (
     abs, arccos, arcsin, arctan, arctan2, bool_, ceil, cos, cosh, exp, expm1, float32, float64, floor, inf,
-    int8, int16, int32, int64, isfinite, isinf, log, log1p, log2, log10, nan, sign, sin, sinh, sqrt, tan,
+    int8, int16, int32, int64, isfinite, isinf, log, log1p, log2, log10, nan, rint, sign, sin, sinh, sqrt, tan,
     tanh, uint8,
 )
 
