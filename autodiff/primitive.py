@@ -68,6 +68,7 @@ class Primitive:
 
     broadcasts = False  # may a cotangent be larger than its input, and be summed back?
     promotes = True  # are the inputs brought to one dtype first?
+    apart = 0  # how many of them, from the first, are not: a condition
     to_float = False  # and is that a floating one?
     views = False  # may the output share the first input's memory?
     joint = False  # does one rule give the cotangents of all inputs at once?
@@ -144,7 +145,7 @@ class Primitive:
         loud = floating_point.set(SILENT)  # overflow and 1/0 are answers, not warnings
         try:
             if self.promotes and not (alike and (not self.to_float or dtype.kind == "f")):
-                arrays = promote(arrays, self.to_float)
+                arrays = self.promoted(arrays)
             y = self.forward(*arrays, **options) if options else self.forward(*arrays)
         except (ValueError, IndexError, TypeError) as error:
             shapes = [np.shape(a) for a in arrays if isinstance(a, np.ndarray)]
@@ -161,6 +162,11 @@ class Primitive:
         if self.views:
             args[0].note_views(self, options, result)
         return result
+
+    def promoted(self, arrays) -> Any:
+        """The inputs, brought to one dtype."""
+        n = self.apart
+        return [*arrays[:n], *promote(arrays[n:], self.to_float)] if n else promote(arrays, self.to_float)
 
     def record(self, like, wanted, sources, arrays, y, options):
         """The result, with a Node that remembers the call."""

@@ -61,13 +61,13 @@ class Draw(Primitive):
     """Random numbers pass the choke point, too: who replays a program must draw them anew."""
 
 
-drawing = Draw("draw", lambda generator, *, method, args: getattr(generator, method)(*args), "generator", [],
+drawing = Draw("draw", lambda generator, *, method, args: getattr(generator.numpy, method)(*args), "generator", [],
                listed=False)  # fmt: skip
 
 
 def draw(generator: Generator | None, method: str, *args) -> np.ndarray:
     """An array drawn by a method of NumPy's generators."""
-    drawn: Any = drawing((generator or default_generator).numpy, method=method, args=args)
+    drawn: Any = drawing(generator or default_generator, method=method, args=args)
     return drawn
 
 

@@ -326,6 +326,7 @@ class Tensor(Variable):
         """The only element, for float() and int()."""
         if self.array.size != 1:
             raise ValueError("only one element tensors can be converted to Python scalars")
+        tell("observed", self, "as a Python number")
         return self.array.item()
 
     def __float__(self):

@@ -31,10 +31,12 @@ from ..dtypes import get_default_dtype
 from ..graph import mode
 from ..provenance import describe_function
 from ..tensor import Tensor
+from .state import Wrapper
 
 VARIABLE = "AUTODIFF_COMPILE"  # 0: every compiled function runs eagerly
-MOST_PROGRAMS = 8  # for one kind of arguments; a function that needs more changes too much
-MOST_TRIES = 4
+# A program that ran less than LONG calls before it no longer fitted was not worth its compiling. After so many
+# of them in a row, or so many recordings that gave a program known before, or none, the function runs eagerly.
+LONG, MOST_PROGRAMS, MOST_RECORDINGS, MOST_UNSETTLED = 10, 8, 32, 4
 
 
 def compile(function: Callable | None = None, *, keep_grad: bool = False) -> Any:
@@ -45,7 +47,7 @@ def compile(function: Callable | None = None, *, keep_grad: bool = False) -> Any
     return Compiled(function, keep_grad)
 
 
-class Compiled:
+class Compiled(Wrapper):
     """A function whose calls are recorded once, and then made by machine code.
 
     It gives what the function gives, and leaves behind what the function leaves: parameters, buffers and
@@ -66,7 +68,8 @@ class Compiled:
     def __init__(self, function: Callable, keep_grad: bool = False):
         self.function, self.keep_grad = function, keep_grad
         self.programs: dict[tuple, list] = {}  # by the kind of call: what was made, the latest first
-        self.tries: dict[tuple, int] = {}
+        self.tries: dict[tuple, int] = {}  # recordings since the last program that ran long
+        self.texts: dict[tuple, set] = {}  # and the sources that they gave
         self.eager: dict[tuple, str] = {}  # the kinds of call that can't be compiled, and why
         self.told: set[str] = set()
         self.lock = threading.RLock()
@@ -81,7 +84,9 @@ class Compiled:
         for program in self.programs.get(key, ()):
             numbers = program.check()
             if numbers is not None and program.suits(tensors):
-                return program.run(self, args, kwargs, tensors, numbers)
+                if not program.confirmed:
+                    return self.second_call(key, program, args, kwargs, tensors, numbers)
+                return program.run(args, kwargs, tensors, numbers)
         if key in self.eager or not self.usable():
             return self.function(*args, **kwargs)
         with self.lock:
@@ -109,7 +114,7 @@ class Compiled:
             if not mode.get()[1]:
                 for program in self.programs.get(key, ()):
                     numbers = program.check()
-                    if numbers is not None and program.may_repeat and program.suits(tensors):
+                    if numbers is not None and program.may_repeat and program.confirmed and program.suits(tensors):
                         done, results = program.run_many(batches, numbers, start, count - start)
                         if done:
                             pieces.append(program.rebuilt(list(map(Tensor.wrap, results)), tensors))
@@ -133,23 +138,41 @@ class Compiled:
         """Record the call, compile the program, and run that."""
         from .build import build
 
-        self.tries[key] = self.tries.get(key, 0) + 1
-        if self.tries[key] > MOST_PROGRAMS:
+        programs = self.programs.setdefault(key, [])
+        if key not in self.tries or (programs and programs[0].runs >= LONG):
+            self.tries[key], self.texts[key] = 0, set()
+        self.tries[key] += 1
+        if len(self.texts[key]) >= MOST_PROGRAMS or self.tries[key] > MOST_RECORDINGS:
             reason = f"what it reads changes too often: {self.last_change(key)}"
             return self.give_up(key, reason, args, kwargs)
-        program, result, reason = build(self, key, args, kwargs, tensors)
+        program, result, reason = build(self, args, kwargs, tensors)
         if program is None:
             if not reason.startswith("*"):
                 self.eager[key] = reason
                 self.tell(reason)
-            elif self.tries[key] >= MOST_TRIES:
+            elif self.tries[key] >= MOST_UNSETTLED and not programs:
                 self.eager[key] = reason[1:]
                 self.tell(reason[1:])
             return result
-        self.programs.setdefault(key, []).insert(0, program)
+        programs.insert(0, program)
+        del programs[MOST_PROGRAMS:]
+        self.texts[key].add(program.text)
         numbers = program.check()
         assert numbers is not None, "a program does not suit the call it was recorded from"
-        return program.run(self, args, kwargs, tensors, numbers)
+        return program.run(args, kwargs, tensors, numbers)
+
+    def second_call(self, key, program, args, kwargs, tensors, numbers):
+        """A program that uses arrays which came from no recorded call is believed when a second call, with
+        other arguments, has used the same."""
+        from .build import doubt
+
+        with self.lock:
+            reason = doubt(program, self, args, kwargs, tensors)
+            if reason:
+                self.programs[key].remove(program)
+                return self.give_up(key, reason, args, kwargs)
+            program.confirmed = True
+        return program.run(args, kwargs, tensors, numbers)
 
     def give_up(self, key: tuple, reason: str, args: tuple, kwargs: dict):
         self.eager[key] = reason

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+import keyword
 import math
 from collections.abc import Callable
 from typing import Any
@@ -22,19 +23,40 @@ from .record import Argument, Captured, Gradient, Random, Recording, Setting, re
 from .state import checker
 
 
-def build(compiled, key, args, kwargs, tensors) -> tuple[Any, Any, str]:
+def build(compiled, args, kwargs, tensors) -> tuple[Any, Any, str]:
     """(a Replay, None, "") for this kind of call, and nothing has happened yet; or (None, the result of the
-    call, why there is no program)."""
+    call, why there is no program).
+
+    The call is recorded twice: what is not the same then comes from a clock, a counter or another library's
+    random numbers, and can't be replayed.
+    """
+    args_, kwargs_, stand_ins = with_stand_ins(args, kwargs, tensors)
+    written = []
+    for _ in range(2):
+        recording, reason = record(compiled.function, args_, kwargs_, stand_ins, compiled.keep_grad)
+        if not reason:
+            try:
+                written.append(Written(compiled.function, recording, stand_ins))
+                continue
+            except Unsupported as error:
+                recording, reason = compiled.function(*args, **kwargs), str(error)
+        elif stand_ins is not tensors:  # it was called with these, and the caller wants the graph
+            recording = compiled.function(*args, **kwargs)
+        return None, recording, reason
+    first, second = written
+    difference = first.difference(second)
+    if difference:
+        return None, compiled.function(*args, **kwargs), difference
+    return Replay(second), None, ""
+
+
+def doubt(replay: Replay, compiled, args, kwargs, tensors) -> str:
+    """Whether a later call computes with other constants than the one that was recorded: why, or ""."""
     args, kwargs, stand_ins = with_stand_ins(args, kwargs, tensors)
     recording, reason = record(compiled.function, args, kwargs, stand_ins, compiled.keep_grad)
     if reason:
-        if stand_ins is not tensors:  # it has run on them, and the caller wants the graph
-            recording = None
-        return None, recording, reason
-    try:
-        return Replay(compiled, recording, stand_ins), None, ""
-    except Unsupported as error:
-        return None, compiled.function(*args, **kwargs), str(error)
+        return reason
+    return replay.written.difference(Written(compiled.function, recording, stand_ins))
 
 
 def with_stand_ins(args, kwargs, tensors):
@@ -50,23 +72,45 @@ def with_stand_ins(args, kwargs, tensors):
     return (*replaced, [places[id(t)] for t in tensors])
 
 
+class Written:
+    """A recording, and the source that was generated from it."""
+
+    def __init__(self, function: Callable, recording: Recording, tensors: list[Tensor]):
+        if recording.differentiable and (recording.program.writes or recording.draws):
+            raise Unsupported("its result may be walked back from, and it writes to memory or draws random numbers")
+        self.function, self.recording = function, recording
+        self.name = identifier(function)
+        self.title = f"{describe_function(function)}, compiled"
+        names = names_of(function, recording, tensors)
+        self.generator = Generator(recording.program, self.title, names)
+        self.text = self.generator.source(self.name)
+        self.constants = [v for v in recording.program.inputs if v.source is None]
+
+    def difference(self, other: Written) -> str:
+        """What is not the same in two recordings of one call."""
+        lines, others = self.text.splitlines(), other.text.splitlines()
+        if lines != others:
+            k = next((k for k, (a, b) in enumerate(zip(lines, others, strict=False)) if a != b), -1)
+            comment = next((line.strip(" #") for line in lines[k::-1] if line.strip().startswith("#")), "")
+            return f"in another call it does something else, near {comment}"
+        for mine, its in zip(self.constants, other.constants, strict=True):
+            if mine.example.tobytes() != its.example.tobytes():
+                return f"in another call it computes with another constant array, of shape {mine.shape}"
+        return ""
+
+
 class Replay:
     """A program, and how to call it: where each of its parameters is found, and what is made of what it
     gives."""
 
-    def __init__(self, compiled, recording: Recording, tensors: list[Tensor]):
+    def __init__(self, written: Written):
+        recording, generator = written.recording, written.generator
+        self.written = written
+        self.runs = 0  # calls, about: threads may count as one
+        self.confirmed = not recording.has_constants  # else the next call is recorded, too
         program = recording.program
-        self.function = compiled.function
-        self.name = identifier(compiled.function)
-        self.differentiable = recording.differentiable
-        if self.differentiable and (program.writes or recording.draws):
-            raise Unsupported("its result may be walked back from, and it writes to memory or draws random numbers")
-        self.draws = recording.draws
-        names = names_of(compiled.function, recording, tensors)
-        title = f"{describe_function(compiled.function)}, compiled"
-        generator = Generator(program, title, names)
-        self.title = title
-        self.text = generator.source(self.name)
+        self.function, self.name, self.title, self.text = written.function, written.name, written.title, written.text
+        self.differentiable, self.draws = recording.differentiable, recording.draws
         self.text_of_many = generator.source_of_many(self.name, f"{self.name}_many")
         self.machine_for_many: Callable | None = None
         self.buffers, self.working = generator.buffers, [(generator.buffer[v], v.shape) for v in generator.in_memory]
@@ -75,7 +119,7 @@ class Replay:
         self.settle_inputs(recording)
         self.settle_outputs(recording)
         self.kinds = self.kinds_of_parameters(program)
-        self.machine = generated.function(title, self.text, self.name, self.kinds, "bool")
+        self.machine = generated.function(self.title, self.text, self.name, self.kinds, "bool")
         self.check: Callable = checker(recording.snapshot, recording.used, recording.names, self.numbers)
         self.snapshot = recording.snapshot
         self.assumes = bool(program.assumptions)
@@ -91,14 +135,14 @@ class Replay:
         self.random: list[tuple[int, int]] = []
         self.gradients_read: list[tuple[int, Any, np.ndarray]] = []
         written = {id(target) for target, _ in recording.program.writes}
-        self.written: list[np.ndarray] = []
+        self.overwritten: list[np.ndarray] = []
         for place, value in enumerate(self.parameters):
             source = value.source
             self.template.append(None)
             if isinstance(source, Captured):
                 self.template[place] = source.tensor.array
                 if id(value) in written:
-                    self.written.append(source.tensor.array)
+                    self.overwritten.append(source.tensor.array)
             elif isinstance(source, Argument):
                 self.arguments.append((place, source.index, id(value) in written))
             elif isinstance(source, Gradient):
@@ -110,7 +154,7 @@ class Replay:
                 self.random.append((place, source.index))
             else:
                 self.template[place] = value.example
-        self.owners = {id(owner(array)) for array in self.written}
+        self.owners = {id(owner(array)) for array in self.overwritten}
         self.ungraded = recording.needs_no_gradient
 
     def settle_outputs(self, recording: Recording) -> None:
@@ -171,7 +215,8 @@ class Replay:
 
     # ---- the call ---------------------------------------------------------------------------------------
 
-    def run(self, compiled, args, kwargs, tensors, numbers):
+    def run(self, args, kwargs, tensors, numbers):
+        self.runs += 1
         values = self.template.copy()
         for place, k, _ in self.arguments:
             array = tensors[k].array
@@ -185,7 +230,7 @@ class Replay:
         states = None
         if self.draws:
             if self.assumes:
-                states = {id(a[0]): (a[0], a[0].bit_generator.state) for a, _ in self.draws}
+                states = {id(a[0]): (a[0], a[0].numpy.bit_generator.state) for a, _ in self.draws}
             drawn = [np.asarray(drawing.forward(*a, **options)) for a, options in self.draws]
             for place, k in self.random:
                 values[place] = drawn[k] if drawn[k].ndim else drawn[k].reshape(1)
@@ -196,7 +241,7 @@ class Replay:
         self.spare.append(memory)
         if not done:  # what it assumes does not hold: the function itself knows what to do
             for generator, state in (states or {}).values():
-                generator.bit_generator.state = state
+                generator.numpy.bit_generator.state = state
             return self.function(*args, **kwargs)
         return self.delivered(outputs, args, kwargs, tensors)
 
@@ -211,6 +256,7 @@ class Replay:
     def run_many(self, tensors, numbers, start: int, count: int) -> tuple[int, list[np.ndarray]]:
         """(how many of the calls from `start` on were made, the results of each): all, unless something that
         the program assumes does not hold for one."""
+        self.runs += count
         if self.machine_for_many is None:
             self.machine_for_many = generated.function(
                 f"{self.title}, for many batches", f"{self.text}\n\n{self.text_of_many}", f"{self.name}_many",
@@ -224,7 +270,7 @@ class Replay:
         drawn, states = [[] for _ in self.draws], []
         for _ in range(count if self.draws else 0):
             if self.assumes:
-                states.append([(a[0], a[0].bit_generator.state) for a, _ in self.draws])
+                states.append([(a[0], a[0].numpy.bit_generator.state) for a, _ in self.draws])
             for each, (a, options) in zip(drawn, self.draws, strict=True):
                 each.append(drawing.forward(*a, **options))
         for place, k in self.random:
@@ -235,10 +281,10 @@ class Replay:
         self.spare.append(memory)
         if done < count and states:
             for generator, state in reversed(states[done]):
-                generator.bit_generator.state = state
+                generator.numpy.bit_generator.state = state
         if done:
-            if self.written:
-                note_writes(self.written, call_site())
+            if self.overwritten:
+                note_writes(self.overwritten, call_site())
             for of, k in self.gradients:
                 grad = None if k is None else Tensor.wrap(outputs[k][done - 1])
                 found(of, tensors).origin.stop.grad = grad
@@ -265,7 +311,7 @@ class Replay:
 
     def delivered(self, outputs, args, kwargs, tensors):
         """What the function leaves behind, and what it gives."""
-        written = self.written + [tensors[k].array for _, k, is_written in self.arguments if is_written]
+        written = self.overwritten + [tensors[k].array for _, k, is_written in self.arguments if is_written]
         if written:
             note_writes(written, call_site())
         for of, k in self.gradients:
@@ -280,8 +326,8 @@ class Replay:
     # ---- its derivative -------------------------------------------------------------------------------------
 
     def connected(self, results, args, kwargs, tensors):
-        """The results with an origin: the walk back from them computes the function again, with its own walk
-        back, which is compiled too."""
+        """The results with an origin: the walk back from them computes the function again, and its own walk
+        back, in a program of its own."""
         sources = [t for t in (*tensors, *self.leaves) if t.origin is not None]
         if not mode.get()[0] or not sources:
             return results
@@ -295,9 +341,9 @@ class Replay:
             given = [Tensor.wrap(g) if on_arrays else g for g in gs]
             if on_arrays:
                 with switched(recording=True):
-                    shares = pull(detached(args), detached(kwargs), given)
+                    shares = pull(detached(args), detached(kwargs), given, False)
                 return [None if s is None else s.array for s in shares]
-            return pull.function(detached_fresh(args), detached_fresh(kwargs), given)
+            return pull.function(args, kwargs, given, mode.get()[0])
 
         primitive = Primitive(
             self.name, forward, "*xs", [rule], outputs="*ys", joint=True, promotes=False, listed=False
@@ -312,13 +358,13 @@ class Replay:
 
             function, leaves, tracked = self.function, self.leaves, self.tracked
 
-            def pull(args, kwargs, gs):
+            def pull(args, kwargs, gs, record):
                 with enable_grad():
                     args, kwargs = mapped((args, kwargs), lambda t: fresh(t) if t.origin is not None else t)
                     inputs = [t for t in tensors_in((args, kwargs)) if t.origin is not None] + leaves
                     ys = [t for t in tensors_in(function(*args, **kwargs))]
                     pairs = [(y.origin, g) for k, (y, g) in enumerate(zip(ys, gs, strict=True)) if k in tracked]
-                with switched(recording=mode.get()[0] and any(g.origin is not None for g in gs)):
+                with switched(recording=record):
                     shares = backpropagate([y for y, _ in pairs], [g for _, g in pairs], {x.origin for x in inputs})
                 return [shares.get(x.origin) for x in inputs]
 
@@ -329,10 +375,6 @@ class Replay:
 
 def detached(tree):
     return mapped(tree, lambda t: t.detach().requires_grad_() if t.origin is not None else t)
-
-
-def detached_fresh(tree):
-    return tree
 
 
 def found(of: Any, tensors: list[Tensor]) -> Tensor:
@@ -362,6 +404,8 @@ def mapped(tree: Any, of_tensor: Callable) -> Any:
 def identifier(function: Callable) -> str:
     name = getattr(function, "__name__", type(function).__name__)
     name = "".join(c if c.isalnum() else "_" for c in name).strip("_") or "function"
+    if keyword.iskeyword(name) or "lambda" in name:
+        name = "function"
     return name if not name[0].isdigit() else f"_{name}"
 
 

@@ -8,7 +8,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..dtypes import promote
 from ..graph import Leaf, Node, Variable, mode, reverse_topological_order, switched
 from ..memory import owner
 from ..primitive import Primitive, Update
@@ -72,6 +71,7 @@ class Recording(NamedTuple):
     same: dict  # id of a Tensor in the result that was there before → where it is found
     leaf_gradients: list  # (value, of what it is the gradient)
     plain_arguments: bool  # is every argument a Tensor by itself?
+    has_constants: bool  # does it use arrays that came from no call: made by the function, it seems
 
 
 class Recorder:
@@ -155,7 +155,8 @@ class Recorder:
         operands, given = None, []
         if not self.reason:
             try:
-                given = self.promoted(primitive, args)
+                args = self.promoted(primitive, args)
+                given = [a.array if isinstance(a, Variable) else a for a in args]
                 operands = [self.operand(a) for a in given]
             except Unreplayable as error:
                 self.reason = str(error)
@@ -192,18 +193,20 @@ class Recorder:
         self.steps.append(step)
         return step.outputs
 
-    def promoted(self, primitive: Primitive, args: tuple) -> list:
-        """The arguments, brought to one dtype by steps of their own, as the primitive will do."""
-        arrays = [a.array if isinstance(a, Variable) else a for a in args]
+    def promoted(self, primitive: Primitive, args: tuple) -> tuple:
+        """The arguments, brought to one dtype by steps of their own, as the primitive would do: what it saves
+        must be known here."""
         if not primitive.promotes or not any(isinstance(a, Variable) for a in args):
-            return arrays
+            return args
+        arrays = [a.array if isinstance(a, Variable) else a for a in args]
         result = []
-        for a, b in zip(arrays, promote(arrays, primitive.to_float), strict=True):
-            if isinstance(a, np.ndarray) and a.dtype != b.dtype:
-                b = np.asarray(b)
-                self.note("astype", (self.value_of(a),), {"dtype": b.dtype}, [b])
-            result.append(b)
-        return result
+        for a, old, new in zip(args, arrays, primitive.promoted(arrays), strict=True):
+            if isinstance(old, np.ndarray) and old.dtype != new.dtype:
+                new = np.asarray(new)
+                self.note("astype", (self.value_of(old),), {"dtype": new.dtype}, [new])
+                a = a.wrap(new, a.origin) if isinstance(a, Variable) else new
+            result.append(new if not isinstance(a, (Variable, np.ndarray)) else a)
+        return tuple(result)
 
     def updated(self, primitive: Update, args: tuple, options: dict) -> Any:
         """A write to memory: its new contents are a new value, worked out from the old ones."""
@@ -258,7 +261,7 @@ class Recorder:
         """Random numbers: a compiled program gets them from the same generator, in the same order."""
         generator = args[0]
         if id(generator) not in self.generators:
-            self.generators[id(generator)] = generator, generator.bit_generator.state
+            self.generators[id(generator)] = generator, generator.numpy.bit_generator.state
         array = primitive(*args, **options)
         value = Value(array, source=Random(len(self.draws)))
         self.draws.append((args, options))
@@ -292,7 +295,7 @@ class Recorder:
         for array, old in reversed(self.before):
             array[...] = old
         for generator, state in self.generators.values():
-            generator.bit_generator.state = state
+            generator.numpy.bit_generator.state = state
         for leaf in leaves:
             leaf.stop.grad = self.gradients.get(id(leaf))
 
@@ -339,7 +342,7 @@ def record(
 def finished(recorder, result, snapshot, names, everything, sources, keep_grad, plain) -> Recording:
     """The Recording, from what the recorder has seen."""
     settle_numbers(recorder, snapshot, names)
-    outputs, differentiable, same = [], False, {}
+    outputs, differentiable, same, walked = [], False, {}, False
     for t in tensors_in(result):
         if id(t) in everything:
             same[id(t)] = sources[id(t)]
@@ -356,6 +359,7 @@ def finished(recorder, result, snapshot, names, everything, sources, keep_grad, 
         if new is old:
             continue
         if new is not None:
+            walked = True
             leaf_gradients.append((recorder.value_of(new.array), sources[key]))
         if new is None:
             gradients.append((sources[key], None))
@@ -399,10 +403,11 @@ def finished(recorder, result, snapshot, names, everything, sources, keep_grad, 
     for key in used:
         if not is_settled(everything[key]):
             raise Unreplayable(f"{sources[key].path} is the result of a recorded call outside the function")
+    differentiable &= not walked  # the function has done so itself
     leaves = [sources[key] for key, t in everything.items() if t.origin is not None and key in used | arguments]
     return Recording(
         result, program, outputs, gradients, untouched, recorder.draws, snapshot, names, used,
-        differentiable, leaves, same, leaf_gradients, plain,
+        differentiable, leaves, same, leaf_gradients, plain, any(v.size != 1 for v, _ in recorder.free),
     )  # fmt: skip
 
 

@@ -12,12 +12,21 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..graph import Leaf
+from ..primitive import Primitive
 from ..provenance import is_ours
+from ..random import Generator
 from ..tensor import Tensor
 
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
-CLOSED = (type, ModuleType, np.ndarray, np.generic, np.dtype, CodeType, BuiltinFunctionType)
+CLOSED = (type, ModuleType, np.ndarray, np.generic, np.dtype, CodeType, BuiltinFunctionType, Primitive, Generator,
+          np.random.Generator)  # fmt: skip
 LONGEST = 1000  # containers with more than so many entries are data, not settings
+
+
+class Wrapper:
+    """The base of what stands for a function and has no state of its own."""
+
+    function: Callable
 
 
 class Slot(NamedTuple):
@@ -82,21 +91,28 @@ def reachable(function: Callable) -> Iterator[tuple[Slot, Any]]:
                 continue
             yield slot, value
             waiting.append((value, slot.path, slot))
+        waiting += [(inner, name or path, parent) for inner, name in within(thing)]
+
+
+def within(thing: Any) -> list[tuple[Any, str]]:
+    """What belongs to an object for good, so that no slot needs to be watched, and its name."""
+    if isinstance(thing, Wrapper):
+        return [(thing.function, "")]
+    if isinstance(thing, MethodType):
+        return [(thing.__func__, ""), (thing.__self__, "self")]
+    if isinstance(thing, partial):
+        return [(thing.func, ""), (thing.args, "args"), (thing.keywords, "")]
+    if isinstance(thing, FunctionType) or not hasattr(thing, "__dict__"):
+        return []
+    return [(f, "") for kind in type(thing).__mro__ for f in vars(kind).values() if isinstance(f, FunctionType)]
 
 
 def slots_of(thing: Any, path: str, parent: Slot | None) -> Iterable[Slot]:
     """The slots of one object, under the names by which a user would speak of them."""
     dotted = f"{path}." if path else ""
-    if isinstance(thing, MethodType):
-        yield from slots_of(thing.__func__, path, parent)
-        yield Slot((thing.__self__,), 0, "self", parent, False)
-    elif isinstance(thing, partial):
-        yield Slot((thing.func, *thing.args), 0, path, parent, False)
-        for k in range(len(thing.args)):
-            yield Slot(thing.args, k, f"{dotted}args[{k}]", parent, False)
-        for key in thing.keywords:
-            yield Slot(thing.keywords, key, key, parent, False)
-    elif isinstance(thing, FunctionType):
+    if isinstance(thing, (Wrapper, MethodType, partial)):
+        return
+    if isinstance(thing, FunctionType):
         if is_ours(thing.__code__.co_filename):
             return
         for name, cell in zip(thing.__code__.co_freevars, thing.__closure__ or (), strict=True):

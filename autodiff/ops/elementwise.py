@@ -136,7 +136,7 @@ greater       = constant("gt", np.greater,       "a b")
 greater_equal = constant("ge", np.greater_equal, "a b")
 select  = elementwise("where", _where, None,  # the vjp selects, never multiplies: 0·∞ is NaN
                       lambda g, condition: select(condition, g, 0),
-                      lambda g, condition: select(condition, 0, g), inputs="condition a b")
+                      lambda g, condition: select(condition, 0, g), inputs="condition a b", apart=1)
 gate    = linear_map("gate", lambda x, condition: np.where(condition, x, np.zeros((), x.dtype)),
                      lambda g, condition: gate(g, condition), inputs="x condition", broadcasts=True)
 maximum = elementwise("maximum", np.maximum,
