@@ -13,7 +13,7 @@ import numpy as np
 
 from ..graph import Leaf
 from ..primitive import Primitive
-from ..provenance import is_ours
+from ..provenance import ours
 from ..random import Generator
 from ..tensor import Tensor
 
@@ -113,7 +113,7 @@ def slots_of(thing: Any, path: str, parent: Slot | None) -> Iterable[Slot]:
     if isinstance(thing, (Wrapper, MethodType, partial)):
         return
     if isinstance(thing, FunctionType):
-        if is_ours(thing.__code__.co_filename):
+        if ours[thing.__code__.co_filename]:
             return
         for name, cell in zip(thing.__code__.co_freevars, thing.__closure__ or (), strict=True):
             yield Slot(cell, None, name, parent, False)
