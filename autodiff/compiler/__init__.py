@@ -25,7 +25,6 @@ from collections.abc import Callable
 from functools import update_wrapper
 from typing import Any
 
-
 from .. import ops
 from ..dtypes import get_default_dtype
 from ..graph import mode
@@ -80,7 +79,12 @@ class Compiled(Wrapper):
         if interpreters:  # part of another recording
             return self.function(*args, **kwargs)
         tensors: list[Tensor] = []
-        key = (recording, get_default_dtype(), kind_of(args, tensors), kind_of(kwargs, tensors) if kwargs else ())
+        key = (
+            recording,
+            get_default_dtype(),
+            kind_of(args, tensors),
+            kind_of(kwargs, tensors) if kwargs else (),
+        )
         for program in self.programs.get(key, ()):
             numbers = program.check()
             if numbers is not None and program.suits(tensors):
@@ -114,7 +118,12 @@ class Compiled(Wrapper):
             if not mode.get()[1]:
                 for program in self.programs.get(key, ()):
                     numbers = program.check()
-                    if numbers is not None and program.may_repeat and program.confirmed and program.suits(tensors):
+                    if (
+                        numbers is not None
+                        and program.may_repeat
+                        and program.confirmed
+                        and program.suits(tensors)
+                    ):
                         done, results = program.run_many(batches, numbers, start, count - start)
                         if done:
                             pieces.append(program.rebuilt(list(map(Tensor.wrap, results)), tensors))
@@ -222,7 +231,9 @@ def stacked(results: list) -> Any:
 
 def joined(pieces: list) -> Any:
     """Stacked results, end to end."""
-    return pieces[0] if len(pieces) == 1 else together(pieces, lambda ts: ops.cat([t.detach() for t in ts], 0))
+    return (
+        pieces[0] if len(pieces) == 1 else together(pieces, lambda ts: ops.cat([t.detach() for t in ts], 0))
+    )
 
 
 def together(trees: list, of_tensors: Callable) -> Any:

@@ -77,7 +77,9 @@ class Written:
 
     def __init__(self, function: Callable, recording: Recording, tensors: list[Tensor]):
         if recording.differentiable and (recording.program.writes or recording.draws):
-            raise Unsupported("its result may be walked back from, and it writes to memory or draws random numbers")
+            raise Unsupported(
+                "its result may be walked back from, and it writes to memory or draws random numbers"
+            )
         self.function, self.recording = function, recording
         self.name = identifier(function)
         self.title = f"{describe_function(function)}, compiled"
@@ -109,11 +111,19 @@ class Replay:
         self.runs = 0  # calls, about: threads may count as one
         self.confirmed = not recording.has_constants  # else the next call is recorded, too
         program = recording.program
-        self.function, self.name, self.title, self.text = written.function, written.name, written.title, written.text
+        self.function, self.name, self.title, self.text = (
+            written.function,
+            written.name,
+            written.title,
+            written.text,
+        )
         self.differentiable, self.draws = recording.differentiable, recording.draws
         self.text_of_many = generator.source_of_many(self.name, f"{self.name}_many")
         self.machine_for_many: Callable | None = None
-        self.buffers, self.working = generator.buffers, [(generator.buffer[v], v.shape) for v in generator.in_memory]
+        self.buffers, self.working = (
+            generator.buffers,
+            [(generator.buffer[v], v.shape) for v in generator.in_memory],
+        )
         self.spare: list[list] = []  # memory to work in, for whoever takes it first: threads don't meet
         self.parameters = list(program.inputs)
         self.settle_inputs(recording)
@@ -363,9 +373,13 @@ class Replay:
                     args, kwargs = mapped((args, kwargs), lambda t: fresh(t) if t.origin is not None else t)
                     inputs = [t for t in tensors_in((args, kwargs)) if t.origin is not None] + leaves
                     ys = [t for t in tensors_in(function(*args, **kwargs))]
-                    pairs = [(y.origin, g) for k, (y, g) in enumerate(zip(ys, gs, strict=True)) if k in tracked]
+                    pairs = [
+                        (y.origin, g) for k, (y, g) in enumerate(zip(ys, gs, strict=True)) if k in tracked
+                    ]
                 with switched(recording=record):
-                    shares = backpropagate([y for y, _ in pairs], [g for _, g in pairs], {x.origin for x in inputs})
+                    shares = backpropagate(
+                        [y for y, _ in pairs], [g for _, g in pairs], {x.origin for x in inputs}
+                    )
                 return [shares.get(x.origin) for x in inputs]
 
             pull.__qualname__ = f"pullback of {describe_function(function)}"
@@ -413,7 +427,9 @@ def names_of(function: Callable, recording: Recording, tensors: list[Tensor]) ->
     """What the generated source calls its parameters and its results."""
     names = {}
     try:
-        signature = [p.name for p in inspect.signature(function).parameters.values() if p.kind is not p.VAR_POSITIONAL]
+        signature = [
+            p.name for p in inspect.signature(function).parameters.values() if p.kind is not p.VAR_POSITIONAL
+        ]
     except (TypeError, ValueError):
         signature = []
     for value in recording.program.inputs:

@@ -93,11 +93,22 @@ def descent(gen, v: Value, y: Value, finals: dict, k: int) -> tuple | None:
     if v.step.name != "sub" or target is None or v.step.inputs[0] is not target:
         return None
     change = v.step.inputs[1]
-    if not isinstance(change, Value) or change in gen.named or change.step is None or change.step.name != "mul":
+    if (
+        not isinstance(change, Value)
+        or change in gen.named
+        or change.step is None
+        or change.step.name != "mul"
+    ):
         return None
     rate, d = change.step.inputs
     turned = False
-    if isinstance(d, Value) and d is not y and d not in gen.named and d.step is not None and d.step.name == "permute":
+    if (
+        isinstance(d, Value)
+        and d is not y
+        and d not in gen.named
+        and d.step is not None
+        and d.step.name == "permute"
+    ):
         d, turned = d.step.inputs[0], True
     if d is not y or not isinstance(rate, (Value, Number)) or rate.shape != ():
         return None

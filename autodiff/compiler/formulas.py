@@ -16,7 +16,8 @@ FORMULAS = {
     "add": "({a} + {b})", "sub": "({a} - {b})", "mul": "({a} * {b})", "div": "({a} / {b})", "neg": "(-{a})",
     "pow": "({a} ** {b})", "square": "({a} * {a})", "reciprocal": "({one} / {a})", "abs": "abs({a})",
     "sign": "sign({a})", "floor": "floor({a})", "ceil": "ceil({a})",
-    "round": "rint({a})", "floor_divide": "({a} // {b})", "remainder": "({a} % {b})",
+    "round": "rint({a})", "floor_divide": "({a} // {b})", "remainder": "({a} % {b})", "fmod": "fmod({a}, {b})",
+    "trunc": "trunc({a})", "trunc_divide": "trunc({a} / {b})",
     "exp": "exp({a})", "expm1": "expm1({a})", "log": "log({a})", "log1p": "log1p({a})", "log2": "log2({a})",
     "log10": "log10({a})", "sqrt": "sqrt({a})", "rsqrt": "({one} / sqrt({a}))",
     "sin": "sin({a})", "cos": "cos({a})", "tan": "tan({a})", "asin": "arcsin({a})", "acos": "arccos({a})",
@@ -40,8 +41,29 @@ FORMULAS = {
 BOOLEAN = {"eq", "ne", "lt", "le", "gt", "ge", "logical_and", "logical_or", "logical_xor", "logical_not",
            "isnan", "isinf", "isfinite"}  # fmt: skip
 ON_BOOLEANS = {"bitwise_and", "bitwise_or", "bitwise_xor", "where"}  # of those that aren't BOOLEAN
-FLOATING = {"pow", "reciprocal", "sign", "floor", "ceil", "round"}  # written for floating-point numbers only
-FREE = {"neg", "eq", "ne", "lt", "le", "gt", "ge", "logical_not", "isnan", "astype"}  # cheap to do twice
+FLOATING = {
+    "pow",
+    "reciprocal",
+    "sign",
+    "floor",
+    "ceil",
+    "round",
+    "trunc",
+    "trunc_divide",
+}  # written for floating-point numbers only
+FREE = {
+    "neg",
+    "eq",
+    "ne",
+    "lt",
+    "le",
+    "gt",
+    "ge",
+    "logical_not",
+    "isnan",
+    "astype",
+    "as_whole",
+}  # cheap to do twice
 DEAR = {"exp", "expm1", "log", "log1p", "log2", "log10", "sin", "cos", "tan", "asin", "acos", "atan", "atan2",
         "sinh", "cosh", "tanh", "sigmoid", "softplus", "log_sigmoid", "erf", "pow", "div", "sqrt", "rsqrt",
         "reciprocal", "binary_cross_entropy"}  # fmt: skip
@@ -184,7 +206,9 @@ def taken(index: Index, shape: tuple, *, template, arrays=()) -> Index:
         elif isinstance(e, slice):
             start, _, step = e.indices(shape[d])
             i = next(places)
-            result.append(plus(times(i, step) if step >= 0 else f"{i} * {step}", start) if step != 1 else plus(i, start))
+            result.append(
+                plus(times(i, step) if step >= 0 else f"{i} * {step}", start) if step != 1 else plus(i, start)
+            )
             d += 1
         else:
             result.append(str(e % shape[d]))
@@ -196,7 +220,7 @@ MOVES = {
     "broadcast_to": broadcast, "spread": spread, "reshape": reshape, "permute": permute, "flip": flip,
     "roll": roll, "diagonal": diagonal, "crop": crop, "tile": tile,
 }  # fmt: skip
-SAME = {"identity", "clone", "detach"}  # the very same elements, in the same shape
+SAME = {"identity", "clone", "detach", "contiguous"}  # the very same elements, in the same shape
 
 
 def literal(value: Any, dtype: np.dtype) -> str:

@@ -39,7 +39,21 @@ from .program import Number, Program, Step, Value
 
 LETTERS = "ijklmnop"  # of the indices; "k" is also the number of a batch
 LONGEST = 8  # operations in one expression: longer ones are cut into lines
-RESERVED = {*keyword.kwlist, *LETTERS, "abs", "range", "top", "total", "power", "best", "where", "candidate", "count", "done"}
+RESERVED = {
+    *keyword.kwlist,
+    *LETTERS,
+    "abs",
+    "range",
+    "top",
+    "total",
+    "power",
+    "best",
+    "where",
+    "candidate",
+    "count",
+    "done",
+}
+CASTS = ("astype", "as_whole")
 DTYPES = ("float32", "float64", "int64", "int32", "int16", "int8", "uint8", "bool")
 
 
@@ -124,8 +138,14 @@ class Generator:
                 if isinstance(value, (Value, Number)) and str(value.dtype) not in DTYPES:
                     raise Unsupported(f"{value.dtype} is not for compiled programs ({self.where(step)})")
             name = step.name
-            known = name in FORMULAS or name in MOVES or name in SAME or name in loops.table or name in loops.places
-            if not known and name not in ("astype", "bitwise_not"):
+            known = (
+                name in FORMULAS
+                or name in MOVES
+                or name in SAME
+                or name in loops.table
+                or name in loops.places
+            )
+            if not known and name not in (*CASTS, "bitwise_not"):
                 raise Unsupported(f"'{name}' can't be compiled yet ({self.where(step)})")
             if name in FORMULAS and step.outputs[0].dtype == np.bool_ and name not in BOOLEAN | ON_BOOLEANS:
                 raise Unsupported(f"'{name}' of booleans can't be compiled yet ({self.where(step)})")
@@ -166,7 +186,9 @@ class Generator:
     def choose_named(self) -> None:
         self.length: dict[Value, int] = {}  # operations in the text of a value without a name
         for step in self.program.steps:
-            length = sum(self.length.get(x, 0) for x in step.inputs if isinstance(x, Value) and x not in self.named)
+            length = sum(
+                self.length.get(x, 0) for x in step.inputs if isinstance(x, Value) and x not in self.named
+            )
             if step.name in loops.table:
                 self.named.update(step.outputs)
                 for x in loops.table[step.name].in_memory(step):
@@ -177,7 +199,7 @@ class Generator:
                     self.length[y] = length
                 continue
             (y,) = step.outputs
-            length += step.name != "astype"
+            length += step.name not in CASTS
             if length > LONGEST:
                 for x in step.inputs:
                     if isinstance(x, Value) and x.step is not None and self.length.get(x, 0) > 1:
@@ -194,7 +216,9 @@ class Generator:
 
     def name_it(self, x: Value) -> None:
         """Name x, or what it moves the elements of."""
-        while self.moves(x.step) and isinstance(x.step.inputs[0], Value) and x.step.inputs[0].step is not None:
+        while (
+            self.moves(x.step) and isinstance(x.step.inputs[0], Value) and x.step.inputs[0].step is not None
+        ):
             x = x.step.inputs[0]
         if not self.moves(x.step):
             self.named.add(x)
@@ -205,7 +229,13 @@ class Generator:
             return
         step = x.step
         base = step.inputs[0] if step.inputs else None
-        if step.name in SAME or step.name == "permute" or step.name == "reshape" and isinstance(base, Value) and self.contiguous(base):
+        if (
+            step.name in SAME
+            or step.name == "permute"
+            or step.name == "reshape"
+            and isinstance(base, Value)
+            and self.contiguous(base)
+        ):
             self.hold(base)
         else:
             self.named.add(x)
@@ -227,7 +257,9 @@ class Generator:
         self.name: dict[Value, str] = {}
         for k, value in enumerate(self.parameters):
             self.name[value] = self.unique(wanted.get(value) or f"constant_{k}")
-        self.results = [self.unique(wanted.get(v) or f"result_{k}", "out") for k, v in enumerate(self.program.outputs)]
+        self.results = [
+            self.unique(wanted.get(v) or f"result_{k}", "out") for k, v in enumerate(self.program.outputs)
+        ]
         counts: dict[str, int] = {}
         for step in self.program.steps:
             for y in step.outputs:
@@ -282,7 +314,7 @@ class Generator:
             return self.element_of(base, MOVES[name](index, base.shape, **step.options))
         if name in loops.places:
             return loops.places[name](self, step, x, index)
-        if name == "astype":
+        if name in CASTS:
             base = step.inputs[0]
             return self.cast(self.element(base, index), x.dtype)
         dtype = x.dtype
@@ -519,7 +551,11 @@ class Generator:
 
     def all_names(self) -> list[str]:
         """The parameters of the function: inputs, results, and memory to work in."""
-        return [*(self.name[v] for v in self.parameters), *self.results, *(self.name[v] for v in self.in_memory)]
+        return [
+            *(self.name[v] for v in self.parameters),
+            *self.results,
+            *(self.name[v] for v in self.in_memory),
+        ]
 
     def source_of_many(self, function: str, many: str) -> str:
         """A function that calls this one for batch after batch, each a part of larger arrays."""
@@ -531,7 +567,9 @@ class Generator:
             given.append(name + ("[k]" if v.shape else "[k : k + 1]"))
         given += [self.name[v] for v in self.in_memory]
         write = Writer()
-        write(f'"""{function} for each of `count` batches, the k-th part of what is given. Gives how many were done."""')
+        write(
+            f'"""{function} for each of `count` batches, the k-th part of what is given. Gives how many were done."""'
+        )
         with write.loop("k", "count"):
             for line in wrapped_call("done", function, given):
                 write(line)
@@ -635,7 +673,6 @@ def stripped(text: str) -> str:
         if depth == 0 and k < len(text) - 1:
             return text
     return text[1:-1]
-
 
 
 def shown(v: Any) -> str:

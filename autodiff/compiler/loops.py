@@ -108,9 +108,7 @@ def sum_dims(step: Step) -> tuple:
     if step.name == "sum_to":
         to = step.options["to"]
         extra = len(x.shape) - len(to)
-        return tuple(
-            d for d in range(len(x.shape)) if d < extra or (to[d - extra] == 1 and x.shape[d] != 1)
-        )
+        return tuple(d for d in range(len(x.shape)) if d < extra or (to[d - extra] == 1 and x.shape[d] != 1))
     return reduced(step.options["dim"], len(x.shape))
 
 
@@ -358,8 +356,13 @@ def write_einsum(gen, write, step):
     y = step.outputs[0]
     left, output = step.options["equation"].split("->")
     terms = left.split(",")
-    size = {c: n for term, x in zip(terms, step.inputs, strict=True) for c, n in zip(term, x.shape, strict=True)}
-    letter = {c: LETTERS[k] if size[c] != 1 else "0" for k, c in enumerate([*output, *(c for c in size if c not in output)])}
+    size = {
+        c: n for term, x in zip(terms, step.inputs, strict=True) for c, n in zip(term, x.shape, strict=True)
+    }
+    letter = {
+        c: LETTERS[k] if size[c] != 1 else "0"
+        for k, c in enumerate([*output, *(c for c in size if c not in output)])
+    }
     summed = [c for c in size if c not in output]
     with write.loops([letter[c] for c in output], [size[c] for c in output]):
         write(f"total = {literal(0, y.dtype)}")
@@ -440,7 +443,9 @@ def write_put(gen, write, step):
         write(f"{at(gen, y, index)} = {gen.element(x, index, y.dtype)}")
     index = indices(positions.shape)
     with write.loops(index, positions.shape):
-        write(f"{gen.array(y)}.reshape({y.size})[{gen.element(positions, index)}] = {gen.element(v, index, y.dtype)}")
+        write(
+            f"{gen.array(y)}.reshape({y.size})[{gen.element(positions, index)}] = {gen.element(v, index, y.dtype)}"
+        )
 
 
 def putting(where: Callable):
@@ -464,7 +469,11 @@ def on_diagonal(index: Index, shape: tuple, *, offset, dim1, dim2, to) -> Index:
     rank = len(to)
     dim1, dim2, rest = dim1 % rank, dim2 % rank, iter(index[:-1])
     return tuple(
-        plus(index[-1], max(-offset, 0)) if d == dim1 else plus(index[-1], max(offset, 0)) if d == dim2 else next(rest)
+        plus(index[-1], max(-offset, 0))
+        if d == dim1
+        else plus(index[-1], max(offset, 0))
+        if d == dim2
+        else next(rest)
         for d in range(rank)
     )
 
@@ -477,7 +486,9 @@ table["from_diagonal"] = Loop(putting(on_diagonal))
 def write_cat(gen, write, step):
     y = step.outputs[0]
     dim = step.options["dim"] % len(y.shape)
-    for start, x in zip(accumulate((x.shape[dim] for x in step.inputs), initial=0), step.inputs, strict=False):
+    for start, x in zip(
+        accumulate((x.shape[dim] for x in step.inputs), initial=0), step.inputs, strict=False
+    ):
         index = indices(x.shape)
         to = (*index[:dim], plus(index[dim], start), *index[dim + 1 :])
         with write.loops(index, x.shape):
@@ -533,7 +544,9 @@ def element_of_indicator(gen, step, x, index):
 def triangle(sign: str):
     def element_of_triangle(gen, step, x, index):
         row = plus(index[-2], step.options["diagonal"])
-        return f"({gen.element(step.inputs[0], index)} if {index[-1]} {sign} {row} else {literal(0, x.dtype)})"
+        return (
+            f"({gen.element(step.inputs[0], index)} if {index[-1]} {sign} {row} else {literal(0, x.dtype)})"
+        )
 
     return element_of_triangle
 

@@ -99,7 +99,7 @@ class Program:
                 continue
             steps.append(step)
         self.outputs = [current(v) for v in self.outputs]
-        self.assumptions = [current(v) for v in self.assumptions]
+        self.assumptions = [v for v in map(current, self.assumptions) if isinstance(v, Value)]
         self.writes = [(target, current(v)) for target, v in self.writes]
         self.writes = [(target, v) for target, v in self.writes if v is not target]
         self.steps = steps
@@ -133,7 +133,10 @@ class Number:
         self.value, self.dtype, self.shape = value, dtype, shape
 
     def __eq__(self, other):
-        return isinstance(other, Number) and (repr(self.value), self.dtype) == (repr(other.value), other.dtype)
+        return isinstance(other, Number) and (repr(self.value), self.dtype) == (
+            repr(other.value),
+            other.dtype,
+        )
 
     def __hash__(self):
         return hash((repr(self.value), self.dtype))

@@ -10,6 +10,8 @@ import numpy as np
 
 from ..graph import Leaf, Node, Variable, mode, reverse_topological_order, switched
 from ..memory import owner
+from ..ops.fused import in_range
+from ..ops.indexing import ARRAY
 from ..primitive import Primitive, Update
 from ..provenance import call_site, describe
 from ..random import Draw
@@ -124,7 +126,11 @@ class Recorder:
         for place in self.places.get(id(owner(array)), ()):
             known = self.values[place]
             if place[0] == address(array) and known is not STALE and known.size == array.size:
-                if array.flags.c_contiguous and known.example.flags.c_contiguous and known.dtype == array.dtype:
+                if (
+                    array.flags.c_contiguous
+                    and known.example.flags.c_contiguous
+                    and known.dtype == array.dtype
+                ):
                     return self.note("reshape", (known,), {"to": array.shape}, [array])[0]
         if id(owner(array)) in self.places and array.size:
             raise Unreplayable(f"a part of an array is taken in a way that isn't recorded, at {here()}")
@@ -167,6 +173,7 @@ class Recorder:
             result = tuple(map(np.asarray, result)) if primitive.several else np.asarray(result)
         outputs = result if primitive.several else (result,)
         arrays = [y.array if isinstance(y, Variable) else y for y in outputs]
+        self.assume_in_range(primitive.name, given, options)
         composition = compositions.table.get(primitive.name)
         every = {**primitive.defaults, **options}
         if not primitive.listed:
@@ -192,6 +199,24 @@ class Recorder:
             self.enter(array, value)
         self.steps.append(step)
         return step.outputs
+
+    def assume_in_range(self, name: str, given: list, options: dict) -> None:
+        """An index may be another one at the next call: machine code must not follow it anywhere."""
+        pairs: list[tuple[np.ndarray, int, int]] = []  # the index, its least value, the size of the dimension
+        if name in ("take", "add_back"):
+            shape = given[0].shape if name == "take" else options["to"]
+            pairs = [
+                (a, -n, n) for a, n in zip(given[1:], indexed_sizes(options["template"], shape), strict=True)
+            ]
+        elif name in ("gather", "scatter_sum"):
+            shape = given[0].shape if name == "gather" else options["to"]
+            pairs = [(given[1], 0, shape[options["dim"]])]
+        elif name == "put":
+            pairs = [(given[2], 0, given[0].size)]
+        for index, low, n in pairs:
+            if index.dtype != np.bool_:
+                with switched(recording=False, interpreters=(self,)):
+                    self.assumed(in_range(index, low=low, high=n - 1))
 
     def promoted(self, primitive: Primitive, args: tuple) -> tuple:
         """The arguments, brought to one dtype by steps of their own, as the primitive would do: what it saves
@@ -397,14 +422,18 @@ def finished(recorder, result, snapshot, names, everything, sources, keep_grad, 
     used |= {id(source.tensor) for source, _ in gradients if isinstance(source, Captured)}
     places = {place_of(everything[key].array) for key in used}
     used |= {
-        key for key, t in everything.items() if isinstance(sources[key], Captured) and place_of(t.array) in places
+        key
+        for key, t in everything.items()
+        if isinstance(sources[key], Captured) and place_of(t.array) in places
     }
     arguments = {key for key, source in sources.items() if isinstance(source, Argument)}
     for key in used:
         if not is_settled(everything[key]):
             raise Unreplayable(f"{sources[key].path} is the result of a recorded call outside the function")
     differentiable &= not walked  # the function has done so itself
-    leaves = [sources[key] for key, t in everything.items() if t.origin is not None and key in used | arguments]
+    leaves = [
+        sources[key] for key, t in everything.items() if t.origin is not None and key in used | arguments
+    ]
     return Recording(
         result, program, outputs, gradients, untouched, recorder.draws, snapshot, names, used,
         differentiable, leaves, same, leaf_gradients, plain, any(v.size != 1 for v, _ in recorder.free),
@@ -464,6 +493,16 @@ def can_walk_back(origin: Any) -> bool:
     """Is everything still there that a walk from here would read?"""
     order = reverse_topological_order([origin])
     return all(type(each) is not Node or each.saved is not None for each in order)
+
+
+def indexed_sizes(template: tuple, shape: tuple) -> list[int]:
+    """The sizes of the dimensions that the arrays of an index stand for."""
+    entries = list(template if Ellipsis in template else (*template, Ellipsis))
+    used = sum(e is not None and e is not Ellipsis for e in entries)
+    k = entries.index(Ellipsis)
+    entries[k : k + 1] = [slice(None)] * (len(shape) - used)
+    sizes = iter(shape)
+    return [n for e, n in ((e, next(sizes)) for e in entries if e is not None) if e is ARRAY]
 
 
 def tensors_in(tree: Any) -> list[Tensor]:

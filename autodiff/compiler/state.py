@@ -104,7 +104,9 @@ def within(thing: Any) -> list[tuple[Any, str]]:
         return [(thing.func, ""), (thing.args, "args"), (thing.keywords, "")]
     if isinstance(thing, FunctionType) or not hasattr(thing, "__dict__"):
         return []
-    return [(f, "") for kind in type(thing).__mro__ for f in vars(kind).values() if isinstance(f, FunctionType)]
+    return [
+        (f, "") for kind in type(thing).__mro__ for f in vars(kind).values() if isinstance(f, FunctionType)
+    ]
 
 
 def slots_of(thing: Any, path: str, parent: Slot | None) -> Iterable[Slot]:
@@ -170,7 +172,9 @@ class Snapshot:
                     continue  # something may be put there one day
                 return slot.path
             old = before.slots[key][1]
-            if old is not value and not (type(old) is type(value) and isinstance(value, PLAIN) and old == value):
+            if old is not value and not (
+                type(old) is type(value) and isinstance(value, PLAIN) and old == value
+            ):
                 return slot.path
         for key, array in self.arrays.items():
             if before.arrays.get(key, array) is not array:

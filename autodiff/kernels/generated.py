@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import importlib.util
 import os
+import re
 import sys
 import tempfile
 from collections.abc import Callable
@@ -24,26 +25,32 @@ from . import jit
 VARIABLE = "AUTODIFF_CACHE_DIR"
 MODE = "numba"  # or "python": the same source run by Python itself, slowly, for the tests
 
-HEAD = '''"""{title}
-
-Written by autodiff.compile; {stamp}.
-"""
-
-from math import erf
-
-from numpy import (
-    abs, arccos, arcsin, arctan, arctan2, bool_, ceil, cos, cosh, exp, expm1, float32, float64, floor, inf,
-    int8, int16, int32, int64, isfinite, isinf, log, log1p, log2, log10, nan, rint, sign, sin, sinh, sqrt, tan,
-    tanh, uint8,
-)
-
-from autodiff.kernels.parts import (
-    matmul, matmul_bias, matmul_bias_relu, matmul_descend, matmul_gate, maximum, minimum, ready, sum_in_pairs,
-    wrapped,
-)
+# What generated source may mention, and where it comes from.
+NAMES = {
+    "math": ("erf",),
+    "numpy": (
+        "abs", "arccos", "arcsin", "arctan", "arctan2", "bool_", "ceil", "cos", "cosh", "exp", "expm1",
+        "float32", "float64", "floor", "fmod", "inf", "int8", "int16", "int32", "int64", "isfinite", "isinf",
+        "log", "log1p", "log2", "log10", "nan", "rint", "sign", "sin", "sinh", "sqrt", "tan", "tanh", "trunc",
+        "uint8",
+    ),
+    "autodiff.kernels.parts": (
+        "matmul", "matmul_bias", "matmul_bias_relu", "matmul_descend", "matmul_gate", "maximum", "minimum",
+        "sum_in_pairs", "wrapped",
+    ),
+}  # fmt: skip
 
 
-'''
+def whole_module(title: str, source: str) -> str:
+    """The text of a module: what it is, what it imports, the functions."""
+    words = set(re.findall(r"\w+", source))
+    imports = [
+        f"from {place} import {', '.join(used)}"
+        for place, names in NAMES.items()
+        if (used := [name for name in names if name in words])
+    ]
+    head = [f'"""{title}', "", f"Written by autodiff.compile; {stamp()}.", '"""', ""]
+    return "\n".join([*head, *imports, "", "", source])
 
 
 class Kind(NamedTuple):
@@ -85,7 +92,7 @@ def stamp() -> str:
 
 def module(title: str, source: str) -> ModuleType:
     """The source as a module, from a file if one can be written."""
-    text = HEAD.format(title=title, stamp=stamp()) + source
+    text = whole_module(title, source)
     name = f"program_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
     place = folder()
     if place is not None:
@@ -120,7 +127,9 @@ def function(title: str, source: str, name: str, kinds: tuple[Kind, ...], return
             functions[key] = silent(plain)
         else:
             if "matmul" in source:
-                made.ready({k.dtype for k in kinds if k.ndim} & {"float32", "float64"})
+                from . import parts
+
+                parts.ready({k.dtype for k in kinds if k.ndim} & {"float32", "float64"})
             functions[key] = machine_code(made, plain, title, kinds, returns)
     return functions[key]
 
@@ -135,7 +144,11 @@ def machine_code(made: ModuleType, plain: Callable, title: str, kinds: tuple, re
         return numba.types.Array(dtype, kind.ndim, kind.layout, readonly=not kind.writable)
 
     for each in list(vars(made).values()):  # what it calls of its own module
-        if getattr(each, "__module__", None) == made.__name__ and each is not plain and not hasattr(each, "py_func"):
+        if (
+            getattr(each, "__module__", None) == made.__name__
+            and each is not plain
+            and not hasattr(each, "py_func")
+        ):
             setattr(made, each.__name__, numba.njit(error_model="numpy", nogil=True)(each))
     signature = numba.from_dtype(np.dtype(returns))(*map(numba_type, kinds))
     return jit.compiled(plain, signature, title, error_model="numpy")
