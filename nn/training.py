@@ -30,14 +30,21 @@ class Training:
 
     `state_dict()` is all of it: model, optimiser, scheduler, the loader's place, the random state
     and the counts below. A run that loads it ends with the same bits as one that never stopped.
+
+    `step(inputs, targets)` is what is done for each batch: one compiled function, unless `compile` is
+    False, which lets the engine work call by call, and is rounded differently. A compiled step leaves
+    no gradients in `.grad`.
     """
 
     def __init__(
         self, model: Module, loader: Any, *, loss: Callable[[Tensor, Tensor], Tensor],
         optimizer: Any, epochs: int, scheduler: Any = None, test_loader: Any = None,
+        compile: bool = True,
     ):  # fmt: skip
         self.model, self.loader, self.loss, self.optimizer = model, loader, loss, optimizer
         self.scheduler, self.test_loader, self.epochs = scheduler, test_loader, epochs
+        step = training_step(model, loss, optimizer)
+        self.step = autodiff.compile(step) if compile else step
         self.epoch = 0  # whole epochs done
         self.history: list[dict[str, Any]] = []  # what each of them came to
         self._start_epoch()
@@ -91,12 +98,7 @@ class Training:
         before = time.perf_counter()
         for batch in self.loader:
             inputs, targets = pair(batch)
-            self.optimizer.zero_grad()
-            outputs = self.model(inputs)
-            loss = self.loss(outputs, targets)
-            loss.backward()
-            self.optimizer.step()
-
+            outputs, loss = self.step(inputs, targets)
             n, right = len(targets), hits(outputs, targets)
             self.batch += 1
             self.seen += n
@@ -151,6 +153,20 @@ class Training:
             setattr(self, name, state["progress"][name])
 
 
+def training_step(model: Module, loss: Callable, optimizer: Any) -> Callable:
+    """What is done for each batch: forward, walk back, update."""
+
+    def step(inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
+        optimizer.zero_grad()
+        outputs = model(inputs)
+        value = loss(outputs, targets)
+        value.backward()
+        optimizer.step()
+        return outputs, value
+
+    return step
+
+
 class Callback:
     """What is to happen along the way. Override what you need; each gets the `Training`."""
 
@@ -176,17 +192,20 @@ class Callback:
 def fit(
     model: Module, loader: Any, *, loss: Callable[[Tensor, Tensor], Tensor], optimizer: Any,
     epochs: int = 1, scheduler: Any = None, test_loader: Any = None,
-    callbacks: Iterable[Callback] = (), resume: str | Path | None = None,
+    callbacks: Iterable[Callback] = (), resume: str | Path | None = None, compile: bool = True,
 ) -> Training:  # fmt: skip
     """Train `model` on the (inputs, targets) of `loader` for `epochs`; the scheduler steps, and
     `test_loader` is evaluated, once an epoch.
 
     `resume` is a file that a `Checkpoint` callback wrote: the run goes on from there, and ends as
     if it had never stopped. Returns the `Training`, whose `history` has a dict for each epoch.
+
+    The step is compiled; `compile=False` lets the engine work call by call. A run goes on as it began,
+    or the last bits differ.
     """
     training = Training(
         model, loader, loss=loss, optimizer=optimizer, epochs=epochs, scheduler=scheduler,
-        test_loader=test_loader,
+        test_loader=test_loader, compile=compile,
     )  # fmt: skip
     if resume is not None:
         training.load_state_dict(checkpoint.load(resume))

@@ -4,6 +4,8 @@ import os
 
 # The tests run in several processes: BLAS threads of their own would only wait for each other.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+# Training compiles its step, which takes seconds each time: only the tests that are about that wait for it.
+os.environ.setdefault("AUTODIFF_COMPILE", "0")
 
 import pytest
 from hypothesis import HealthCheck, settings

@@ -80,7 +80,7 @@ class Written:
             raise Unsupported(
                 "its result may be walked back from, and it writes to memory or draws random numbers"
             )
-        self.function, self.recording = function, recording
+        self.function, self.recording, self.found_free = function, recording, recording.found_free
         self.name = identifier(function)
         self.title = f"{describe_function(function)}, compiled"
         names = names_of(function, recording, tensors)
@@ -90,6 +90,11 @@ class Written:
 
     def difference(self, other: Written) -> str:
         """What is not the same in two recordings of one call."""
+        hidden = self.found_free.keys() & other.found_free.keys()
+        if hidden:  # what is made anew in each call can't be at the same place while the first is alive
+            return (
+                f"it uses an array that can't be found from the function, at {self.found_free[hidden.pop()]}"
+            )
         lines, others = self.text.splitlines(), other.text.splitlines()
         if lines != others:
             k = next((k for k, (a, b) in enumerate(zip(lines, others, strict=False)) if a != b), -1)
@@ -99,6 +104,11 @@ class Written:
             if mine.example.tobytes() != its.example.tobytes():
                 return f"in another call it computes with another constant array, of shape {mine.shape}"
         return ""
+
+    def forget(self) -> None:
+        """Let go of all arrays of the recording but its constants."""
+        self.recording = self.generator = None
+        self.found_free = {}
 
 
 class Replay:
@@ -134,6 +144,7 @@ class Replay:
         self.snapshot = recording.snapshot
         self.assumes = bool(program.assumptions)
         program.forget_examples()
+        written.forget()
 
     # ---- before the call ------------------------------------------------------------------------------
 
@@ -170,10 +181,18 @@ class Replay:
     def settle_outputs(self, recording: Recording) -> None:
         self.shapes = [(v.shape, v.dtype) for v in recording.program.outputs]
         self.number_of_results = len(recording.outputs)
-        self.result = recording.result
-        self.result_tensors = {id(t): k for k, (t, _) in enumerate(recording.outputs)}
+        numbers = {id(t): k for k, (t, _) in enumerate(recording.outputs)}
+        self.spots: dict[
+            int, Any
+        ] = {}  # by the id of a Tensor in the result: which output, or where it is found
+
+        def spot(t):
+            token = Tensor.wrap(np.empty(0))
+            self.spots[id(token)] = numbers[id(t)] if id(t) in numbers else recording.same[id(t)]
+            return token
+
+        self.result = mapped(recording.result, spot)
         self.tracked = {k for k, (t, _) in enumerate(recording.outputs) if t.origin is not None}
-        self.same = recording.same
         k = self.number_of_results
         self.gradients: list[tuple[Any, int | None]] = []
         for source, value in recording.gradients:
@@ -312,10 +331,9 @@ class Replay:
     def rebuilt(self, results: list, tensors: list[Tensor]) -> Any:
         """What the function gives, with these results in it."""
 
-        def made(t):
-            if id(t) in self.result_tensors:
-                return results[self.result_tensors[id(t)]]
-            return found(self.same[id(t)], tensors)
+        def made(token):
+            spot = self.spots[id(token)]
+            return results[spot] if isinstance(spot, int) else found(spot, tensors)
 
         return mapped(self.result, made)
 

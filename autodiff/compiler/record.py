@@ -8,12 +8,12 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..graph import Leaf, Node, Variable, mode, reverse_topological_order, switched
+from ..graph import Leaf, Node, Output, Variable, reverse_topological_order, switched
 from ..memory import owner
 from ..ops.fused import in_range
 from ..ops.indexing import ARRAY
 from ..primitive import Primitive, Update
-from ..provenance import call_site, describe
+from ..provenance import describe, ours
 from ..random import Draw
 from ..tensor import Tensor
 from . import compositions
@@ -73,6 +73,8 @@ class Recording(NamedTuple):
     same: dict  # id of a Tensor in the result that was there before → where it is found
     leaf_gradients: list  # (value, of what it is the gradient)
     plain_arguments: bool  # is every argument a Tensor by itself?
+    found_free: dict  # the places of such arrays, and the lines that met them
+    alive: list  # what keeps those places theirs
     has_constants: bool  # does it use arrays that came from no call: made by the function, it seems
 
 
@@ -84,7 +86,9 @@ class Recorder:
     the memory stand for it.
     """
 
-    def __init__(self):
+    def __init__(self, function: Callable):
+        self.code = code_of(function)
+        self.sites: dict[int, Any] = {}  # by the id of a node: the line of its call
         self.values: dict[tuple, Value] = {}  # by the place in memory
         self.initial: dict[tuple, Value] = {}  # the inputs, likewise
         self.places: dict[int, set[tuple]] = {}  # by the id of the owner of the memory
@@ -92,6 +96,7 @@ class Recorder:
         self.steps: list[Step] = []
         self.assumptions: list[Value] = []
         self.free: list[tuple[Value, np.ndarray]] = []  # arrays that came from nowhere
+        self.found_free: dict[tuple, str] = {}  # where they are in memory → the line that met them
         self.numbers: dict[int, tuple[float, Value]] = {}  # by the id of the Python number
         self.draws: list[tuple] = []
         self.before: list[tuple[np.ndarray, np.ndarray]] = []  # what updates have overwritten
@@ -118,7 +123,9 @@ class Recorder:
         if value is None:
             value = self.newcomer(array)
         elif value is STALE:
-            raise Unreplayable(f"memory is read through one view and written through another at {here()}")
+            raise Unreplayable(
+                f"memory is read through one view and written through another at {self.here()}"
+            )
         return value
 
     def newcomer(self, array: np.ndarray) -> Value:
@@ -133,10 +140,11 @@ class Recorder:
                 ):
                     return self.note("reshape", (known,), {"to": array.shape}, [array])[0]
         if id(owner(array)) in self.places and array.size:
-            raise Unreplayable(f"a part of an array is taken in a way that isn't recorded, at {here()}")
+            raise Unreplayable(f"a part of an array is taken in a way that isn't recorded, at {self.here()}")
         value = Value(array)
         self.enter(array, value)
         self.free.append((value, array))
+        self.found_free[place_of(array)] = self.here()
         return value
 
     def operand(self, a: Any) -> Any:
@@ -149,7 +157,7 @@ class Recorder:
             return self.value_of(np.asarray(a))
         if a is None or isinstance(a, (bool, int, float)):
             return a
-        raise Unreplayable(f"a {type(a).__name__} is given to an operation at {here()}")
+        raise Unreplayable(f"a {type(a).__name__} is given to an operation at {self.here()}")
 
     # ---- what passes the choke point ------------------------------------------------------------
 
@@ -172,12 +180,13 @@ class Recorder:
         if not any(isinstance(a, Variable) for a in args):  # a NumPy scalar would be known by nobody
             result = tuple(map(np.asarray, result)) if primitive.several else np.asarray(result)
         outputs = result if primitive.several else (result,)
+        self.remember_site(outputs)
         arrays = [y.array if isinstance(y, Variable) else y for y in outputs]
         self.assume_in_range(primitive.name, given, options)
         composition = compositions.table.get(primitive.name)
         every = {**primitive.defaults, **options}
         if not primitive.listed:
-            self.refuse(f"'{primitive.name}' has a derivative of its own, at {here()}")
+            self.refuse(f"'{primitive.name}' has a derivative of its own, at {self.here()}")
         elif composition is None:
             self.note(primitive.name, tuple(operands), every, arrays)
         else:
@@ -187,12 +196,40 @@ class Recorder:
                 self.enter(array, self.value_of(other))
         return result
 
+    def site(self) -> Any:
+        """The line that is being executed: the user's, or of the recorded function, whoever wrote it."""
+        frame = sys._getframe(1)
+        while frame.f_back is not None and frame.f_code is not self.code and ours[frame.f_code.co_filename]:
+            frame = frame.f_back
+        return frame.f_code, frame.f_lasti
+
+    def remember_site(self, outputs: tuple) -> None:
+        """Where the node of a call was made, for the walk back through it."""
+        origin = getattr(outputs[0], "origin", None) if outputs else None
+        node = origin.node if isinstance(origin, Output) else origin
+        if isinstance(node, Node):
+            self.sites[id(node)] = self.site()
+            self.alive.append(node)
+
+    def walked_through(self) -> Any:
+        """The line of the call whose derivative is being computed, if a walk back is under way."""
+        frame = sys._getframe(1)
+        while frame is not None:
+            if frame.f_code is Primitive.pull.__code__:
+                node = frame.f_locals["node"]
+                return self.sites.get(id(node), node.site)
+            frame = frame.f_back
+        return None
+
+    def here(self) -> str:
+        return describe(self.site())
+
     def note(self, name: str, operands: tuple, options: dict, arrays: list) -> list[Value]:
         """A step, and the values it makes."""
         known = [self.values.get(place_of(array), STALE) for array in arrays]
         if arrays and STALE not in known:
             return known  # views of what is known, seen in the same way
-        step = Step(name, operands, options, call_site_here(), pulled_from())
+        step = Step(name, operands, options, self.site(), self.walked_through())
         for array in arrays:
             step.outputs.append(Value(array, step))
         for array, value in zip(arrays, step.outputs, strict=True):
@@ -297,7 +334,7 @@ class Recorder:
 
     def observed(self, variable: Variable, how: str) -> None:
         """Python looks at a value, and may go another way when it differs."""
-        self.refuse(f"Python looks at a value ({how}) at {here()}")
+        self.refuse(f"Python looks at a value ({how}) at {self.here()}")
 
     def assumed(self, condition: Any) -> None:
         """What was computed holds only where this does."""
@@ -334,7 +371,7 @@ def record(
     """(the Recording of a call, "") if it can be replayed, and everything is as before the call; else
     (the function's result, why not), and the call has been made. A reason that begins with "*" may
     not hold the next time."""
-    before, recorder, executed = Snapshot(function), Recorder(), Executed()
+    before, recorder, executed = Snapshot(function), Recorder(function), Executed()
     for k, t in enumerate(tensors):
         recorder.enter(t.array, Value(t.array, source=Argument(k)))
     sources: dict[int, Any] = {id(t): Captured(t, path) for path, t in before.tensors.values()}
@@ -436,7 +473,8 @@ def finished(recorder, result, snapshot, names, everything, sources, keep_grad, 
     ]
     return Recording(
         result, program, outputs, gradients, untouched, recorder.draws, snapshot, names, used,
-        differentiable, leaves, same, leaf_gradients, plain, any(v.size != 1 for v, _ in recorder.free),
+        differentiable, leaves, same, leaf_gradients, plain, recorder.found_free, recorder.alive,
+        any(v.size != 1 for v, _ in recorder.free),
     )  # fmt: skip
 
 
@@ -526,29 +564,11 @@ def place_of(array: np.ndarray) -> tuple:
     return address(array), array.shape, strides, array.dtype.str
 
 
-def here() -> str:
-    """The user's line that is being executed."""
-    return describe(call_site_here())
-
-
-def call_site_here():
-    return nested(call_site)
-
-
-def nested(function):
-    """call_site skips its three innermost callers: they are these."""
-    return function()
-
-
-def pulled_from() -> Any:
-    """The place of the call whose derivative is being computed, if a walk back is under way."""
-    frame = sys._getframe(2)
-    while frame is not None:
-        if frame.f_code is Primitive.pull.__code__:
-            return frame.f_locals["node"].site
-        frame = frame.f_back
-    return None
-
-
-def in_a_recording() -> bool:
-    return bool(mode.get()[1])
+def code_of(function: Any) -> Any:
+    """The code of a function, whatever is wrapped around it."""
+    while not hasattr(function, "__code__"):
+        inner = getattr(function, "__func__", None) or getattr(function, "func", None)
+        if inner is None:
+            return None
+        function = inner
+    return function.__code__

@@ -115,11 +115,10 @@ def slots_of(thing: Any, path: str, parent: Slot | None) -> Iterable[Slot]:
     if isinstance(thing, (Wrapper, MethodType, partial)):
         return
     if isinstance(thing, FunctionType):
-        if ours[thing.__code__.co_filename]:
-            return
         for name, cell in zip(thing.__code__.co_freevars, thing.__closure__ or (), strict=True):
             yield Slot(cell, None, name, parent, False)
-        names = names_in(thing.__code__)
+        # a library's modules hold no settings of the user's
+        names = set() if ours[thing.__code__.co_filename] else names_in(thing.__code__)
         for name in sorted(names & thing.__globals__.keys()):
             yield Slot(thing.__globals__, name, name, parent, False)
         for k in range(len(thing.__defaults__ or ())):

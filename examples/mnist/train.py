@@ -147,6 +147,8 @@ def command_line() -> argparse.ArgumentParser:
     add("--no-pictures", action="store_true", help="draw no pictures at the end")
     add("--target-accuracy", type=percentage, metavar="P",
         help="exit with status 1 if the test accuracy is below P percent")
+    add("--eager", action="store_true",
+        help="let the engine work call by call, instead of one compiled function for each step")
     add("--threads", type=count, metavar="N",
         help="processor cores to use (default: all this process may)")
     return parser
@@ -293,6 +295,7 @@ def training_run(args: argparse.Namespace, train: Any, test: Any) -> Training:
         scheduler=StepLR(optimizer, step_size=1, gamma=args.gamma),
         epochs=args.epochs,
         test_loader=DataLoader(test, batch_size=args.test_batch_size),
+        compile=not args.eager,
     )
 
 

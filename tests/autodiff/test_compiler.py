@@ -583,11 +583,17 @@ def counting(x):
     return x * counter.count
 
 
-def writes_a_part(x):
-    buffer = ad.zeros(3)
-    with ad.no_grad():
-        buffer[1] = x.sum()
-    return buffer
+class Hidden:
+    """Holds arrays where nobody finds them from a function: in the class, and in slots."""
+
+    __slots__ = ("weight",)
+    mask = ad.arange(3.0)
+
+    def __init__(self):
+        self.weight = ad.ones(3, requires_grad=True)
+
+
+hidden = Hidden()
 
 
 UNREPLAYABLE = {
@@ -601,6 +607,8 @@ UNREPLAYABLE = {
     "count changes during the call": counting,
     "the size of an array depends on values": lambda x: x[x > 1.5],
     "'argsort' can't be compiled yet": lambda x: ad.sort(x)[0],
+    "uses an array that can't be found": lambda x: x * Hidden.mask,
+    "an array that can't be found": lambda x: (x * hidden.weight).detach(),
     "shares memory": lambda x: x[1:],
     "float16 is not for": lambda x: x.half() * 2,
 }  # fmt: skip
