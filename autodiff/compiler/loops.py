@@ -130,9 +130,10 @@ def write_sum(gen, write, step):
     r = Reduction(step, sum_dims(step)) if step.name == "sum" else sum_to(step)
     zero = literal(0, y.dtype)
     if in_pairs(step):
+        add = "sum_in_pairs" if r.count > 128 else "sum_in_eights"
         if not r.kept or math.prod(r.shape[d] for d in r.kept) == 1:
             name = gen.array(x) if len(x.shape) == 1 else f"{gen.array(x)}.reshape({x.size})"
-            write(f"{at(gen, y, r.result)} = sum_in_pairs({name})")
+            write(f"{at(gen, y, r.result)} = {add}({name})")
             return
         base = gen.array(x)
         rank = len(r.kept)
@@ -142,7 +143,7 @@ def write_sum(gen, write, step):
                 part = f"{base}[{', '.join(':' if d in r.dims else i for d, i in enumerate(r.index))}]"
             if len(r.dims) > 1:
                 part += f".reshape({r.count})"
-            write(f"{at(gen, y, r.result)} = sum_in_pairs({part})")
+            write(f"{at(gen, y, r.result)} = {add}({part})")
         return
     if r.inner or not y.shape:
         with r.over_kept(write):

@@ -36,7 +36,7 @@ NAMES = {
     ),
     "autodiff.kernels.parts": (
         "matmul", "matmul_bias", "matmul_bias_relu", "matmul_descend", "matmul_gate", "maximum", "minimum",
-        "sum_in_pairs", "wrapped",
+        "sum_in_eights", "sum_in_pairs", "wrapped",
     ),
 }  # fmt: skip
 

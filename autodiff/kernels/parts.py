@@ -32,55 +32,48 @@ def wrapped(k, n):
 
 @register_jitable
 def sum_in_pairs(a):
-    """The sum of a vector as NumPy adds it up: eight sums of every eighth number, in pieces of at most 128
-    numbers, whose sums are added in pairs. The error grows with the logarithm of the length."""
-    start, end = 0, len(a)
-    if end <= 128:
-        return sum_of_piece(a, start, end)
-    # the pieces are the leaves of a tree; for each node above the one at hand: the right half that is still
-    # to come, or, once it is being added up, the sum of the left one
-    rights, ends = np.empty(64, np.int64), np.empty(64, np.int64)
-    lefts, coming = np.empty(64, a.dtype), np.empty(64, np.bool_)
-    depth = 0
+    """The sum of a vector as NumPy adds it up: in pieces of at most 128 numbers, whose sums are added in
+    pairs. The error grows with the logarithm of the length."""
+    # the pieces are the leaves of a tree; for each node above the one at hand: where its right half begins
+    # and ends, and the sum of the left one, once it is known
+    rights, lefts = np.empty((64, 3), np.int64), np.empty(64, a.dtype)
+    start, end, depth = 0, len(a), 0
     while True:
         while end - start > 128:
             half = (end - start) // 2
             half -= half % 8
-            rights[depth], ends[depth], coming[depth] = start + half, end, True
+            rights[depth, 0], rights[depth, 1], rights[depth, 2] = start + half, end, 1
             depth += 1
             end = start + half
-        total = sum_of_piece(a, start, end)
-        while depth > 0 and not coming[depth - 1]:
+        total = sum_in_eights(a[start:end])
+        while depth > 0 and rights[depth - 1, 2] == 0:
             depth -= 1
             total = lefts[depth] + total
         if depth == 0:
             return total
-        lefts[depth - 1], coming[depth - 1] = total, False
-        start, end = rights[depth - 1], ends[depth - 1]
+        lefts[depth - 1], rights[depth - 1, 2] = total, 0
+        start, end = rights[depth - 1, 0], rights[depth - 1, 1]
 
 
 @register_jitable
-def sum_of_piece(a, start, end):
-    n = end - start
-    if n < 8:
-        total = a.dtype.type(0)
-        for k in range(start, end):
-            total += a[k]
-        return total
-    r0, r1, r2, r3 = a[start], a[start + 1], a[start + 2], a[start + 3]
-    r4, r5, r6, r7 = a[start + 4], a[start + 5], a[start + 6], a[start + 7]
+def sum_in_eights(a):
+    """The sum of at most 128 numbers: of eight sums, each of every eighth number. (NumPy's inner loop.)"""
+    n = len(a)
     whole = n - n % 8
-    for k in range(start + 8, start + whole, 8):
-        r0 += a[k]
-        r1 += a[k + 1]
-        r2 += a[k + 2]
-        r3 += a[k + 3]
-        r4 += a[k + 4]
-        r5 += a[k + 5]
-        r6 += a[k + 6]
-        r7 += a[k + 7]
-    total = ((r0 + r1) + (r2 + r3)) + ((r4 + r5) + (r6 + r7))
-    for k in range(start + whole, end):
+    total = a.dtype.type(0)
+    if whole:
+        r0, r1, r2, r3, r4, r5, r6, r7 = a[0], a[1], a[2], a[3], a[4], a[5], a[6], a[7]
+        for k in range(8, whole, 8):
+            r0 += a[k]
+            r1 += a[k + 1]
+            r2 += a[k + 2]
+            r3 += a[k + 3]
+            r4 += a[k + 4]
+            r5 += a[k + 5]
+            r6 += a[k + 6]
+            r7 += a[k + 7]
+        total = ((r0 + r1) + (r2 + r3)) + ((r4 + r5) + (r6 + r7))
+    for k in range(whole, n):
         total += a[k]
     return total
 
