@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import keyword
 import math
 from collections.abc import Callable
 from typing import Any
@@ -18,7 +17,7 @@ from ..primitive import Primitive
 from ..provenance import call_site, describe_function
 from ..random import drawing
 from ..tensor import Tensor
-from .generate import Generator, Unsupported
+from .generate import RESERVED, Generator, Unsupported
 from .record import Argument, Captured, Gradient, Random, Recording, Setting, record, tensors_in
 from .state import checker
 
@@ -134,6 +133,7 @@ class Replay:
             generator.buffers,
             [(generator.buffer[v], v.shape) for v in generator.in_memory],
         )
+        self.workers = (0, 1) if generator.workers else ()  # no team, one thread
         self.spare: list[list] = []  # memory to work in, for whoever takes it first: threads don't meet
         self.parameters = list(program.inputs)
         self.settle_inputs(recording)
@@ -214,6 +214,7 @@ class Replay:
             kinds.append(generated.Kind(str(value.dtype), ndim, layout, id(value) in written))
         kinds += [generated.Kind(str(dtype), max(len(shape), 1)) for shape, dtype in self.shapes]
         kinds += [generated.Kind(str(self.buffers[n][1]), len(shape)) for n, shape in self.working]
+        kinds += [generated.Kind("int64")] * len(self.workers)
         return tuple(kinds)
 
     def working_memory(self) -> list[np.ndarray]:
@@ -266,7 +267,7 @@ class Replay:
         outputs = [np.empty(shape, dtype) for shape, dtype in self.shapes]
         values += [y if y.ndim else y.reshape(1) for y in outputs]
         memory = self.spare.pop() if self.spare else self.working_memory()
-        done = self.machine(*values, *memory)
+        done = self.machine(*values, *memory, *self.workers)
         self.spare.append(memory)
         if not done:  # what it assumes does not hold: the function itself knows what to do
             for generator, state in (states or {}).values():
@@ -306,7 +307,7 @@ class Replay:
             values[place] = np.stack(drawn[k])
         outputs = [np.empty((count, *shape), dtype) for shape, dtype in self.shapes]
         memory = self.spare.pop() if self.spare else self.working_memory()
-        done = self.machine_for_many(count, *values, *outputs, *memory)
+        done = self.machine_for_many(count, *values, *outputs, *memory, *self.workers)
         self.spare.append(memory)
         if done < count and states:
             for generator, state in reversed(states[done]):
@@ -436,8 +437,9 @@ def mapped(tree: Any, of_tensor: Callable) -> Any:
 def identifier(function: Callable) -> str:
     name = getattr(function, "__name__", type(function).__name__)
     name = "".join(c if c.isalnum() else "_" for c in name).strip("_") or "function"
-    if keyword.iskeyword(name) or "lambda" in name:
+    if "lambda" in name:
         name = "function"
+    name += "_" * (name in RESERVED)
     return name if not name[0].isdigit() else f"_{name}"
 
 

@@ -43,7 +43,7 @@ def join(gen, nest, finals: dict) -> None:
             left, right = f"{right}.T", f"{left}.T"
         extra = gen.element(operand, ()) if name == "matmul_descend" else gen.array(operand)
         extra = f"{extra}, " if operand is not None else ""
-        write(f"{name}({left}, {right}, {extra}{gen.array_of(v)})")
+        write(f"{name}({left}, {right}, {extra}{gen.array_of(v)}, team, threads)")
 
     nest.block, nest.write, nest.reads = True, write, {}
     gen.reading = nest.reads

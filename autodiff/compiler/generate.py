@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from ..kernels import generated
 from ..provenance import describe
 from . import epilogue, loops
 from .formulas import (
@@ -39,20 +40,11 @@ from .program import Number, Program, Step, Value
 
 LETTERS = "ijklmnop"  # of the indices; "k" is also the number of a batch
 LONGEST = 8  # operations in one expression: longer ones are cut into lines
+# Names that generated source has another use for.
 RESERVED = {
-    *keyword.kwlist,
-    *LETTERS,
-    "abs",
-    "range",
-    "top",
-    "total",
-    "power",
-    "best",
-    "where",
-    "candidate",
-    "count",
-    "done",
-}
+    *keyword.kwlist, *LETTERS, *(name for names in generated.NAMES.values() for name in names),
+    "range", "top", "total", "power", "best", "where", "candidate", "count", "done", "team", "threads",
+}  # fmt: skip
 CASTS = ("astype", "as_whole")
 DTYPES = ("float32", "float64", "int64", "int32", "int16", "int8", "uint8", "bool")
 
@@ -555,7 +547,13 @@ class Generator:
             *(self.name[v] for v in self.parameters),
             *self.results,
             *(self.name[v] for v in self.in_memory),
+            *self.workers,
         ]
+
+    @property
+    def workers(self) -> tuple[str, ...]:
+        """The parameters that say who multiplies matrices."""
+        return ("team", "threads") if any(step.name == "matmul" for step in self.program.steps) else ()
 
     def source_of_many(self, function: str, many: str) -> str:
         """A function that calls this one for batch after batch, each a part of larger arrays."""
@@ -565,7 +563,7 @@ class Generator:
             given.append(self.name[v] + (part if self.is_argument(v) else ""))
         for name, v in zip(self.results, self.program.outputs, strict=True):
             given.append(name + ("[k]" if v.shape else "[k : k + 1]"))
-        given += [self.name[v] for v in self.in_memory]
+        given += [*(self.name[v] for v in self.in_memory), *self.workers]
         write = Writer()
         write(
             f'"""{function} for each of `count` batches, the k-th part of what is given. Gives how many were done."""'
@@ -587,6 +585,8 @@ class Generator:
             lines.append(f"    {name:{width}}  {shown(v)}, written")
         for v in self.in_memory:
             lines.append(f"    {self.name[v]:{width}}  {shown(v)}, in buffer {self.buffer[v]}")
+        if self.workers:
+            lines.append(f"    {'team, threads':{width}}  who multiplies matrices")
         return [*lines, '    """']
 
     def comment(self, write: Writer, nest: Nest) -> None:

@@ -349,7 +349,7 @@ def write_matmul(gen, write, step):
             if len(v.shape) > 2:
                 name += f"[{', '.join(broadcast(index, v.shape[:-2]))}]"
             texts.append(name)
-        write(f"matmul({', '.join(texts)})")
+        write(f"matmul({', '.join(texts)}, team, threads)")
 
 
 @loop("einsum")

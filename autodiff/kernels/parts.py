@@ -79,29 +79,30 @@ def sum_in_eights(a):
 
 
 # ---- products of matrices, with what is wanted next while the numbers are still in registers -------------------
+# `team` and `threads` say who works: an address and a number, or 0, 1 for the caller alone. Python ignores them.
 
 
-def matmul(a, b, out):
+def matmul(a, b, out, team, threads):
     """out = a @ b, for matrices that lie in memory in any way."""
     np.matmul(a, b, out=out)
 
 
-def matmul_bias(a, b, bias, out):
+def matmul_bias(a, b, bias, out, team, threads):
     """out = a @ b + bias."""
     np.add(a @ b, bias, out=out)
 
 
-def matmul_bias_relu(a, b, bias, out):
+def matmul_bias_relu(a, b, bias, out, team, threads):
     """out = max(a @ b + bias, 0)."""
     np.maximum(a @ b + bias, 0, out=out)
 
 
-def matmul_gate(a, b, gate, out):
+def matmul_gate(a, b, gate, out, team, threads):
     """out = a @ b where gate > 0, else 0: the gradient of relu."""
     out[...] = np.where(gate > 0, a @ b, out.dtype.type(0))
 
 
-def matmul_descend(a, b, rate, out):
+def matmul_descend(a, b, rate, out, team, threads):
     """out = out - rate * (a @ b): a step down the gradient."""
     out -= rate * (a @ b)
 
@@ -121,69 +122,68 @@ def kernel_for(a, b, out):
 
 
 @overload(matmul)
-def _matmul(a, b, out):
+def _matmul(a, b, out, team, threads):
     gemm = kernel_for(a, b, out)
     if gemm is None:
         return by_definition
-    one = as_dtype(out.dtype).type(1)
 
-    def multiply(a, b, out):
+    def multiply(a, b, out, team, threads):
         gemm(a.shape[0], b.shape[1], a.shape[1], a.ctypes.data, a.strides[0], a.strides[1],
              b.ctypes.data, b.strides[0], b.strides[1], out.ctypes.data, out.strides[0],
-             0, one, 0, 0, 0, 0, 1)  # fmt: skip
+             0, 1.0, 0, 0, 0, team, threads)  # fmt: skip
 
     return multiply
 
 
 @overload(matmul_bias)
-def _matmul_bias(a, b, bias, out):
-    gemm, one = kernel_for(a, b, out), as_dtype(out.dtype).type(1)
+def _matmul_bias(a, b, bias, out, team, threads):
+    gemm = kernel_for(a, b, out)
 
-    def multiply(a, b, bias, out):
+    def multiply(a, b, bias, out, team, threads):
         gemm(a.shape[0], b.shape[1], a.shape[1], a.ctypes.data, a.strides[0], a.strides[1],
              b.ctypes.data, b.strides[0], b.strides[1], out.ctypes.data, out.strides[0],
-             BIAS, one, bias.ctypes.data, 0, 0, 0, 1)  # fmt: skip
+             BIAS, 1.0, bias.ctypes.data, 0, 0, team, threads)  # fmt: skip
 
     return multiply
 
 
 @overload(matmul_bias_relu)
-def _matmul_bias_relu(a, b, bias, out):
-    gemm, one = kernel_for(a, b, out), as_dtype(out.dtype).type(1)
+def _matmul_bias_relu(a, b, bias, out, team, threads):
+    gemm = kernel_for(a, b, out)
 
-    def multiply(a, b, bias, out):
+    def multiply(a, b, bias, out, team, threads):
         gemm(a.shape[0], b.shape[1], a.shape[1], a.ctypes.data, a.strides[0], a.strides[1],
              b.ctypes.data, b.strides[0], b.strides[1], out.ctypes.data, out.strides[0],
-             BIAS | RELU, one, bias.ctypes.data, 0, 0, 0, 1)  # fmt: skip
+             BIAS | RELU, 1.0, bias.ctypes.data, 0, 0, team, threads)  # fmt: skip
 
     return multiply
 
 
 @overload(matmul_gate)
-def _matmul_gate(a, b, gate, out):
-    gemm, one = kernel_for(a, b, out), as_dtype(out.dtype).type(1)
+def _matmul_gate(a, b, gate, out, team, threads):
+    gemm = kernel_for(a, b, out)
 
-    def multiply(a, b, gate, out):
+    def multiply(a, b, gate, out, team, threads):
         gemm(a.shape[0], b.shape[1], a.shape[1], a.ctypes.data, a.strides[0], a.strides[1],
              b.ctypes.data, b.strides[0], b.strides[1], out.ctypes.data, out.strides[0],
-             GATE, one, 0, gate.ctypes.data, gate.strides[0], 0, 1)  # fmt: skip
+             GATE, 1.0, 0, gate.ctypes.data, gate.strides[0], team, threads)  # fmt: skip
 
     return multiply
 
 
 @overload(matmul_descend)
-def _matmul_descend(a, b, rate, out):
-    gemm, number = kernel_for(a, b, out), as_dtype(out.dtype).type
+def _matmul_descend(a, b, rate, out, team, threads):
+    gemm = kernel_for(a, b, out)
 
-    def multiply(a, b, rate, out):
+    def multiply(a, b, rate, out, team, threads):
         gemm(a.shape[0], b.shape[1], a.shape[1], a.ctypes.data, a.strides[0], a.strides[1],
              b.ctypes.data, b.strides[0], b.strides[1], out.ctypes.data, out.strides[0],
-             SCALE | ACCUMULATE, number(-rate), 0, 0, 0, 0, 1)  # fmt: skip
+             SCALE | ACCUMULATE, -float(rate), 0, 0, 0, team, threads)  # fmt: skip
 
     return multiply
 
 
-def by_definition(a, b, out):
+def by_definition(a, b, out, team, threads):
     for i in range(a.shape[0]):
         for j in range(b.shape[1]):
             total = out.dtype.type(0)

@@ -746,7 +746,7 @@ def test_the_source_can_be_read():
     source = step.source()
     for part in (
         "loss = F.cross_entropy(self.model(x), y)",
-        "matmul_bias_relu(x, self_model_0_weight.T, self_model_0_bias, relu_1)",
+        "matmul_bias_relu(x, self_model_0_weight.T, self_model_0_bias, relu_1, team, threads)",
         "matmul_descend(",
         "self_optimizer" if False else "self_model_0_bias[i] = self_model_0_bias[i] - ",
         "float32 16 x 12",
@@ -778,11 +778,20 @@ def test_machine_code_trains_as_the_engine_does():
     assert float(losses[-50:].mean()) < 0.5 * float(losses[:50].mean())
 
 
+QUICK = (
+    "relu", "sum of columns", "softmax", "cross_entropy", "layer_norm", "elements apart", "cat", "attention",
+    "broadcast batches", "argmax", "sum of all",
+)  # fmt: skip
+
+
 @pytest.mark.machine_code
-def test_machine_code_of_all_kinds():
-    """Every function of the table above in one program."""
+@pytest.mark.parametrize(
+    "names", [QUICK, *(pytest.param((n,), marks=pytest.mark.slow) for n in FUNCTIONS)], ids=str
+)
+def test_machine_code_of_all_kinds(names):
+    """Functions of the table above, in one program."""
     kinds = [(name, f, [ad.Tensor(a.astype("float32") if a.dtype.kind == "f" else a) for a in arrays])
-             for name, (f, *arrays) in FUNCTIONS.items()]  # fmt: skip
+             for name, (f, *arrays) in FUNCTIONS.items() if name in names]  # fmt: skip
 
     def everything(*xs):
         rest, results = iter(xs), []
