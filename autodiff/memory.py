@@ -63,13 +63,14 @@ def note_write(array: np.ndarray) -> None:
         writes[key] = Write(time, site)
 
 
-def note_writes(arrays, site: Site) -> None:
-    """Say that the memory of all of these has been changed by one call, made at `site`."""
-    keys = [watch(owner(array)) for array in arrays]
+def note_writes(keys, site: Site) -> None:
+    """Say that the memory of all of these has been changed by one call, made at `site`. They are keys,
+    from `watch(owner(array))`, of memory that is alive."""
     with lock:
         clock.last_write = time = clock.tick()
+        write = Write(time, site)
         for key in keys:
-            writes[key] = Write(time, site)
+            writes[key] = write
 
 
 def written_since(time: float, array: np.ndarray) -> Write | None:

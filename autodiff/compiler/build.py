@@ -12,7 +12,7 @@ import numpy as np
 from ..functional import fresh
 from ..graph import Leaf, backpropagate, enable_grad, mode, switched
 from ..kernels import generated
-from ..memory import note_writes, owner
+from ..memory import note_writes, owner, watch
 from ..primitive import Primitive
 from ..provenance import call_site, describe_function
 from ..random import drawing
@@ -175,7 +175,8 @@ class Replay:
                 self.random.append((place, source.index))
             else:
                 self.template[place] = value.example
-        self.owners = {id(owner(array)) for array in self.overwritten}
+        self.written_keys = [watch(owner(array)) for array in self.overwritten]
+        self.owners = set(self.written_keys)
         self.ungraded = recording.needs_no_gradient
 
     def settle_outputs(self, recording: Recording) -> None:
@@ -195,7 +196,11 @@ class Replay:
         self.tracked = {k for k, (t, _) in enumerate(recording.outputs) if t.origin is not None}
         k = self.number_of_results
         self.gradients: list[tuple[Any, int | None]] = []
+        self.used_up: list[Any] = []  # where the gradients of captured Tensors are that end as None
         for source, value in recording.gradients:
+            if value is None and isinstance(source, Captured):
+                self.used_up.append(source.tensor.origin.stop)
+                continue
             self.gradients.append((source, None if value is None else k))
             k += value is not None
         self.leaves = [each.tensor for each in recording.leaves if isinstance(each, Captured)]
@@ -313,12 +318,16 @@ class Replay:
             for generator, state in reversed(states[done]):
                 generator.numpy.bit_generator.state = state
         if done:
-            if self.overwritten:
-                note_writes(self.overwritten, call_site())
-            for of, k in self.gradients:
-                grad = None if k is None else Tensor.wrap(outputs[k][done - 1])
-                found(of, tensors).origin.stop.grad = grad
+            if self.written_keys:
+                note_writes(self.written_keys, call_site())
+            self.set_gradients([y[done - 1] for y in outputs], tensors)
         return done, [y[:done] for y in outputs[: self.number_of_results]]
+
+    def set_gradients(self, outputs, tensors: list[Tensor]) -> None:
+        for stop in self.used_up:
+            stop.grad = None
+        for of, k in self.gradients:
+            found(of, tensors).origin.stop.grad = None if k is None else Tensor.wrap(outputs[k])
 
     def kinds_for_many(self) -> tuple:
         kinds = [generated.Kind("int64")]
@@ -340,11 +349,11 @@ class Replay:
 
     def delivered(self, outputs, args, kwargs, tensors):
         """What the function leaves behind, and what it gives."""
-        written = self.overwritten + [tensors[k].array for _, k, is_written in self.arguments if is_written]
+        arrays = [tensors[k].array for _, k, is_written in self.arguments if is_written]
+        written = self.written_keys + [watch(owner(array)) for array in arrays] if arrays else self.written_keys
         if written:
             note_writes(written, call_site())
-        for of, k in self.gradients:
-            found(of, tensors).origin.stop.grad = None if k is None else Tensor.wrap(outputs[k])
+        self.set_gradients(outputs, tensors)
         results = list(map(Tensor.wrap, outputs[: self.number_of_results]))
         if self.differentiable:
             results = self.connected(results, args, kwargs, tensors)

@@ -778,10 +778,7 @@ def test_machine_code_trains_as_the_engine_does():
     assert float(losses[-50:].mean()) < 0.5 * float(losses[:50].mean())
 
 
-QUICK = (
-    "relu", "sum of columns", "softmax", "cross_entropy", "layer_norm", "elements apart", "cat", "attention",
-    "broadcast batches", "argmax", "sum of all",
-)  # fmt: skip
+QUICK = ("softmax", "cross_entropy", "layer_norm", "elements apart", "broadcast batches", "dtypes")
 
 
 @pytest.mark.machine_code
