@@ -350,7 +350,9 @@ class Replay:
     def delivered(self, outputs, args, kwargs, tensors):
         """What the function leaves behind, and what it gives."""
         arrays = [tensors[k].array for _, k, is_written in self.arguments if is_written]
-        written = self.written_keys + [watch(owner(array)) for array in arrays] if arrays else self.written_keys
+        written = (
+            self.written_keys + [watch(owner(array)) for array in arrays] if arrays else self.written_keys
+        )
         if written:
             note_writes(written, call_site())
         self.set_gradients(outputs, tensors)
