@@ -115,7 +115,8 @@ class Replay:
     gives."""
 
     def __init__(self, written: Written):
-        recording, generator = written.recording, written.generator
+        recording: Any = written.recording  # not yet let go of
+        generator: Any = written.generator
         self.written = written
         self.runs = 0  # calls, about: threads may count as one
         self.confirmed = not recording.has_constants  # else the next call is recorded, too

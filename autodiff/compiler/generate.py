@@ -617,7 +617,8 @@ class Generator:
         with write.loops(index, nest.shape):
             for v in nest.values:
                 text = self.expression(v)
-                name = self.name[self.aliases.get(v, v)]
+                place: Any = self.aliases.get(v, v)
+                name = self.name[place]
                 if not v.shape:
                     write(f"{self.name[v]} = {text}")
                     self.local[v] = self.name[v]

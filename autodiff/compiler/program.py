@@ -16,8 +16,8 @@ class Value:
 
     def __init__(self, example: np.ndarray, step: Step | None = None, source: Any = None):
         self.shape, self.dtype = example.shape, example.dtype
-        self.example: np.ndarray | None = example  # what it was when it was recorded
-        self.step = step  # what made it; None for an input or a constant
+        self.example: Any = example  # what it was when it was recorded
+        self.step: Any = step  # what made it; None for an input or a constant
         self.source = source  # of an input: where each call finds it
         self.name = ""
 

@@ -179,7 +179,7 @@ class Recorder:
             return result
         if not any(isinstance(a, Variable) for a in args):  # a NumPy scalar would be known by nobody
             result = tuple(map(np.asarray, result)) if primitive.several else np.asarray(result)
-        outputs = result if primitive.several else (result,)
+        outputs: Any = result if primitive.several else (result,)
         self.remember_site(outputs)
         arrays = [y.array if isinstance(y, Variable) else y for y in outputs]
         self.assume_in_range(primitive.name, given, options)
@@ -226,7 +226,7 @@ class Recorder:
 
     def note(self, name: str, operands: tuple, options: dict, arrays: list) -> list[Value]:
         """A step, and the values it makes."""
-        known = [self.values.get(place_of(array), STALE) for array in arrays]
+        known: list[Any] = [self.values.get(place_of(array), STALE) for array in arrays]
         if arrays and STALE not in known:
             return known  # views of what is known, seen in the same way
         step = Step(name, operands, options, self.site(), self.walked_through())

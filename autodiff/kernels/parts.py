@@ -3,6 +3,8 @@ machine code. Importing this imports Numba."""
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import types
 from numba.extending import overload, register_jitable
@@ -113,7 +115,7 @@ def ready(dtypes) -> None:
         vectorised.external(np.dtype(dtype))
 
 
-def kernel_for(a, b, out):
+def kernel_for(a, b, out) -> Any:
     """The kernel to link to; None for what it can't take."""
     alike = a.dtype == b.dtype == out.dtype
     if not alike or out.layout != "C" or out.dtype not in (types.float32, types.float64):
