@@ -79,11 +79,12 @@ class Written:
             raise Unsupported(
                 "its result may be walked back from, and it writes to memory or draws random numbers"
             )
-        self.function, self.recording, self.found_free = function, recording, recording.found_free
+        self.function, self.found_free = function, recording.found_free
+        self.recording: Any = recording
         self.name = identifier(function)
         self.title = f"{describe_function(function)}, compiled"
         names = names_of(function, recording, tensors)
-        self.generator = Generator(recording.program, self.title, names)
+        self.generator: Any = Generator(recording.program, self.title, names)
         self.text = self.generator.source(self.name)
         self.constants = [v for v in recording.program.inputs if v.source is None]
 

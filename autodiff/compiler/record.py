@@ -174,7 +174,7 @@ class Recorder:
                 operands = [self.operand(a) for a in given]
             except Unreplayable as error:
                 self.reason = str(error)
-        result = primitive(*args, **options)
+        result: Any = primitive(*args, **options)
         if operands is None:
             return result
         if not any(isinstance(a, Variable) for a in args):  # a NumPy scalar would be known by nobody
@@ -324,7 +324,7 @@ class Recorder:
         generator = args[0]
         if id(generator) not in self.generators:
             self.generators[id(generator)] = generator, generator.numpy.bit_generator.state
-        array = primitive(*args, **options)
+        array: Any = primitive(*args, **options)
         value = Value(array, source=Random(len(self.draws)))
         self.draws.append((args, options))
         self.enter(array, value)

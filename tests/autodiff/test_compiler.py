@@ -326,6 +326,32 @@ def test_training_is_the_same_to_the_last_bit(optimiser):
 
 
 @pytest.mark.parametrize("optimiser", ["sgd", "adam"])
+def test_a_run_that_goes_on_ends_with_the_same_bits(tmp_path, optimiser):
+    """Through `fit`, whose last batch has another size, stopped after each epoch but the last."""
+    from nn.training import Checkpoint, fit
+
+    (x,), (y,) = batches(1, size=20)
+    data = nn.data.TensorDataset(x, y)
+
+    def run(epochs, path):
+        ad.manual_seed(1)
+        model = nn.Sequential(nn.Linear(12, 8), nn.ReLU(), nn.Dropout(0.3), nn.Linear(8, 5))
+        optimizer = OPTIMISERS[optimiser](model.parameters())
+        training = fit(
+            model, nn.data.DataLoader(data, batch_size=8, shuffle=True), loss=nn.CrossEntropyLoss(), optimizer=optimizer,
+            scheduler=nn.optim.lr_scheduler.StepLR(optimizer, 2), epochs=epochs, callbacks=[Checkpoint(path)],
+            resume=path if path.exists() else None,
+        )  # fmt: skip
+        assert programs_of(training.step)
+        return [dict(model.state_dict()), [row["loss"] for row in training.history]]
+
+    expected = run(4, tmp_path / "whole")
+    for epochs in (1, 2, 4):
+        found = run(epochs, tmp_path / "parts")
+    same(expected, found)
+
+
+@pytest.mark.parametrize("optimiser", ["sgd", "adam"])
 def test_many_batches_in_one_call(optimiser):
     xs, ys = batches(6)
     one, many = Net(optimiser), Net(optimiser)

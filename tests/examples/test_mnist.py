@@ -24,7 +24,7 @@ pytest.importorskip("safetensors")
 
 ROOT = Path(__file__).parents[2]
 FLAGS = """--batch-size --test-batch-size --epochs --lr --gamma --dry-run --seed --log-interval --save-model
---optimizer --momentum --hidden --dataset --data --out --resume --threads --limit --target-accuracy"""
+--optimizer --momentum --hidden --dataset --data --out --resume --threads --eager --limit --target-accuracy"""
 SMALL = ["--limit", "640", "--epochs", "2", "--no-pictures"]
 
 
