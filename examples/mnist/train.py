@@ -51,8 +51,7 @@ things to try
   python -m examples.mnist --hidden 256 128              two hidden layers
   python -m examples.mnist --limit 1000 --epochs 30      few images: watch it learn them by heart,
                                                          while the test accuracy stays behind
-  python -m examples.mnist --eager                       the engine, operation by operation, instead of
-                                                         one compiled function for each step
+  python -m examples.mnist --eager                       the engine, operation by operation
   python -m examples.mnist --lr 1                        too long a stride
   python -m examples.mnist --dataset fashion-mnist       clothes: the same network, a harder task
 
