@@ -85,24 +85,24 @@ def full(size, fill_value, *, dtype=None, requires_grad=False, device=None) -> T
     return finished(np.full(shaped("full", (size,)), value, dtype or value.dtype), requires_grad, device)
 
 
-def zeros_like(x, *, dtype=None, requires_grad=False) -> Tensor:
-    """Zeros of x's shape and dtype."""
-    return finished(np.zeros(x.shape, dtype or x.dtype), requires_grad)
+def zeros_like(input, *, dtype=None, requires_grad=False) -> Tensor:
+    """Zeros of input's shape and dtype."""
+    return finished(np.zeros(input.shape, dtype or input.dtype), requires_grad)
 
 
-def ones_like(x, *, dtype=None, requires_grad=False) -> Tensor:
-    """Ones of x's shape and dtype."""
-    return finished(np.ones(x.shape, dtype or x.dtype), requires_grad)
+def ones_like(input, *, dtype=None, requires_grad=False) -> Tensor:
+    """Ones of input's shape and dtype."""
+    return finished(np.ones(input.shape, dtype or input.dtype), requires_grad)
 
 
-def empty_like(x, *, dtype=None, requires_grad=False) -> Tensor:
-    """A Tensor of x's shape and dtype, its values whatever was in memory."""
-    return finished(np.empty(x.shape, dtype or x.dtype), requires_grad)
+def empty_like(input, *, dtype=None, requires_grad=False) -> Tensor:
+    """A Tensor of input's shape and dtype, its values whatever was in memory."""
+    return finished(np.empty(input.shape, dtype or input.dtype), requires_grad)
 
 
-def full_like(x, fill_value, *, dtype=None, requires_grad=False) -> Tensor:
-    """`fill_value` in x's shape and dtype."""
-    return finished(np.full(x.shape, fill_value, dtype or x.dtype), requires_grad)
+def full_like(input, fill_value, *, dtype=None, requires_grad=False) -> Tensor:
+    """`fill_value` in input's shape and dtype."""
+    return finished(np.full(input.shape, fill_value, dtype or input.dtype), requires_grad)
 
 
 def arange(start=0, end=None, step=1, *, dtype=None, requires_grad=False, device=None) -> Tensor:

@@ -117,6 +117,8 @@ class Primitive:
     def __call__(self, *args, **options) -> Any:
         """The one place where anything is computed. Every line runs for every call: it is written
         for speed, in one piece."""
+        if options and not BY_NAME.isdisjoint(options):
+            args, options = by_place(args, options)
         recording, interpreters = mode.get()
         if interpreters:
             with switched(interpreters=interpreters[:-1]):  # what it calls, the next one out sees
@@ -465,6 +467,20 @@ def times(partial) -> Any:
 
 
 # ---- small parts ------------------------------------------------------------------------------
+
+
+BY_NAME = frozenset(("input", "other"))  # what PyTorch calls the first input and the second
+
+
+def by_place(args, options) -> tuple[tuple, dict]:
+    """Inputs given by PyTorch's names, put at their places: mul(a, other=b) as mul(a, b)."""
+    options = dict(options)
+    for place, name in enumerate(("input", "other")):
+        if name in options:
+            if place != len(args):
+                raise TypeError(f"'{name}' is the input number {place + 1}, and {len(args)} precede it")
+            args = (*args, options.pop(name))
+    return args, options
 
 
 def parameters(rule) -> tuple:

@@ -136,12 +136,12 @@ def randperm(n, *, generator=None, dtype=None, device=None) -> Tensor:
     return made(draw(generator, "permutation", n), dtype or dtypes.int64, False)
 
 
-def rand_like(x, *, dtype=None, requires_grad=False) -> Tensor:
-    return rand(*x.shape, dtype=dtype or x.dtype, requires_grad=requires_grad)
+def rand_like(input, *, dtype=None, requires_grad=False) -> Tensor:
+    return rand(*input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
 
 
-def randn_like(x, *, dtype=None, requires_grad=False) -> Tensor:
-    return randn(*x.shape, dtype=dtype or x.dtype, requires_grad=requires_grad)
+def randn_like(input, *, dtype=None, requires_grad=False) -> Tensor:
+    return randn(*input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
 
 
 def normal(mean, std, size=None, *, generator=None) -> Tensor:

@@ -26,18 +26,7 @@ from . import jit
 VARIABLE = "AUTODIFF_MATMUL"
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
-# What serves when nobody chooses. GFLOP/s in float32 on two cores of a Zen 4 with AVX-512, medians,
-# beside OpenBLAS 0.3.31 on one and on two threads (loops reach 1 to 2, reordered 25 to 35):
-#
-#                                  blocked   numpy, 1   numpy, 2
-#     64x784 @ 784x512                  85         93        171
-#     (64x784).T @ 64x512               90         94        189
-#     64x784 @ (512x784).T              89         77        148
-#     64x512 @ 512x10                   25         62         62
-#     256x256 @ 256x256                106        101        183
-#     1024x1024 @ 1024x1024             72        101        202
-#
-# On one thread blocked keeps up; its one thread has no answer to two. So the table has one entry.
+# What serves when nobody chooses, wherever `wins` says so: docs/benchmarks.md has the measurements.
 DEFAULT, BY_DEFAULT = "threaded", "the default"
 
 SMALL = 32**3  # multiplications; fewer take microseconds in any rung, and never wait for a compile

@@ -89,9 +89,9 @@ def einsum_rule(g, i, xs, xs_shape, equation):
 # ---- PyTorch's spellings -----------------------------------------------------------------------
 
 
-def matmul(a, b):
-    """a @ b for every rank: vectors, matrices, batches of them, which broadcast."""
-    a, b = operands(a, b)
+def matmul(input, other):
+    """input @ other for every rank: vectors, matrices, batches of them, which broadcast."""
+    a, b = operands(input, other)
     if a.ndim >= 2 and b.ndim >= 2:
         return product(a, b)
     if a.ndim == 0 or b.ndim == 0:
@@ -134,18 +134,18 @@ def mv(input, vec):
     return of_rank("mv", input, 2, vec, 1)
 
 
-def dot(input, other):
+def dot(input, tensor):
     """Σ a·b of two vectors."""
-    if input.ndim != 1 or other.ndim != 1:
+    if input.ndim != 1 or tensor.ndim != 1:
         raise ShapeError(
-            f"1D tensors expected, but got {input.ndim}D and {other.ndim}D tensors: matmul takes every rank"
+            f"1D tensors expected, but got {input.ndim}D and {tensor.ndim}D tensors: matmul takes every rank"
         )
-    if input.shape != other.shape:
+    if input.shape != tensor.shape:
         raise ShapeError(
-            f"inconsistent tensor size, expected tensor [{input.shape[0]}] and src [{other.shape[0]}] to have the same number "
+            f"inconsistent tensor size, expected tensor [{input.shape[0]}] and src [{tensor.shape[0]}] to have the same number "
             "of elements"
         )
-    return matmul(input, other)
+    return matmul(input, tensor)
 
 
 def outer(input, vec2):

@@ -215,14 +215,14 @@ def as_dtype(x, dtype):
     return (astype if dtype.kind in DIFFERENTIABLE else as_whole)(x, dtype=dtype)
 
 
-def plus(x, other, *, alpha=1):
-    """x + alpha·other."""
-    return add(x, other if alpha == 1 else times_number(x, other, alpha))
+def plus(input, other, *, alpha=1):
+    """input + alpha·other."""
+    return add(input, other if alpha == 1 else times_number(input, other, alpha))
 
 
-def minus(x, other, *, alpha=1):
-    """x − alpha·other."""
-    return sub(x, other if alpha == 1 else times_number(x, other, alpha))
+def minus(input, other, *, alpha=1):
+    """input − alpha·other."""
+    return sub(input, other if alpha == 1 else times_number(input, other, alpha))
 
 
 def times_number(x, other, alpha):
@@ -235,46 +235,46 @@ def times_number(x, other, alpha):
     return mul(other, alpha)
 
 
-def divide(x, other, *, rounding_mode=None):
-    """x / other, or its floor, or its integer part ("trunc")."""
+def divide(input, other, *, rounding_mode=None):
+    """input / other, or its floor, or its integer part ("trunc")."""
     if rounding_mode is None:
-        return div(x, other)
+        return div(input, other)
     if rounding_mode == "floor":
-        return floor_divide(x, other)
+        return floor_divide(input, other)
     if rounding_mode != "trunc":
         raise RuntimeError(
             f"div expected rounding_mode to be one of None, 'trunc', or 'floor' but found '{rounding_mode}'"
         )
-    return trunc_divide(x, other)
+    return trunc_divide(input, other)
 
 
-def pow(x, exponent):
-    """x^exponent. The derivative of x⁰ is 0 everywhere, and that of 0^y is its limit."""
+def pow(input, exponent):
+    """input^exponent. The derivative of x⁰ is 0 everywhere, and that of 0^y is its limit."""
     if type(exponent) in NUMBERS:
-        exact, kind = type(exponent) is int, x.dtype.kind
+        exact, kind = type(exponent) is int, input.dtype.kind
         if kind in FRACTIONAL or (exact and kind != "b"):  # where the result has x's dtype
             if exponent == 2:
-                return square(x)
+                return square(input)
             if exponent == 1:
-                return mul(x, 1)
+                return mul(input, 1)
         if exact and exponent < 0 and kind not in FRACTIONAL:
             raise RuntimeError(
                 "Integers to negative integer powers are not allowed: write .float() first, or a float exponent"
             )
-    return power(x, exponent)
+    return power(input, exponent)
 
 
-def squared(x):
+def squared(input):
     """x²."""
-    return pow(x, 2)
+    return pow(input, 2)
 
 
-def clamp(x, min=None, max=None):
-    """x limited to [min, max]; either may be None. The derivative is 1 on the closed interval."""
+def clamp(input, min=None, max=None):
+    """input limited to [min, max]; either may be None. The derivative is 1 on the closed interval."""
     if min is None and max is None:
         raise RuntimeError("At least one of 'min' or 'max' must not be None")
-    x = x if min is None else clamp_min(x, min)
-    return x if max is None else clamp_max(x, max)
+    input = input if min is None else clamp_min(input, min)
+    return input if max is None else clamp_max(input, max)
 
 
 def where(condition, input=None, other=None) -> Any:
@@ -289,10 +289,10 @@ def where(condition, input=None, other=None) -> Any:
     return select(*operands(condition, input, other))
 
 
-def softplus(x, beta=1, threshold=20):
-    """log(1 + exp(beta·x)) / beta, and x itself where beta·x > threshold."""
-    y = unit_softplus(x * beta) / beta if beta != 1 else unit_softplus(x)
-    return select(greater(x * beta, threshold), x, y)
+def softplus(input, beta=1, threshold=20):
+    """log(1 + exp(beta·input)) / beta, and input itself where beta·input > threshold."""
+    y = unit_softplus(input * beta) / beta if beta != 1 else unit_softplus(input)
+    return select(greater(input * beta, threshold), input, y)
 
 
 def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False) -> bool:

@@ -79,38 +79,40 @@ def all_within(x, low, high) -> bool:
     return bool(getattr(answer, "array", answer))
 
 
-def linear(x, weight, bias=None):
-    """x @ weightᵀ + bias: x of shape (…, in), weight (out, in), bias (out). In one step, so that
-    the bias needs no array of its own; `matmul(x, weight.T) + bias` says the same."""
-    if x.ndim == 0 or weight.ndim != 2 or x.shape[-1] != weight.shape[-1]:
-        rows = math.prod(x.shape[:-1])
+def linear(input, weight, bias=None):
+    """input @ weightᵀ + bias: input of shape (…, in), weight (out, in), bias (out). In one step, so that
+    the bias needs no array of its own; `matmul(input, weight.T) + bias` says the same."""
+    if input.ndim == 0 or weight.ndim != 2 or input.shape[-1] != weight.shape[-1]:
+        rows = math.prod(input.shape[:-1])
         transposed = "x".join(map(str, reversed(weight.shape)))
         raise ShapeError(
-            f"mat1 and mat2 shapes cannot be multiplied ({rows}x{x.shape[-1] if x.ndim else 0} and "
-            f"{transposed}), in linear(x {tuple(x.shape)}, weight {tuple(weight.shape)}): the last "
+            f"mat1 and mat2 shapes cannot be multiplied ({rows}x{input.shape[-1] if input.ndim else 0} and "
+            f"{transposed}), in linear(input {tuple(input.shape)}, weight {tuple(weight.shape)}): the last "
             f"dimension of x must be {weight.shape[-1]}. Try x.flatten(1) for images"
         )
     if bias is not None and bias.shape != weight.shape[:1]:
-        return linear(x, weight) + bias  # which broadcasts, or says why not
-    rows = x if x.ndim == 2 else reshaped(x, to=(math.prod(x.shape[:-1]), x.shape[-1]))
+        return linear(input, weight) + bias  # which broadcasts, or says why not
+    rows = input if input.ndim == 2 else reshaped(input, to=(math.prod(input.shape[:-1]), input.shape[-1]))
     if bias is None:
         y = product(rows, permuted(weight, dims=(1, 0)))
     else:
         y = affine(rows, weight, bias)
-    return y if x.ndim == 2 else reshaped(y, to=(*x.shape[:-1], weight.shape[0]))
+    return y if input.ndim == 2 else reshaped(y, to=(*input.shape[:-1], weight.shape[0]))
 
 
-def cross_entropy(x, target):
-    """−log softmax(x)[target] for each sample: x of shape (N, C, …), integer target (N, …), which
-    must lie in [0, C). The composition is −log_softmax(x, 1).gather(1, target)."""
-    n_classes = x.shape[1]
+def cross_entropy(input, target):
+    """−log softmax(input)[target] for each sample: input of shape (N, C, …), integer target (N, …), which
+    must lie in [0, C). The composition is −log_softmax(input, 1).gather(1, target)."""
+    n_classes = input.shape[1]
     labels = target.array if hasattr(target, "array") else np.asarray(target)
-    if labels.shape != (x.shape[0], *x.shape[2:]):
-        raise ShapeError(f"Expected target size {[x.shape[0], *x.shape[2:]]}, got {list(labels.shape)}")
+    if labels.shape != (input.shape[0], *input.shape[2:]):
+        raise ShapeError(
+            f"Expected target size {[input.shape[0], *input.shape[2:]]}, got {list(labels.shape)}"
+        )
     if not all_within(target, 0, n_classes - 1):
         wrong = labels[(labels < 0) | (labels >= n_classes)].flat[0]
         raise IndexError(f"Target {wrong} is out of bounds: there are {n_classes} classes")
-    return neg_log_likelihood(x, labels)
+    return neg_log_likelihood(input, labels)
 
 
 def cross_entropy_composed(x, target):
@@ -141,14 +143,14 @@ def standardise_rule(g_z, g_scale, z, scale, dims):
 standardised = general("standardise", _standardise, standardise_rule, outputs="z scale", to_float=True)
 
 
-def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
-    """(x − mean) / √(var + eps) · weight + bias, over the last dimensions, of `normalized_shape`
+def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
+    """(input − mean) / √(var + eps) · weight + bias, over the last dimensions, of `normalized_shape`
     (Ba, Kiros and Hinton 2016). The variance is the biased one."""
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
-    if tuple(x.shape[x.ndim - len(shape) :]) != shape:
+    if tuple(input.shape[input.ndim - len(shape) :]) != shape:
         raise ShapeError(
             f"Given normalized_shape={list(shape)}, expected input with shape "
-            f"[*, {', '.join(map(str, shape))}], but got input of size {list(x.shape)}"
+            f"[*, {', '.join(map(str, shape))}], but got input of size {list(input.shape)}"
         )
     for name, factor in (("weight", weight), ("bias", bias)):
         if factor is not None and tuple(factor.shape) != shape:
@@ -156,7 +158,7 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
                 f"Expected {name} to be of same shape as normalized_shape, but got {name} of shape "
                 f"{list(factor.shape)} and normalized_shape = {list(shape)}"
             )
-    y = standardised(x, dims=tuple(range(x.ndim - len(shape), x.ndim)), eps=eps)[0]
+    y = standardised(input, dims=tuple(range(input.ndim - len(shape), input.ndim)), eps=eps)[0]
     y = y if weight is None else y * weight
     return y if bias is None else y + bias
 

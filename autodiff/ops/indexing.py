@@ -293,13 +293,13 @@ def narrow(x, dim, start, length):
     return at(x, dim, slice(start, start + length))
 
 
-def take(x, index):
-    """The elements of x, taken as flat, at `index`."""
-    index, n = as_index(index), math.prod(x.shape)
+def take(input, index):
+    """The elements of input, taken as flat, at `index`."""
+    index, n = as_index(index), math.prod(input.shape)
     if index.size and not -n <= index.min() <= index.max() < n:
         wrong = int(index[(index < -n) | (index >= n)].flat[0])
         raise RangeError(f"out of range: tried to access index {wrong} on a tensor of {n} elements.")
-    return getitem(reshape(x, -1), (index,))
+    return getitem(reshape(input, -1), (index,))
 
 
 def in_line(x):
@@ -436,24 +436,24 @@ def index_add(x, dim, index, source, *, alpha=1):
     return y if x.ndim else reshape(y)
 
 
-def masked_fill(x, mask, value):
-    """x, with `value` where the mask holds. The result keeps x's dtype."""
+def masked_fill(input, mask, value):
+    """input, with `value` where the mask holds. The result keeps input's dtype."""
     if getattr(value, "ndim", 0) > 0:
         raise RuntimeError(
             "masked_fill only supports a 0-dimensional value tensor, but got tensor with "
             f"{value.ndim} dimension(s)."
         )
     if not isinstance(value, Variable):
-        value = np.asarray(value).astype(x.dtype)
-    return select(mask, as_dtype(value, x.dtype), x)
+        value = np.asarray(value).astype(input.dtype)
+    return select(mask, as_dtype(value, input.dtype), input)
 
 
-def masked_select(x, mask):
-    """The elements of x where the mask holds, as a vector."""
+def masked_select(input, mask):
+    """The elements of input where the mask holds, as a vector."""
     looked_at(mask)
     mask = as_index(mask)
-    shape = np.broadcast_shapes(x.shape, mask.shape)
-    return getitem(broadcast_to(x, to=shape), (np.broadcast_to(mask, shape),))
+    shape = np.broadcast_shapes(input.shape, mask.shape)
+    return getitem(broadcast_to(input, to=shape), (np.broadcast_to(mask, shape),))
 
 
 def one_hot(x, num_classes=-1):
@@ -472,12 +472,12 @@ def one_hot(x, num_classes=-1):
     return x.wrap(hot) if isinstance(x, Variable) else hot
 
 
-def nonzero(x, *, as_tuple=False):
+def nonzero(input, *, as_tuple=False):
     """The indices of the elements that are not zero: a row each, or an array a dimension."""
-    rows = found(x)
+    rows = found(input)
     if not as_tuple:
         return rows
-    return tuple(rows[:, k] for k in range(rows.shape[1])) if x.ndim else (found(in_line(x))[:, 0],)
+    return tuple(rows[:, k] for k in range(rows.shape[1])) if input.ndim else (found(in_line(input))[:, 0],)
 
 
 @numpy_names

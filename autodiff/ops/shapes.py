@@ -152,9 +152,9 @@ def part(g, i, shapes, dim):
 # ---- PyTorch's spellings -----------------------------------------------------------------------
 
 
-def reshape(x, *sizes_, shape=None):
-    """x in another shape with as many elements; one size may be −1: what is left."""
-    return reshaped(x, to=fitting(sizes(sizes_, shape), x.shape))
+def reshape(input, *sizes_, shape=None):
+    """input in another shape with as many elements; one size may be −1: what is left."""
+    return reshaped(input, to=fitting(sizes(sizes_, shape), input.shape))
 
 
 def view(x, *shape, size=None):
@@ -219,26 +219,28 @@ def reshape_as(x, other):
     return reshape(x, *other.shape)
 
 
-def flatten(x, start_dim=0, end_dim=-1):
-    """x with the dimensions from start_dim to end_dim made one."""
-    if x.ndim == 0:
+def flatten(input, start_dim=0, end_dim=-1):
+    """input with the dimensions from start_dim to end_dim made one."""
+    if input.ndim == 0:
         for d in (start_dim, end_dim):
             positive(d, 0)
-        return reshape(x, 1)
-    start, end = positive(start_dim, x.ndim), positive(end_dim, x.ndim)
+        return reshape(input, 1)
+    start, end = positive(start_dim, input.ndim), positive(end_dim, input.ndim)
     if start > end:
         raise RuntimeError("flatten() has invalid args: start_dim cannot come after end_dim")
-    return reshape(x, *x.shape[:start], math.prod(x.shape[start : end + 1]), *x.shape[end + 1 :])
+    return reshape(
+        input, *input.shape[:start], math.prod(input.shape[start : end + 1]), *input.shape[end + 1 :]
+    )
 
 
-def unflatten(x, dim, sizes):
-    """x with dimension `dim` split into `sizes`; the inverse of `flatten`."""
+def unflatten(input, dim, sizes):
+    """input with dimension `dim` split into `sizes`; the inverse of `flatten`."""
     if not sizes:
         raise ShapeError("unflatten: sizes must be non-empty")
-    with_dimensions("unflatten", x)
-    dim = positive(dim, x.ndim)
-    inner = fitting(tuple(sizes), (x.shape[dim],))
-    return reshape(x, *x.shape[:dim], *inner, *x.shape[dim + 1 :])
+    with_dimensions("unflatten", input)
+    dim = positive(dim, input.ndim)
+    inner = fitting(tuple(sizes), (input.shape[dim],))
+    return reshape(input, *input.shape[:dim], *inner, *input.shape[dim + 1 :])
 
 
 @numpy_names
@@ -256,34 +258,34 @@ def unsqueeze(x, dim):
     return reshaped(x, to=(*x.shape[:dim], 1, *x.shape[dim:]))
 
 
-def transpose(x, dim0, dim1):
-    """x with two dimensions exchanged."""
-    dim0, dim1 = positive(dim0, x.ndim), positive(dim1, x.ndim)
-    order = list(range(x.ndim))
+def transpose(input, dim0, dim1):
+    """input with two dimensions exchanged."""
+    dim0, dim1 = positive(dim0, input.ndim), positive(dim1, input.ndim)
+    order = list(range(input.ndim))
     if order:
         order[dim0], order[dim1] = dim1, dim0
-    return permuted(x, dims=tuple(order))
+    return permuted(input, dims=tuple(order))
 
 
-def permute(x, *order, dims=None):
-    """x with its dimensions in the order given."""
+def permute(input, *order, dims=None):
+    """input with its dimensions in the order given."""
     order = sizes(order, dims)
-    if len(order) != x.ndim:
+    if len(order) != input.ndim:
         raise RuntimeError(
             "permute(): number of dimensions in the tensor input does not match the length of the desired "
-            f"ordering of dimensions i.e. input.dim() = {x.ndim} is not equal to len(dims) = {len(order)}"
+            f"ordering of dimensions i.e. input.dim() = {input.ndim} is not equal to len(dims) = {len(order)}"
         )
-    order = tuple(positive(d, x.ndim) for d in order)
-    if sorted(order) != list(range(x.ndim)):
-        raise RuntimeError(f"permute(): dims {order} are not an ordering of the {x.ndim} dimensions")
-    return permuted(x, dims=order)
+    order = tuple(positive(d, input.ndim) for d in order)
+    if sorted(order) != list(range(input.ndim)):
+        raise RuntimeError(f"permute(): dims {order} are not an ordering of the {input.ndim} dimensions")
+    return permuted(input, dims=order)
 
 
-def t(x):
+def t(input):
     """The transpose of a matrix; a vector as it is."""
-    if x.ndim > 2:
-        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {x.ndim}D")
-    return permuted(x, dims=tuple(reversed(range(x.ndim))))
+    if input.ndim > 2:
+        raise RuntimeError(f"t() expects a tensor with <= 2 dimensions, but self is {input.ndim}D")
+    return permuted(input, dims=tuple(reversed(range(input.ndim))))
 
 
 def T(x):
@@ -324,9 +326,9 @@ def expand(x, *shape, size=None):
     return _broadcast_to(x, to=full)
 
 
-def broadcast_to(x, *shape, size=None):
-    """x repeated, without copying, to `shape`."""
-    return expand(x, *shape, size=size)
+def broadcast_to(input, *shape, size=None):
+    """input repeated, without copying, to `shape`."""
+    return expand(input, *shape, size=size)
 
 
 def expand_as(x, other):
@@ -334,9 +336,9 @@ def expand_as(x, other):
     return expand(x, *other.shape)
 
 
-def tile(x, *times, dims=None):
-    """x laid side by side times[k] times along each dimension."""
-    return tiled(x, repeats=sizes(times, dims))
+def tile(input, *times, dims=None):
+    """input laid side by side times[k] times along each dimension."""
+    return tiled(input, repeats=sizes(times, dims))
 
 
 def repeat(x, *times, repeats=None):
@@ -367,9 +369,9 @@ def movedim(x, source, destination):
     return permuted(x, dims=tuple(order))
 
 
-def flip(x, *axes, dims=None):
-    """x, back to front along `axes`."""
-    return flipped(x, dim=dimensions(sizes(axes, dims), x.ndim) or ())
+def flip(input, *axes, dims=None):
+    """input, back to front along `axes`."""
+    return flipped(input, dim=dimensions(sizes(axes, dims), input.ndim) or ())
 
 
 @numpy_names
@@ -490,14 +492,14 @@ def meshgrid(*tensors, indexing="ij"):
     return tuple(grid)
 
 
-def tril(x, diagonal=0):
+def tril(input, diagonal=0):
     """The lower triangle of the last two dimensions, zeros elsewhere."""
-    return lower(of_matrices("tril", x), diagonal=diagonal)
+    return lower(of_matrices("tril", input), diagonal=diagonal)
 
 
-def triu(x, diagonal=0):
+def triu(input, diagonal=0):
     """The upper triangle of the last two dimensions, zeros elsewhere."""
-    return upper(of_matrices("triu", x), diagonal=diagonal)
+    return upper(of_matrices("triu", input), diagonal=diagonal)
 
 
 def of_matrices(name, x):
@@ -506,43 +508,43 @@ def of_matrices(name, x):
     return x
 
 
-def diagonal(x, offset=0, dim1=0, dim2=1):
+def diagonal(input, offset=0, dim1=0, dim2=1):
     """The diagonal of the planes (dim1, dim2), as the last dimension."""
-    first, second = positive(dim1, x.ndim), positive(dim2, x.ndim)
+    first, second = positive(dim1, input.ndim), positive(dim2, input.ndim)
     if first == second:
         raise ShapeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
     dim1, dim2 = first, second
-    return diagonal_(x, offset=offset, dim1=dim1, dim2=dim2)
+    return diagonal_(input, offset=offset, dim1=dim1, dim2=dim2)
 
 
-def diag(x, diagonal=0):
+def diag(input, diagonal=0):
     """A vector as the diagonal of a matrix; of a matrix, its diagonal."""
-    if x.ndim == 2:
-        return diagonal_(x, offset=diagonal, dim1=0, dim2=1)
-    if x.ndim != 1:
-        raise ShapeError(f"diag(): Supports 1D or 2D tensors. Got {x.ndim}D")
-    n = x.shape[0] + (diagonal if diagonal > 0 else -diagonal)
-    return from_diagonal(x, offset=diagonal, dim1=0, dim2=1, to=(n, n))
+    if input.ndim == 2:
+        return diagonal_(input, offset=diagonal, dim1=0, dim2=1)
+    if input.ndim != 1:
+        raise ShapeError(f"diag(): Supports 1D or 2D tensors. Got {input.ndim}D")
+    n = input.shape[0] + (diagonal if diagonal > 0 else -diagonal)
+    return from_diagonal(input, offset=diagonal, dim1=0, dim2=1, to=(n, n))
 
 
-def pad(x, pad, mode="constant", value=None):
-    """x with a border: `pad` is (before, after) for the last dimension, then for the one before
+def pad(input, pad, mode="constant", value=None):
+    """input with a border: `pad` is (before, after) for the last dimension, then for the one before
     it, and so on. mode is "constant", "reflect", "replicate" or "circular"."""
-    if len(pad) % 2 or len(pad) > 2 * x.ndim:
+    if len(pad) % 2 or len(pad) > 2 * input.ndim:
         raise RuntimeError(
-            f"Padding length must be divisible by 2 and at most twice the {x.ndim} dimensions of "
+            f"Padding length must be divisible by 2 and at most twice the {input.ndim} dimensions of "
             f"the input, got {len(pad)}"
         )
     pairs = [tuple(pad[k : k + 2]) for k in range(0, len(pad), 2)]
-    widths = (((0, 0),) * (x.ndim - len(pairs))) + tuple(reversed(pairs))
+    widths = (((0, 0),) * (input.ndim - len(pairs))) + tuple(reversed(pairs))
     if mode == "constant":
         trimmed = tuple((max(-b, 0), max(-a, 0)) for b, a in widths)
         widths = tuple((max(b, 0), max(a, 0)) for b, a in widths)
         if any(map(any, trimmed)):
-            x = crop(x, widths=trimmed)
-        y = zero_pad(x, widths=widths) if x.ndim else clone(x)
+            input = crop(input, widths=trimmed)
+        y = zero_pad(input, widths=widths) if input.ndim else clone(input)
         if value:
-            inside = _pad(np.ones(x.shape, bool), widths=widths)
+            inside = _pad(np.ones(input.shape, bool), widths=widths)
             y = y + np.where(inside, 0, value).astype(y.dtype)
         return y
     names: dict[str, Any] = {"reflect": "reflect", "replicate": "edge", "circular": "wrap"}
@@ -551,19 +553,19 @@ def pad(x, pad, mode="constant", value=None):
     from .indexing import index_select  # a border that repeats elements is an indexing
 
     for dim, width in enumerate(widths):
-        if mode == "reflect" and max(width) >= x.shape[dim]:
+        if mode == "reflect" and max(width) >= input.shape[dim]:
             raise RuntimeError(
                 "Padding size should be less than the corresponding input dimension, but got: padding "
-                f"{width} at dimension {dim} of input {list(x.shape)}"
+                f"{width} at dimension {dim} of input {list(input.shape)}"
             )
-        if mode == "circular" and max(width) > x.shape[dim]:
+        if mode == "circular" and max(width) > input.shape[dim]:
             raise RuntimeError(
                 f"Padding value causes wrapping around more than once: {width} at dimension {dim} of "
-                f"input {list(x.shape)}"
+                f"input {list(input.shape)}"
             )
         if any(width):
-            x = index_select(x, dim, np.pad(np.arange(x.shape[dim]), width, mode=names[mode]))
-    return x
+            input = index_select(input, dim, np.pad(np.arange(input.shape[dim]), width, mode=names[mode]))
+    return input
 
 
 def contiguous(x):
@@ -571,9 +573,9 @@ def contiguous(x):
     return x if x.array.flags.c_contiguous else in_order(x)
 
 
-def clone(x):
-    """A copy of x, through which gradients flow."""
-    return clone_(x)
+def clone(input):
+    """A copy of input, through which gradients flow."""
+    return clone_(input)
 
 
 def detach(x):

@@ -544,10 +544,13 @@ def test_numpy_functions_differentiate():
         a += t
 
 
+A = object()  # stands for a second operand
+
 ERRORS = [
     (lambda: ad.zeros(3) + ad.zeros(2), RuntimeError, r"The size of tensor a \(3\) must match the size of tensor b \(2\)"),
     (lambda: ad.zeros(2, 3) @ ad.zeros(2, 3), RuntimeError, "mat1 and mat2 shapes cannot be multiplied"),
     (lambda: ad.zeros(2, 3).sum(5), IndexError, "Dimension out of range"),
+    (lambda: ad.tensor(1.0).flatten(1), IndexError, "Dimension out of range"),
     (lambda: ad.zeros(2, 3).reshape(4), RuntimeError, "is invalid for input of size 6"),
     (lambda: ad.zeros(3)[5], IndexError, "out of bounds"),
     (lambda: ad.zeros(3)[0, 0], IndexError, "too many indices"),
@@ -570,6 +573,102 @@ ERRORS = [
 def test_errors_say_what_people_search_for(wrong, error, phrase):
     with pytest.raises(error, match=phrase):
         wrong()
+
+
+ALONE = [
+    "abs",
+    "sign",
+    "exp",
+    "expm1",
+    "log",
+    "log1p",
+    "log2",
+    "log10",
+    "sqrt",
+    "rsqrt",
+    "square",
+    "reciprocal",
+    "sin",
+    "cos",
+    "tan",
+    "asin",
+    "acos",
+    "atan",
+    "sinh",
+    "cosh",
+    "tanh",
+    "sigmoid",
+    "relu",
+    "erf",
+    "floor",
+    "ceil",
+    "round",
+    "isnan",
+    "isinf",
+    "isfinite",
+    "logical_not",
+    "neg",
+    "sum",
+    "mean",
+    "var",
+    "std",
+    "prod",
+    "max",
+    "min",
+    "amax",
+    "amin",
+    "argmax",
+    "argmin",
+    "norm",
+    "all",
+    "any",
+    "t",
+    "flatten",
+    "squeeze",
+    "tril",
+    "triu",
+    "diagonal",
+    "diag",
+    "nonzero",
+    "sort",
+    "argsort",
+    "zeros_like",
+    "ones_like",
+    "empty_like",
+    "rand_like",
+    "randn_like",
+    "clone",
+]
+WITH_MORE = {
+    "cumsum": {"dim": 0}, "cumprod": {"dim": 0}, "logsumexp": {"dim": 0}, "softmax": {"dim": 0}, "log_softmax": {"dim": 0},
+    "reshape": {"shape": (4, 1)}, "unsqueeze": {"dim": 0}, "transpose": {"dim0": 0, "dim1": 1}, "permute": {"dims": (1, 0)},
+    "tile": {"dims": (2,)}, "flip": {"dims": (0,)}, "narrow": {"dim": 0, "start": 0, "length": 1}, "topk": {"k": 1},
+    "clamp": {"min": 0}, "pow": {"exponent": 2}, "full_like": {"fill_value": 1}, "broadcast_to": {"size": (2, 2, 2)},
+} | {name: {"other": A} for name in (
+    ["add", "sub", "mul", "div", "maximum", "minimum", "atan2", "eq", "ne", "lt", "le", "gt", "ge", "allclose", "isclose", "equal", "matmul", "logical_and", "logical_or", "fmod", "remainder"]
+)}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [*ALONE, *WITH_MORE])
+def test_inputs_go_by_pytorchs_names_too(name):
+    function, options = getattr(ad, name), WITH_MORE.get(name, {})
+    x = ad.tensor([[0.5, 2.0], [0.25, 1.0]])
+    options = {k: x + 1 if v is A else v for k, v in options.items()}
+    by_place = [options.pop("other")] if "other" in options else []
+    ad.manual_seed(0)
+    expected = function(x, *by_place, **options)
+    ad.manual_seed(0)
+    by_name = {"other": by_place[0]} if by_place else {}
+    got = function(input=x, **by_name, **options)
+    if name != "empty_like":
+        assert str(got) == str(expected)
+    if by_name:
+        assert str(function(x, **by_name, **options)) == str(expected)
+
+
+def test_an_input_given_twice_is_an_error():
+    with pytest.raises(TypeError, match="'input' is the input number 1, and 1 precede it"):
+        ad.exp(ad.zeros(2), input=ad.zeros(2))
 
 
 CONVENTIONS = [

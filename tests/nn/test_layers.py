@@ -190,8 +190,6 @@ ACTIVATIONS = {
 def test_values_gradients_and_errors_are_pytorchs(name, dtype):
     kind, options = name.split()[0], ACTIVATIONS[name]
     for shape in SHAPES:
-        if not shape and kind == "Flatten":
-            continue  # of one number, any dimensions are flattened here
         x = np.asarray(3 * np.random.default_rng(1).standard_normal(shape), dtype)
 
         def program(lib, x=x):
@@ -204,8 +202,9 @@ def test_values_gradients_and_errors_are_pytorchs(name, dtype):
 @pytest.mark.parametrize("name", ["ReLU", "Tanh", "Sigmoid", "GELU", "GELU tanh"])
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_far_out_they_are_pytorchs_too(name, dtype):
-    x = FAR.astype(dtype)
-    same(lambda lib: with_gradients(getattr(lib.nn, name.split()[0])(**ACTIVATIONS[name]), lib, x))
+    for number in FAR.astype(dtype):  # alone: of many, PyTorch's GELU of inf is NaN on some processors
+        x = np.array([number])
+        same(lambda lib, x=x: with_gradients(getattr(lib.nn, name.split()[0])(**ACTIVATIONS[name]), lib, x))
 
 
 @given(
