@@ -37,8 +37,8 @@ def log_sigmoid(x: np.ndarray) -> np.ndarray:
 
 def _tail(x: np.ndarray) -> np.ndarray:
     """log(1 + exp(-|x|)): what softplus lies above the larger of x and 0."""
-    y = np.abs(x, out=np.empty_like(x))
-    np.negative(y, out=y)
+    y = np.negative(x, out=np.empty_like(x))  # -|x| is chosen, not computed, so that a complex step
+    np.minimum(x, y, out=y)  # sees a derivative: the absolute value of a complex number has none
     np.exp(y, out=y)
     return np.log1p(y, out=y)
 

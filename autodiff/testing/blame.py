@@ -400,4 +400,8 @@ def literal(value: Any) -> str:
         return text + (
             ")" if value.dtype in (np.float64, np.int64, np.bool_) else f", np.{value.dtype.name})"
         )
+    if type(value) is tuple:
+        return f"({', '.join(map(literal, value))}{',' if len(value) == 1 else ''})"
+    if type(value) is list:
+        return f"[{', '.join(map(literal, value))}]"
     return repr(value)

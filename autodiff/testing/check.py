@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+import numpy as np
+
 from . import blame
 from .case import Case
 from .checks import CHECKS
@@ -36,6 +38,7 @@ def check_gradients(f: Callable, *inputs: Any, **options: Any) -> Report:
     return report
 
 
+@np.errstate(all="ignore")  # what overflows is in the report
 def examine(
     f: Callable, *inputs: Any, order: int = 2, modes: str | Sequence[str] = ("reverse", "forward"),
     oracle: str | Oracle = "auto", checks: str | Iterable[str] | None = None, skip: Sequence[str] = (),

@@ -121,6 +121,8 @@ def where(case: Case, k: int, wrong: list, size: int) -> str:
     """` at [0, 2], where it is 0.5, and at 3 more of its 6 elements`."""
     place, bounds = wrong[0]
     text = f" (there is a kink: anything from {bounds.low} to {bounds.high} will do)" if bounds.kinked else ""
+    if isinstance(bounds.middle, float) and np.isnan(bounds.middle):
+        text = " (no derivative is known there: is it in the function's domain?)"
     if place is None:
         return " along a random direction, though in no single element by more than rounding" + text
     spot = f" at [{', '.join(map(str, place))}]" if place else ""

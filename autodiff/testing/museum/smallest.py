@@ -47,7 +47,7 @@ def smallest(strategy: Any, wrong: Callable[[Any], bool], tries: int = 400) -> A
                 max_examples=tries,
                 database=None,
                 deadline=None,
-                suppress_health_check=list(HealthCheck.__members__.values()),
+                suppress_health_check=list(HealthCheck),
             ),
             random=Random(0),
         )
@@ -71,7 +71,7 @@ def fails(exhibit: Exhibit, check: str, arguments: tuple) -> bool:
 
 def of_program(exhibit: Exhibit, arguments: tuple) -> str:
     program = exhibit.program
-    call = ", ".join(["f", *map(as_python, arguments)])
+    call = ", ".join(["f", *map(literal, arguments)])
     skip = f", skip={program.without!r}" if program.without else ""
     imports = [
         "import numpy as np",
@@ -113,7 +113,7 @@ def of_scenario(exhibit: Exhibit) -> str:
     start = smallest(scenario.inputs(strategies), wrong)
     if start is None:
         raise LookupError(f"the scenario {name} does not notice {exhibit.name}")
-    arguments = ", ".join([f'"{name}"', *map(as_python, start)])
+    arguments = ", ".join([f'"{name}"', *map(literal, start)])
     return "\n".join(
         [
             "import numpy as np",
@@ -124,15 +124,6 @@ def of_scenario(exhibit: Exhibit) -> str:
             f"    check_scenario({arguments})",
         ]
     )
-
-
-def as_python(value: Any) -> str:
-    """Python that gives the value again."""
-    if isinstance(value, tuple):
-        return f"({', '.join(map(as_python, value))}{',' if len(value) == 1 else ''})"
-    if isinstance(value, list):
-        return f"[{', '.join(map(as_python, value))}]"
-    return literal(value)
 
 
 def said_by(program: str, name: str) -> str:

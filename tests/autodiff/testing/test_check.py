@@ -159,6 +159,30 @@ def test_kinks_are_recognised_and_conventions_left_alone():
     assert "kink" in str(examine(outside, [0.0]))
 
 
+@pytest.mark.parametrize("x", [0.5, -0.5, 5.0, -11.25, 20.0, -20.0, 40.0, -40.0, 700.0, -700.0])
+@pytest.mark.parametrize("name", ["log_sigmoid", "softplus", "sigmoid", "tanh", "expm1", "erf"])
+def test_far_out_the_sound_engine_is_not_blamed(name, x):
+    check_gradients(getattr(ad, name), [x])
+
+
+def test_a_complex_step_through_an_absolute_value_is_found_out():
+    """|z| has no derivative: what a complex step says of log(1 + exp(-|x|)) is 0, which is wrong by 4e-6 only."""
+
+    def tail(x):
+        return np.log1p(np.exp(-np.abs(x, out=np.empty_like(x))))
+
+    sound = ad.primitive.elementwise(
+        "tail", tail, lambda x: -ad.sign(x) * ad.sigmoid(-ad.abs(x)), listed=False
+    )
+    report = check_gradients(sound, [12.5])
+    assert report.oracle == "finite differences" and "not analytic" in str(report)
+
+
+def test_outside_the_domain_it_says_so():
+    with pytest.raises(GradientError, match="no derivative is known there: is it in the function's domain?"):
+        check_gradients(ad.log, [-1.0])
+
+
 def test_an_error_in_a_rule_is_reported_as_such():
     crash = ad.primitive.elementwise("crash", np.sin, lambda x: x.nonsense(), listed=False)
     with pytest.raises(GradientError, match="raises AttributeError") as error:
