@@ -76,7 +76,7 @@ def drawn(strategy: Any, n: int) -> list:
 
     @settings(
         max_examples=3 * n, database=None, derandomize=True, deadline=None, phases=[Phase.generate],
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=list(HealthCheck),  # pyright: ignore[reportArgumentType]
     )  # fmt: skip
     @given(strategy)
     def note(value):

@@ -47,7 +47,7 @@ def smallest(strategy: Any, wrong: Callable[[Any], bool], tries: int = 400) -> A
                 max_examples=tries,
                 database=None,
                 deadline=None,
-                suppress_health_check=list(HealthCheck),
+                suppress_health_check=list(HealthCheck),  # pyright: ignore[reportArgumentType]
             ),
             random=Random(0),
         )
