@@ -172,11 +172,16 @@ as_whole = constant("as_whole", lambda x, *, dtype: x.astype(dtype))  # integers
 
 
 def pow_by_base(a, b):
-    """b·a^(b−1), and 0 where b is 0, whatever a: a⁰ is constant."""
+    """b·a^(b−1), and 0 where b is 0, whatever a: a⁰ is constant. (There as b/a·a^b, which is 0 too, and
+    whose own derivative by b is right: 1/a.)"""
     if type(b) in NUMBERS:
         return 0 * a if b == 0 else b * power(a, b - 1)
     constant_there = equal_to(b, 0)
-    return select(constant_there, 0, b * power(a, select(constant_there, 1, b) - 1))
+    return select(
+        constant_there,
+        b / select(greater(a, 0), a, 1) * power(a, b),
+        b * power(a, select(constant_there, 1, b) - 1),
+    )
 
 
 def pow_by_exponent(y, a, b):
@@ -184,7 +189,7 @@ def pow_by_exponent(y, a, b):
     if type(a) in NUMBERS and a > 0:  # as a float it is weak; as an array it would be of the default dtype
         return y * math.log(a)
     vanishes = logical_and(equal_to(a, 0), greater_equal(b, 0))
-    return select(vanishes, 0, y * log(select(vanishes, 1, a)))
+    return y * log(select(vanishes, 1, a))
 
 
 def over_norm(x, a, b):

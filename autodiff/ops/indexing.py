@@ -167,7 +167,7 @@ gathered = linear_map("gather", _gather, lambda g, index, x_shape, dim: scatter_
 scatter_sum = linear_map("scatter_sum", _scatter_sum, lambda g, index, dim: gathered(g, index, dim=dim),
                          inputs="x index")
 put = general("put", _put, lambda g, positions: put(g, 0, positions),
-              lambda g, positions: taken(reshape(g, -1), positions, template=(ARRAY,)),
+              lambda g, positions: taken(flat(g), positions, template=(ARRAY,)),
               inputs="x v positions", promotes=False, broadcasts=True)
 scatter_product = constant("scatter_product", _scatter_product, "x index")
 sorting = constant("argsort", _argsort)
@@ -300,6 +300,13 @@ def take(input, index):
         wrong = int(index[(index < -n) | (index >= n)].flat[0])
         raise RangeError(f"out of range: tried to access index {wrong} on a tensor of {n} elements.")
     return getitem(reshape(input, -1), (index,))
+
+
+def flat(x):
+    """All elements of x in one dimension."""
+    from .shapes import reshaped
+
+    return reshaped(x, to=(math.prod(x.shape),))
 
 
 def in_line(x):

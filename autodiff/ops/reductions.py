@@ -79,9 +79,8 @@ def refuse_empty(name, shape, dim) -> None:
 
 
 def ties(g, y, x, dim):
-    """g, split evenly among the elements of x that equal the extreme y (NaN equals NaN here)."""
-    y = kept_dim(y, x.shape, dim)
-    hit = as_number(equal_to(x, y)) + as_number(not_itself(x)) * as_number(not_itself(y))
+    """g, split evenly among the elements of x that equal the extreme y, or are NaN: then so is y."""
+    hit = as_number(equal_to(x, kept_dim(y, x.shape, dim))) + as_number(not_itself(x))
     return kept_dim(g, x.shape, dim) * hit / total(hit, dim=dim, keepdim=True)
 
 

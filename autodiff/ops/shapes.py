@@ -119,8 +119,6 @@ parts        = general("split", _split, lambda gs, dim: concatenated(*gs, dim=di
 
 def inverse(dims):
     """The permutation that undoes `dims`."""
-    if dims is None:
-        return None
     return tuple(int(i) for i in np.argsort([d % len(dims) for d in dims]))
 
 

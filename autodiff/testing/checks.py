@@ -267,6 +267,43 @@ def second_order(case: Case) -> Findings:
                     rule=blame.rule(case, None, "second order"),
                 )
                 return
+    yield from by_cotangent(case)
+
+
+def by_cotangent(case: Case) -> Findings:
+    """A gradient is linear in the cotangent, and its derivative by that is J. (An operation that is linear
+    itself has no second derivative by its inputs: only here is the rule of its rule asked.)"""
+    n = len(case.arrays)
+
+    def weighted(*inputs):
+        ys = case.engine.flows(case.called_with(*inputs[:n]))
+        return tuple(y * w for y, w in zip(ys, inputs[n:], strict=True))
+
+    for world in case.worlds:
+        weights = [np.ones_like(g) for g in world.gs]
+        still = [np.zeros_like(g) for g in world.gs]
+        try:
+            found = case.engine.reverse_over_reverse(
+                weighted, [*world.xs, *weights], world.gs, [*world.us, *still]
+            )
+        except Exception as reason:
+            if world.rtol:
+                raise
+            yield from not_exact(case, f"the rules of the rules do not take exact numbers: {reason}")
+            continue
+        total = sum(map(np.sum, found[n:]))
+        bounds = case.toward("by the cotangent", case.us)
+        rtol = case.tolerance(world, found[n:])
+        if not bounds.admit(total, rtol and max(rtol, 1e-8)):
+            yield Finding(
+                "second order",
+                "the gradient's derivative by the cotangent, reverse over reverse, is wrong",
+                bounds.middle,
+                total,
+                cause="the rule's own derivative: of an adjoint, the operation itself",
+                rule=blame.rule(case, None, "second order"),
+            )
+            return
 
 
 NESTINGS = ("reverse_over_reverse", "forward_over_reverse", "reverse_over_forward")

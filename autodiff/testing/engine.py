@@ -100,6 +100,10 @@ class Autodiff:
         _, tangents = functional.jvp(listed, list(map(Tensor.wrap, xs)), list(map(Tensor.wrap, ts)))
         return [t.array for t in tangents]
 
+    def flows(self, result) -> list[Any]:
+        """The differentiable outputs."""
+        return flows(result)
+
     def weighted(self, f: Callable, gs: Arrays) -> Callable:
         """Σ ⟨g, y⟩ over the differentiable outputs y of f: a scalar."""
 

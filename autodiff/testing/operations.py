@@ -169,6 +169,25 @@ def repeats(draw_):
 
 
 @st.composite
+def tiles(draw_):
+    """Fewer counts than dimensions, as many, or more."""
+    shape = draw_(shapes(max_dims=2))
+    counts = draw_(st.lists(st.integers(0, 2), min_size=1, max_size=3))
+    return draw_(arrays(shape)), tuple(counts)
+
+
+@st.composite
+def rolls(draw_):
+    """One shift, along one dimension or all in line, or several."""
+    shape = draw_(shapes(min_dims=1))
+    some = draw_(draw.axes(len(shape)))
+    shift = st.integers(-2, 4)
+    if not isinstance(some, tuple):
+        return draw_(arrays(shape)), draw_(shift), some
+    return draw_(arrays(shape)), tuple(draw_(shift) for _ in some), some
+
+
+@st.composite
 def paddings(draw_):
     shape = draw_(shapes(min_dims=1, min_side=1))
     dims = draw_(st.integers(1, len(shape)))
@@ -274,8 +293,10 @@ def contracted_pairs(draw_):
 @st.composite
 def powers(draw_):
     """Static exponents of any base they allow, and exponents that vary."""
-    form = draw_(st.sampled_from(["whole", "negative", "root", "base", "both"]))
+    form = draw_(st.sampled_from(["whole", "negative", "root", "base", "both", "zeroth"]))
     shape = draw_(shapes())
+    if form == "zeroth":
+        return draw_(arrays(shape, 0.5, 3)), np.zeros(shape)
     if form == "whole":
         return draw_(awkward(shape)), draw_(st.integers(0, 4))
     if form == "negative":
@@ -336,7 +357,8 @@ ROWS = [
     Operation("abs", one(of=awkward), exact=True, conventions=((([0.0, -0.0],), [[0, 0]]),)),
     Operation("pow", powers(), conventions=(
         (([0.0, 2.0], 0), [[0, 0]]), ((0, [2.0, 1.0]), [[0, 0]]), (([0.0], 1), [[1]]),
-        (([0.0], [0.0]), [[0], [0]]), (([0.0], [2.0]), [[0], [0]]))),
+        (([0.0], [0.0]), [[0], [0]]), (([0.0], [2.0]), [[0], [0]]), (([0.0], [1.0]), [[1], [0]]),
+        (([0.0], [-1.0]), [[-np.inf], [-np.inf]]))),
     # exponentials, logarithms, trigonometry, activations
     Operation("exp", one()), Operation("expm1", one()),
     Operation("log", one(*POSITIVE)), Operation("log1p", one(-0.75, 3)),
@@ -368,8 +390,8 @@ ROWS = [
     Operation("norm", st.one_of(
         *(reduced(distinct).map(lambda t, p=p: (t[0], p, *t[1:])) for p in (2, 1, 3, 0, Fixed(math.inf), Fixed(-math.inf)))),
         call=lambda norm, x, p, *rest: norm(x, p, *rest), conventions=((([0.0, 0.0], 2), [[0, 0]]), (([0.0, 0.0], 3), [[0, 0]]))),
-    Operation("amax", reduced(awkward), exact=True, conventions=(((X,), [[0, 0.5, 0.5]]),)),
-    Operation("amin", reduced(awkward), exact=True, conventions=((([1.0, 1.0, 3.0],), [[0.5, 0.5, 0]]),)),
+    Operation("amax", reduced(awkward), exact=True, conventions=(((X,), [[0, 0.5, 0.5]]), (([np.nan, 1.0],), [[1, 0]]))),
+    Operation("amin", reduced(awkward), exact=True, conventions=((([1.0, 1.0, 3.0],), [[0.5, 0.5, 0]]), (([np.nan, 1.0],), [[1, 0]]))),
     Operation("max", along(st.booleans(), of=distinct), exact=True, conventions=(((X, 0), [[0, 1, 0]]), ((X,), [[0, 0.5, 0.5]]))),
     Operation("min", along(st.booleans(), of=distinct), exact=True),
     Operation("logsumexp", reduced()), Operation("softmax", along()), Operation("log_softmax", along()),
@@ -390,11 +412,10 @@ ROWS = [
     Operation("reshape_as", one().map(lambda t: (*t, np.zeros(t[0].shape[::-1], int))), exact=True),
     Operation("view_as", one().map(lambda t: (*t, np.zeros(t[0].shape[::-1], int))), exact=True, options=IN_ORDER),
     Operation("repeat", repeats(), exact=True, call=lambda repeat, x, counts: repeat(x, *counts)),
-    Operation("tile", repeats(), exact=True, call=lambda tile, x, counts: tile(x, *counts)),
+    Operation("tile", tiles(), exact=True, call=lambda tile, x, counts: tile(x, *counts)),
     Operation("repeat_interleave", along().map(lambda t: (t[0], 2, t[1])), exact=True),
     Operation("flip", along(), exact=True),
-    Operation("roll", st.one_of(along(), along().map(lambda t: (t[0], None))).flatmap(
-        lambda t: st.integers(-2, 4).map(lambda k: (t[0], k, t[1]))), exact=True),
+    Operation("roll", rolls(), exact=True),
     Operation("cat", several_arrays(), exact=True, call=listed), Operation("stack", several_arrays(same=True), exact=True, call=listed),
     Operation("split", along(st.integers(1, 3)).map(lambda t: (t[0], t[2], t[1])), exact=True),
     Operation("chunk", along(st.integers(1, 3)).map(lambda t: (t[0], t[2], t[1])), exact=True),

@@ -21,7 +21,7 @@ def not_inverted():
     """A classic: to undo a permutation is to apply its inverse, and for two dimensions, and for every
     exchange of two, that is the permutation itself. It takes three dimensions going round to see the
     difference, and three different sizes to see it without looking at numbers."""
-    with edited(shapes.inverse, "if dims is None:\n        return None", "return dims"):
+    with edited(shapes.inverse, "tuple(int(i) for i in np.argsort([d % len(dims) for d in dims]))", "dims"):
         yield
 
 
