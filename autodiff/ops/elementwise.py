@@ -137,7 +137,7 @@ greater_equal = constant("ge", np.greater_equal, "a b")
 select  = elementwise("where", _where, None,  # the vjp selects, never multiplies: 0·∞ is NaN
                       lambda g, condition: select(condition, g, 0),
                       lambda g, condition: select(condition, 0, g), inputs="condition a b", apart=1)
-gate    = linear_map("gate", lambda x, condition: np.where(condition, x, np.zeros((), x.dtype)),
+gate    = linear_map("gate", kernels.gate,
                      lambda g, condition: gate(g, condition), inputs="x condition", broadcasts=True)
 maximum = elementwise("maximum", np.maximum,
                       lambda g, a, b: g * halves(a, b) / 2, lambda g, a, b: g * halves(b, a) / 2)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as hnp
 
 from autodiff.kernels import elementwise as kernels
 
@@ -84,3 +85,28 @@ def test_no_argument_is_written():
         x = np.linspace(-3, 3, 11)
         x.flags.writeable = False
         function(x)
+
+
+@given(
+    shapes=st.sampled_from(
+        [((), ()), ((3, 4), (3, 4)), ((3, 4), (4,)), ((4,), (3, 4)), ((3, 1), (1, 4)), ((0, 3), (3,))]
+    ),
+    dtype=st.sampled_from(["float16", "float32", "float64", "int64", "object"]),
+    turned=st.booleans(),
+    data=st.data(),
+)
+def test_gate_is_where_to_the_last_bit(shapes, dtype, turned, data):
+    """NaN, infinity and -0 are kept or cleared like any other number."""
+    special = [0.0, -0.0, 1.5, -2.0] + ([] if dtype == "int64" else [math.inf, -math.inf, math.nan])
+    drawn = [data.draw(hnp.arrays(np.float64, shape, elements=st.sampled_from(special))) for shape in shapes]
+    x, condition = drawn[0].astype(dtype), drawn[1] > 0
+    if turned:
+        x, condition = np.asfortranarray(x)[::-1] if x.ndim else x, condition
+    y = kernels.gate(x, condition)
+    expected = np.where(condition, x, np.zeros((), x.dtype))
+    assert y.dtype == expected.dtype and y.shape == expected.shape
+    if dtype == "object":
+        assert repr(np.asarray(y).tolist()) == repr(expected.tolist())
+    else:
+        assert np.asarray(y).tobytes() == expected.tobytes()
+    assert not np.shares_memory(np.asarray(y), x)
