@@ -134,3 +134,71 @@ def test_the_gradient_is_only_read_and_views_are_written_through():
     updates.sgd(p, g, v, lr=0.5, momentum=0.9, weight_decay=0.1, first=True)
     updates.adam(p, g, m, v, lr=0.5, step=1)
     assert (whole.T[::2] < -0.5).all() and (whole.T[1::2] == 0).all()
+
+
+# ---- the compiled loops ------------------------------------------------------------------------------------
+
+
+def both_ways(monkeypatch, step, dtype, arrays):
+    """What a step leaves in the arrays, by NumPy and by the compiled loop."""
+    found = []
+    for least in (1 << 60, 1):
+        monkeypatch.setattr(updates, "LARGE", least)
+        mine = [np.array(a, dtype) for a in arrays]
+        step(*mine)
+        found.append(mine)
+    return found
+
+
+def numbers(n):
+    """Numbers of all sizes, and what is none."""
+    rng = np.random.default_rng(n)
+    found = [rng.standard_normal(40) * 10.0 ** rng.integers(-6, 6, 40) for _ in range(n)]
+    for k, a in enumerate(found):
+        a[k::7] = [0.0, -0.0, np.inf, np.nan, -np.inf, 1e-45][: len(a[k::7])]
+    return found
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@given(rates, rates, flags, rates, flags, flags)
+def test_the_loop_of_sgd_gives_the_same_bits(dtype, momentum, dampening, nesterov, decay, maximize, first):
+    def step(p, g, velocity):
+        updates.sgd(
+            p, g, velocity if momentum else None, lr=0.1, momentum=momentum, dampening=dampening, nesterov=nesterov,
+            weight_decay=decay, maximize=maximize, first=first,
+        )  # fmt: skip
+
+    with pytest.MonkeyPatch.context() as patch:
+        for a, b in zip(*both_ways(patch, step, dtype, numbers(3)), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@given(rates, flags, flags, flags, st.sampled_from([0.0, 0.3, 0.9]), st.integers(1, 100))
+def test_the_loop_of_adam_gives_the_same_bits(dtype, decay, decoupled, maximize, amsgrad, beta1, count):
+    def step(p, g, mean, square, largest):
+        updates.adam(
+            p, g, mean, square, largest if amsgrad else None, lr=0.1, beta1=beta1, weight_decay=decay,
+            decoupled=decoupled, maximize=maximize, step=count, amsgrad=amsgrad,
+        )  # fmt: skip
+
+    arrays = numbers(5)
+    arrays[3], arrays[4] = abs(arrays[3]), abs(arrays[4])
+    with pytest.MonkeyPatch.context() as patch:
+        for a, b in zip(*both_ways(patch, step, dtype, arrays), strict=True):
+            np.testing.assert_array_equal(a, b)
+
+
+def test_the_loop_takes_only_what_it_can():
+    p = np.zeros((256, 256), np.float32)
+    assert updates.in_one_loop(p, p.copy(), None)
+    read_only = p.copy()
+    read_only.flags.writeable = False
+    assert updates.in_one_loop(p, read_only)
+    updates.sgd(p, read_only, None, lr=0.1)
+    unaligned = np.zeros(p.nbytes + 1, np.uint8)[1:].view(np.float32).reshape(p.shape)
+    for other in (p.T, p.astype(np.float64), p[:1], unaligned):
+        assert not updates.in_one_loop(p, other)
+    assert not updates.in_one_loop(p[:2, :2].copy()) and not updates.in_one_loop(p.astype(np.float16))
