@@ -103,11 +103,12 @@ def operator(function, takes=None) -> Any:
     return left, right
 
 
-def in_place(function):
-    """The method that gives its Tensor the value of `function`."""
+def in_place(function, plain=None):
+    """The method that gives its Tensor the value of `function`; where no option is given, of the `plain`
+    primitive, which can be written straight into memory."""
 
     def method(self, *args, **kwargs):
-        return self.changed(function, *args, **kwargs)
+        return self.changed(function if kwargs else plain or function, *args, **kwargs)
 
     method.__doc__ = f"In place: {function.__doc__}"
     return method
@@ -476,7 +477,8 @@ class Tensor(Variable):
     matmul, mm, bmm, mv, dot, outer = ops.matmul, ops.mm, ops.bmm, ops.mv, ops.dot, ops.outer
     addmm, inner = ops.addmm, ops.inner
 
-    add_, sub_, mul_, div_, pow_ = (in_place(f) for f in (ops.add, ops.sub, ops.mul, ops.div, ops.pow))
+    add_, sub_ = in_place(ops.add, ops.elementwise.add), in_place(ops.sub, ops.elementwise.sub)
+    div_, mul_, pow_ = in_place(ops.div, ops.elementwise.div), in_place(ops.mul), in_place(ops.pow)
     floor_, ceil_, round_, trunc_ = (in_place(f) for f in (ops.floor, ops.ceil, ops.round, ops.trunc))
     neg_, abs_, exp_, log_, sqrt_ = (in_place(f) for f in (ops.neg, ops.abs, ops.exp, ops.log, ops.sqrt))
     relu_, sigmoid_, tanh_, clamp_ = (in_place(f) for f in (ops.relu, ops.sigmoid, ops.tanh, ops.clamp))

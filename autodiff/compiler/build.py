@@ -135,7 +135,7 @@ class Replay:
             generator.buffers,
             [(generator.buffer[v], v.shape) for v in generator.in_memory],
         )
-        self.workers = (0, 1) if generator.workers else ()  # no team, one thread
+        self.workers = generator.workers
         self.spare: list[list] = []  # memory to work in, for whoever takes it first: threads don't meet
         self.parameters = list(program.inputs)
         self.settle_inputs(recording)
@@ -274,13 +274,21 @@ class Replay:
         outputs = [np.empty(shape, dtype) for shape, dtype in self.shapes]
         values += [y if y.ndim else y.reshape(1) for y in outputs]
         memory = self.spare.pop() if self.spare else self.working_memory()
-        done = self.machine(*values, *memory, *self.workers)
+        done = self.by_all(self.machine, *values, *memory)
         self.spare.append(memory)
         if not done:  # what it assumes does not hold: the function itself knows what to do
             for generator, state in (states or {}).values():
                 generator.numpy.bit_generator.state = state
             return self.function(*args, **kwargs)
         return self.delivered(outputs, args, kwargs, tensors)
+
+    def by_all(self, machine: Callable, *arguments):
+        """Call machine code: with the team of threads, if there are matrices to multiply."""
+        if not self.workers:
+            return machine(*arguments)
+        from ..kernels import team
+
+        return team.run(machine, *arguments)
 
     # ---- many calls at once -------------------------------------------------------------------------------
 
@@ -314,7 +322,7 @@ class Replay:
             values[place] = np.stack(drawn[k])
         outputs = [np.empty((count, *shape), dtype) for shape, dtype in self.shapes]
         memory = self.spare.pop() if self.spare else self.working_memory()
-        done = self.machine_for_many(count, *values, *outputs, *memory, *self.workers)
+        done = self.by_all(self.machine_for_many, count, *values, *outputs, *memory)
         self.spare.append(memory)
         if done < count and states:
             for generator, state in reversed(states[done]):

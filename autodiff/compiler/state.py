@@ -57,7 +57,8 @@ def names_in(code: CodeType) -> set[str]:
 
 
 class Executed:
-    """While it is entered, collects the code of every Python function that runs in this thread."""
+    """While it is entered, collects the code of every Python function that runs in this thread. A profiler
+    that is at work takes a rest meanwhile: cProfile's is no function, and goes on only when it is told."""
 
     def __init__(self):
         self.codes: set[CodeType] = set()
@@ -69,7 +70,11 @@ class Executed:
         return self
 
     def __exit__(self, *exc):
-        sys.setprofile(self.before)
+        if self.before is None or callable(self.before):
+            sys.setprofile(self.before)
+        else:
+            sys.setprofile(None)
+            self.before.enable()
 
     def names(self) -> set[str]:
         return set().union(*map(names_in, self.codes))

@@ -158,12 +158,15 @@ def wait_for_change(address, seen, patience):
 
 
 def launch(team, code, argument, parts):
-    """Do a job. Only the thread that holds the team may launch."""
+    """Do a job. Only the thread that holds the team may launch. The first part is its own, always, so that
+    in job after job the same matrix's rows are found in the same core's cache."""
     write(team + CODE, code)
     write(team + ARGUMENT, argument)
     write(team + DONE, 0)
     number = (read(team + TICKET) // NUMBER + 1) % (NUMBER // 2)
-    write(team + TICKET, number * NUMBER + parts * PARTS)
+    write(team + TICKET, number * NUMBER + parts * PARTS + 1)
+    call(code, argument, 0, parts)
+    add(team + DONE, 1)
     take_parts(team)
     while True:
         done = read(team + DONE)
@@ -253,21 +256,19 @@ why_alone = ""  # one thread works although more are asked for
 change = threading.Lock()
 
 
-def run(function: Callable, *arguments) -> None:
-    """function(*arguments, team, size): with the team of get_num_threads() threads, or, where there is
+def run(function: Callable, *arguments):
+    """What function(*arguments, team, size) gives: with the team of get_num_threads() threads, or, where there is
     none or another Python thread has it, with 0, 1."""
     size = get_num_threads()
     team = current if current is not None and current.size == size else of(size)
     if team is None or not team.busy.acquire(blocking=False):
-        function(*arguments, 0, 1)
-        return
+        return function(*arguments, 0, 1)
     try:
         if team.closed:
-            function(*arguments, 0, 1)
-        else:
-            if team.sleepers:
-                team.wake()
-            function(*arguments, team.address, team.size)
+            return function(*arguments, 0, 1)
+        if team.sleepers:
+            team.wake()
+        return function(*arguments, team.address, team.size)
     finally:
         team.busy.release()
 

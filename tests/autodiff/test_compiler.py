@@ -7,6 +7,7 @@ waiting for a compiler. The last ones compile.
 from __future__ import annotations
 
 import random
+import sys
 import threading
 
 import numpy as np
@@ -18,7 +19,7 @@ from kernel_support import needs_numba, run_python
 import autodiff as ad
 import nn
 import nn.functional as F
-from autodiff import primitive
+from autodiff import kernels, primitive
 
 pytestmark = needs_numba
 
@@ -830,3 +831,49 @@ def test_machine_code_of_all_kinds(names):
     assert programs_of(compiled), compiled.source()
     for (name, *_), a, b in zip(kinds, everything(*xs), found, strict=True):
         same(a, b, name, rtol=2e-5, atol=2e-6)
+
+
+@pytest.mark.machine_code
+def test_the_team_of_threads_multiplies(monkeypatch):
+    """And gives what one thread gives, to the last bit."""
+    from autodiff.kernels import team
+
+    met, run = [], team.run
+    monkeypatch.setattr(
+        team, "run", lambda machine, *arguments: met.append(arguments) or run(machine, *arguments)
+    )
+    model = nn.MLP(96, 64, 10)
+    f = ad.compile(lambda x: model(x))
+    x = ad.randn(128, 96)
+    before, found = kernels.get_num_threads(), []
+    try:
+        with ad.no_grad():
+            f(x), f(x)  # recorded, compiled
+            met.clear()
+            for threads in (1, 2):
+                kernels.set_num_threads(threads)
+                found.append(f(x).numpy())
+    finally:
+        kernels.set_num_threads(before)
+    assert len(met) == 2  # and nothing else multiplied meanwhile
+    np.testing.assert_array_equal(*found)
+
+
+@pytest.mark.parametrize("again", [False, True])
+def test_a_profiler_may_be_at_work(again):
+    import cProfile
+
+    f = ad.compile(lambda x: (x * 2).sum())
+    profile = cProfile.Profile()
+    assert profile.runcall(f, ad.ones(3)).item() == 6
+    if again:
+        assert profile.runcall(f, ad.ones(3)).item() == 6
+    assert profile.getstats() and sys.getprofile() is None
+
+    seen = []
+    sys.setprofile(lambda frame, event, arg: seen.append(event))
+    try:
+        ad.compile(lambda x: x * 3)(ad.ones(3))
+    finally:
+        sys.setprofile(None)
+    assert seen
