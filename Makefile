@@ -6,12 +6,13 @@ NEW_ENOUGH := import sys; sys.exit(sys.version_info < (3, 11))
 INSTALL := $(PY) -m pip install --quiet --disable-pip-version-check
 
 .DEFAULT_GOAL := help
-.PHONY: help mnist test test-thorough lint format clean
+.PHONY: help mnist test test-thorough bench lint format clean
 
 help:
 	@echo "make mnist          train the classic MNIST network on the real images (under a minute)"
 	@echo "make test           run the tests"
 	@echo "make test-thorough  run the slow tests too, and more examples of each property"
+	@echo "make bench          measure, beside PyTorch, JAX and HIPS autograd where they are installed in $(VENV)"
 	@echo "make lint           check style, types and the order of imports"
 	@echo "make format         format the code"
 	@echo "make clean          remove the environment and everything built"
@@ -51,6 +52,10 @@ test: $(VENV)/for-tests
 
 test-thorough: $(VENV)/for-tests
 	@HYPOTHESIS_PROFILE=thorough $(PY) -m pytest -n 2 -m "slow or not slow" $(ARGS)
+
+bench: $(VENV)/for-mnist
+	@for each in imports overhead gemm steps compiled; do \
+	  echo; echo "== benchmarks/$$each.py"; $(PY) benchmarks/$$each.py || exit 1; done
 
 lint: $(VENV)/for-tests
 	@$(PY) -m ruff check .
