@@ -169,7 +169,7 @@ def as_html(matrix: Matrix) -> str:
 PAGE = """<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>The museum of gradient bugs</title>
 <style>
-body {{ font: 15px/1.4 system-ui, sans-serif; margin: 2em auto; max-width: 75em; color: #222; background: #fff }}
+body {{ font: 15px/1.4 system-ui, sans-serif; margin: 2em auto; padding: 0 1em; max-width: 75em; color: #222; background: #fff }}
 table {{ border-collapse: collapse }}
 th {{ text-align: left; font-weight: 400; padding: 1px 10px 1px 0; white-space: nowrap }}
 th.room {{ font-weight: 600; padding-top: .8em }}
