@@ -42,7 +42,7 @@ class Worker:
         self.results = folder / "results.jsonl"
         self.results.touch()
         job = {"target": target, "results": str(self.results), "options": options, "memory": limits.memory,
-               "done": [asdict(entry) for entry in done]}  # fmt: skip
+               "supervisor": os.getpid(), "done": [asdict(entry) for entry in done]}  # fmt: skip
         request = folder / "job.json"
         request.write_text(json.dumps(job), encoding="utf-8")
         own_group: dict[str, Any] = {"start_new_session": True}
@@ -161,6 +161,7 @@ def failed(name: str, why: str, out_of_time: bool) -> Entry:
 def work(request: str) -> None:
     """Judge what the request names, writing line after line."""
     job = json.loads(Path(request).read_text(encoding="utf-8"))
+    end_with(job["supervisor"])
     limit_memory(job["memory"])
     results = open(job["results"], "a", encoding="utf-8")
 
@@ -216,6 +217,19 @@ def explained(error: BaseException) -> str:
     if isinstance(error, SyntaxError):
         where = ""  # it says so itself
     return f"it cannot be loaded: {type(error).__name__}: {error}{where}"
+
+
+def end_with(supervisor: int) -> None:
+    """If whoever supervises is killed, nobody is left to stop this process and what it has started."""
+    if os.name == "nt":
+        return  # there a process keeps its parent's number
+
+    def watch():
+        while os.getppid() == supervisor:
+            time.sleep(0.5)
+        os.killpg(os.getpgid(0), signal.SIGKILL)
+
+    threading.Thread(target=watch, daemon=True).start()
 
 
 def limit_memory(gib: float) -> None:

@@ -26,6 +26,7 @@ from autodiff.testing.card import Card, Convention, Entry, Miss
 from autodiff.testing.engine import OURS
 from autodiff.testing.judge import grade
 
+ROOT = Path(__file__).parents[3]
 VALUE = """
 import math
 
@@ -519,3 +520,38 @@ def test_subcommands_and_options(capsys):
         main(["grade", "autodiff", "--without", "vpj"])
     assert stopped.value.code == 2 and "they are value, vjp" in capsys.readouterr().err
     assert set(adapters.KNOWN) >= {"torch", "jax", "autograd", "mygrad", "micrograd"}
+
+
+@pytest.mark.skipif(os.name == "nt", reason="processes are followed by their numbers")
+def test_who_is_killed_leaves_nothing_running(tmp_path):
+    engine, note = tmp_path / "engine.py", tmp_path / "pid"
+    engine.write_text(
+        f"import os, pathlib, time\npathlib.Path({str(note)!r}).write_text(str(os.getpid()))\ntime.sleep(300)\n"
+    )
+    grading = subprocess.Popen(
+        [sys.executable, "-m", "autodiff.testing", "grade", str(engine)], stdout=subprocess.DEVNULL, cwd=ROOT
+    )
+    wait_for(lambda: note.exists() and note.read_text())
+    worker = int(note.read_text())
+    os.kill(worker, 0)  # it is there
+    grading.terminate()
+    grading.wait()
+
+    def gone():
+        status = Path(f"/proc/{worker}/stat")
+        if status.exists() and ") Z " in status.read_text(encoding="utf-8"):
+            return True  # dead, and not yet buried by whoever inherited it
+        try:
+            os.kill(worker, 0)
+        except ProcessLookupError:
+            return True
+        return False
+
+    wait_for(gone)
+
+
+def wait_for(condition, seconds=30.0):
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "it did not happen in time"
+        time.sleep(0.05)
