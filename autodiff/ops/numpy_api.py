@@ -134,7 +134,7 @@ def _swapaxes(a, axis1, axis2):
 
 
 def _reshape(a, shape, order="C"):
-    if order not in ("C", "K"):
+    if order != "C":
         raise TypeError(f"on a Tensor, order='C' only, and not {order!r}: transpose first")
     return shapes.reshape(a, shape)
 

@@ -151,6 +151,7 @@ WRONG = [
     ("np.linalg.norm(x, 1)", TypeError, "norm of a matrix"),
     ("np.linalg.norm(x, 1, axis=(0, 1))", TypeError, "norm of a matrix"),
     ("np.ravel(x, order='F')", TypeError, "order='C' only"),
+    ("np.ravel(x.T, 'K')", TypeError, "order='C' only"),
     ("np.squeeze(x, axis=0)", ValueError, "axis 0 of size 3"),
     ("np.split(x, 3, axis=1)", ValueError, "not divisible into 3"),
 ]
