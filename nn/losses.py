@@ -5,6 +5,7 @@ from __future__ import annotations
 from autodiff import Tensor
 
 from . import functional as F
+from .functional.reduction import check_reduction
 from .module import Module
 
 
@@ -13,7 +14,7 @@ class Loss(Module):
 
     def __init__(self, *, reduction: str = "mean"):
         super().__init__()
-        F.check_reduction(reduction)
+        check_reduction(reduction)
         self.reduction = reduction
 
 

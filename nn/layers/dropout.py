@@ -5,6 +5,7 @@ from __future__ import annotations
 from autodiff import Tensor
 
 from .. import functional as F
+from ..functional.dropouts import check_probability
 from ..module import Module
 
 
@@ -14,7 +15,7 @@ class Dropout(Module):
 
     def __init__(self, p: float = 0.5, inplace: bool = False):
         super().__init__()
-        F.check_probability(p)
+        check_probability(p)
         self.p, self.inplace = p, inplace
 
     def forward(self, input: Tensor) -> Tensor:

@@ -50,9 +50,9 @@ class Program:
         return self.typical(lambda *shape: rng.standard_normal(shape))
 
 
-def functions_of_nn() -> Any:
-    """nn.functional. The engine imports nothing of nn; its museum visits it, by name."""
-    return importlib.import_module("nn.functional")
+def functions_of_nn(family: str = "") -> Any:
+    """nn.functional, or a file of it. The engine imports nothing of nn; its museum visits it, by name."""
+    return importlib.import_module(f"nn.functional.{family}" if family else "nn.functional")
 
 
 @dataclass(frozen=True, eq=False)

@@ -103,17 +103,17 @@ def mean_of_the_ignored():
     """Padding of a text and the unlabelled parts of an image carry the label "ignore". Their losses are 0,
     and are averaged all the same: the more there is of them, the smaller the gradient. With no ignored
     labels, as in a test, everything is right."""
-    F = functions_of_nn()
-    right = F.weighted
+    losses = functions_of_nn("class_losses")
+    right = losses.weighted
 
-    def weighted(losses, share, kept, reduction):
+    def weighted(terms, share, kept, reduction):
         if reduction != "mean" or kept is None:
-            return right(losses, share, kept, reduction)
-        value = right(losses, share, kept, reduction)
+            return right(terms, share, kept, reduction)
+        value = right(terms, share, kept, reduction)
         factor = float(np.mean(np.asarray(getattr(kept, "array", kept))))
         return value.detach() + factor * (value - value.detach())
 
-    with changed(F, weighted=weighted):
+    with changed(losses, weighted=weighted):
         yield
 
 

@@ -1,0 +1,84 @@
+"""Losses that compare numbers with numbers."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from autodiff import Tensor, ops
+from autodiff.errors import explanation
+from autodiff.ops import log_sigmoid as logsigmoid
+from autodiff.ops.fused import all_within
+from autodiff.primitive import elementwise
+
+from .reduction import check_pair, check_probabilities, reduced, weighted
+
+
+def mse_loss(
+    input: Tensor, target: Tensor, *, reduction: str = "mean", weight: Tensor | None = None
+) -> Tensor:
+    """(input − target)². `weight` has a factor for each element, by which the mean is weighted."""
+    check_pair(input, target, weight)
+    return weighted(ops.square(input - target), weight, None, reduction)
+
+
+def l1_loss(
+    input: Tensor, target: Tensor, *, reduction: str = "mean", weight: Tensor | None = None
+) -> Tensor:
+    """|input − target|, with `weight` as in `mse_loss`."""
+    check_pair(input, target, weight)
+    return weighted(ops.abs(input - target), weight, None, reduction)
+
+
+def binary_cross_entropy(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, *, reduction: str = "mean"
+) -> Tensor:
+    """−t·log p − (1 − t)·log(1 − p) for probabilities p, times `weight`, which broadcasts; no
+    logarithm counts as less than −100."""
+    check_pair(input, target)
+    check_probabilities(input, target)
+    if not all_within(input, 0, 1):
+        raise RuntimeError(
+            explanation(
+                "all elements of input should be between 0 and 1",
+                why=f"they are from {input.array.min():g} to {input.array.max():g}",
+                remedy="apply sigmoid first, or use binary_cross_entropy_with_logits",
+            )
+        )
+    losses = bernoulli_loss(input, target)
+    return reduced(losses if weight is None else losses * weight.to(input.dtype), reduction)
+
+
+def binary_cross_entropy_with_logits(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, *, reduction: str = "mean",
+    pos_weight: Tensor | None = None,
+) -> Tensor:  # fmt: skip
+    """binary_cross_entropy of sigmoid(input), which neither overflows nor loses digits. The first
+    term, that of t, is times `pos_weight`, all is times `weight`; both broadcast."""
+    check_pair(input, target)
+    check_probabilities(input, target)
+    positive = target if pos_weight is None else target * pos_weight.to(input.dtype)
+    losses = -(positive * logsigmoid(input) + (1 - target) * logsigmoid(-input))
+    return reduced(losses if weight is None else losses * weight.to(input.dtype), reduction)
+
+
+def _bernoulli_loss(p, target):
+    """−t·log p − (1 − t)·log(1 − p)."""
+    return -(target * bounded_log(p) + (1 - target) * bounded_log(1 - p))
+
+
+def bounded_log(p):
+    """log p, but no less than −100."""
+    with np.errstate(divide="ignore"):
+        return np.maximum(np.log(p), -100)
+
+
+# One primitive, because at p = 0 and 1 the composition's gradient would be 0·∞ = NaN; as in
+# PyTorch it is (p − t) / (p(1 − p)), the divisor no less than 1e-12.
+bernoulli_loss = elementwise(
+    "binary_cross_entropy",
+    _bernoulli_loss,
+    lambda p, target: (p - target) / ops.maximum(p * (1 - p), 1e-12),
+    lambda p: ops.maximum(ops.log(1 - p), -100) - ops.maximum(ops.log(p), -100),
+    inputs="p target",
+    to_float=True,
+)
