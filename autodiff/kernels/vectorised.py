@@ -74,10 +74,12 @@ ACCUMULATE, SCALE, BIAS, RELU, GATE = 1, 2, 4, 8, 16  # the steps
 # Sizes. A strip of b, CHAIN rows by two vectors, is 16 KiB where a vector has 32 bytes, which leaves the
 # first cache, 32 KiB or more, room for six rows of a; a block of a is 264 KiB in the second.
 CHAIN = 256
-BLOCK_ROWS = 264  # a multiple of both heights of a tile
-BLOCK_COLUMNS = 4096  # so that b's packed strips, 4 MiB, stay in the third
+BLOCK_ROWS = 168  # a multiple of both heights of a tile
+BLOCK_COLUMNS = 512  # so that b's packed strips, 4 MiB, stay in the third
 GROUP_BYTES = 512  # of a row of b are packed at a time: lines of the cache are then used whole
 LINE = 64
+AHEAD = 8
+LAST = 48
 TOGETHER = 2**18  # products from which a second thread gains more than it costs to call
 
 VARIABLE = "AUTODIFF_VECTOR_BYTES"  # 64, 32 or 16: in place of what the processor has, for tests
@@ -158,9 +160,10 @@ class Writer:
         lanes = ir.Constant(ir.VectorType(integer, self.lanes), list(range(self.lanes)))
         return self.builder.icmp_signed("<", lanes, columns)
 
-    def fetch(self, address):
-        """Ask for the cache line at an address, which will be written soon."""
-        self.call("llvm.prefetch.p0", ir.VoidType(), self.at(address, ir.IntType(8)), I32(1), I32(3), I32(1))
+    def fetch(self, address, to_write: bool = False):
+        """Ask for the cache line at an address, which will be read, or written, soon."""
+        place = self.at(address, ir.IntType(8))
+        self.call("llvm.prefetch.p0", ir.VoidType(), place, I32(int(to_write)), I32(3), I32(1))
 
     def veiled(self, x):
         """x, of which LLVM forgets how it was made. It would else make every row's address from the
@@ -221,36 +224,83 @@ def tile(typing, lanes, height, rows, columns, k, a, a_row, a_column, b, out, ou
     return signature, write
 
 
+@intrinsic(prefer_literal=True)
+def packing_tile(typing, lanes, height, k, a, a_row, a_column, b, b_row, packed, out, out_row,
+                 steps, factor, bias, gate, gate_row):  # fmt: skip
+    """A whole tile, whose strip of b is read where it lies, and packed for the tiles after it: the
+    processor stores while it multiplies."""
+    signature = types.void(lanes, height, *[types.int64] * 10, factor, *[types.int64] * 3)
+
+    def write(context, builder, signature, arguments):
+        lanes, height, k, a, a_row, a_column, b, b_row, packed, out, out_row = arguments[:11]
+        steps, factor, bias, gate, gate_row = arguments[11:]
+        w = Writer(builder, signature.args[12], signature.args[0].literal_value)
+        rows = signature.args[1].literal_value
+        x = write_products(w, rows, 2, k, a, a_row, a_column, packed, out, out_row, (b, b_row))
+        out_rows = [w.plus(out, i, out_row) for i in range(rows)]
+        gate_rows = [w.plus(gate, i, gate_row) for i in range(rows)]
+        write_steps(w, x, I64(2 * w.lanes), out_rows, steps, factor, bias, gate_rows)
+        return context.get_dummy_value()
+
+    return signature, write
+
+
 def write_tile(w: Writer, rows: int, vectors: int, columns, k, a, a_row, a_column, b, out, out_row,
                steps, factor, bias, gate, gate_row):  # fmt: skip
     """The instructions for a tile of this many rows and vectors."""
+    x = write_products(w, rows, vectors, k, a, a_row, a_column, b, out, out_row)
+    out_rows = [w.plus(out, i, out_row) for i in range(rows)]
+    gate_rows = [w.plus(gate, i, gate_row) for i in range(rows)]
+    write_steps(w, x, columns, out_rows, steps, factor, bias, gate_rows)
+
+
+def write_products(w: Writer, rows: int, vectors: int, k, a, a_row, a_column, b, out, out_row, lying=None):  # fmt: skip
+    """The sums of products of a tile, in registers. `lying` is (address, bytes from row to row) of a strip
+    of b that is not packed yet: it is read there, and packed by the way."""
     builder = w.builder
     width = w.lanes * w.size
     x = [[Variable(builder, w.zero) for _ in range(vectors)] for _ in range(rows)]
-    out_rows = [w.plus(out, i, out_row) for i in range(rows)]
-    for address in out_rows:  # far away, perhaps: on its way while we multiply
-        w.fetch(address)
-        w.fetch(w.plus(address, 1, vectors * width - 1))
-
     a_at, b_at = Variable(builder, a), Variable(builder, b)
+    source = Variable(builder, lying[0]) if lying else b_at
     to_row = [w.veiled(builder.mul(a_row, I64(i))) for i in range(1, rows)]
 
     def add_products():
         """x[i] += a[i, k] · b[k], and on to the next k."""
-        place, row = a_at.get(), b_at.get()
+        place, row = a_at.get(), source.get()
         b_vectors = [w.load(w.plus(row, v, width)) for v in range(vectors)]
+        if lying:
+            for v in range(vectors):
+                w.store(b_vectors[v], w.plus(b_at.get(), v, width))
+                w.fetch(w.plus(w.plus(row, AHEAD, lying[1]), v, width), to_write=False)
+            source.set(builder.add(row, lying[1]))
         for i in range(rows):
             element = w.spread_from(builder.add(place, to_row[i - 1]) if i else place)
             for v in range(vectors):
                 x[i][v].set(w.multiply_add(element, b_vectors[v], x[i][v].get()))
         a_at.set(builder.add(place, a_column))
-        b_at.set(w.plus(row, 2, width))
+        b_at.set(w.plus(b_at.get(), 2, width))
 
-    with cgutils.for_range(builder, builder.ashr(k, I64(1))):  # two at a time: less counting
-        add_products()
-        add_products()
-    with builder.if_then(builder.trunc(k, I1)):
-        add_products()
+    # Before the last of many we ask for what will be written, which is far away, perhaps; sooner, and the
+    # cache would have dropped it again.
+    many = builder.icmp_signed(">", k, I64(LAST))
+    early = builder.select(many, builder.sub(k, I64(LAST)), I64(0))
+    for count in (early, builder.sub(k, early)):
+        with cgutils.for_range(builder, count):
+            add_products()
+        if count is early:
+            with builder.if_then(many):
+                for i in range(rows):
+                    address = w.plus(out, i, out_row)
+                    w.fetch(address, to_write=True)
+                    w.fetch(w.plus(address, 1, vectors * width - 1), to_write=True)
+    return x
+
+
+def write_steps(w: Writer, x, columns, out_rows, steps, factor, bias, gate_rows):
+    """The steps, on the sums x of a tile, and its way to `out_rows`, where it is `columns` wide."""
+    builder = w.builder
+    rows, vectors = len(x), len(x[0])
+    width = w.lanes * w.size
 
     # Only the last vector can have lanes that lie outside.
     full = builder.icmp_signed("==", columns, I64(vectors * w.lanes))
@@ -258,12 +308,20 @@ def write_tile(w: Writer, rows: int, vectors: int, columns, k, a, a_row, a_colum
 
     def everywhere(do):
         """do(i, v, mask) for every vector of the tile, with the mask that it needs."""
+
+        def do_all(mask):
+            for i in range(rows):
+                for v in range(vectors):
+                    do(i, v, mask if v == vectors - 1 else None)
+
+        if width == 64:  # AVX-512 has masks that cost nothing; half the instructions are half the compile
+            do_all(last)
+            return
         with builder.if_else(full) as (inside, at_the_edge):
-            for place, mask in ((inside, None), (at_the_edge, last)):
-                with place:
-                    for i in range(rows):
-                        for v in range(vectors):
-                            do(i, v, mask if v == vectors - 1 else None)
+            with inside:
+                do_all(None)
+            with at_the_edge:
+                do_all(last)
 
     def combine(other_rows, f):
         """x = f(x, the vectors that lie in memory at these addresses of rows)."""
@@ -289,9 +347,28 @@ def write_tile(w: Writer, rows: int, vectors: int, columns, k, a, a_row, a_colum
             value = register.get()
             register.set(zero_where(builder.fcmp_ordered("<=", value, w.zero), value))
     with w.has(steps, GATE):  # unordered: NaN does not open the gate
-        gate_rows = [w.plus(gate, i, gate_row) for i in range(rows)]
         combine(gate_rows, lambda x, gate: zero_where(builder.fcmp_unordered("<=", gate, w.zero), x))
     everywhere(lambda i, v, mask: w.store(x[i][v].get(), w.plus(out_rows[i], v, width), mask))
+
+
+@intrinsic(prefer_literal=True)
+def settle(typing, lanes, source, columns, out, steps, factor, bias, gate):
+    """The steps of one row of at most two vectors, whose sums of products lie at `source`."""
+    signature = types.void(lanes, *[types.int64] * 4, factor, *[types.int64] * 2)
+
+    def write(context, builder, signature, arguments):
+        _, source, columns, out, steps, factor, bias, gate = arguments
+        w = Writer(builder, signature.args[5], signature.args[0].literal_value)
+        two = builder.icmp_signed(">", columns, I64(w.lanes))
+        with builder.if_else(two) as (wide, narrow):
+            for place, vectors in ((wide, 2), (narrow, 1)):
+                with place:
+                    sums = [w.load(w.plus(source, v, w.lanes * w.size)) for v in range(vectors)]
+                    x = [[Variable(builder, vector) for vector in sums]]
+                    write_steps(w, x, columns, [out], steps, factor, bias, [gate])
+        return context.get_dummy_value()
+
+    return signature, write
 
 
 # ---- packing: parts of a and b, moved to where they lie densely -----------------------------------
@@ -331,6 +408,8 @@ def copy_strips(typing, lanes, count, target, strip_bytes, source, source_row, r
         from_row, to_row = Variable(builder, source), Variable(builder, target)
         with cgutils.for_range(builder, rows):
             row, place = from_row.get(), to_row.get()
+            for line in range(0, 2 * strips * width, LINE):
+                w.fetch(builder.add(w.plus(row, AHEAD, source_row), I64(line)))
             for s in range(strips):
                 for v in (0, 1):
                     vector = w.load(w.plus(row, 2 * s + v, width), masks[v])
@@ -418,36 +497,56 @@ def gemm_for(number: type, lanes: int, height: int, group: int):
         scale = number(factor)
         size = size_of(scale)
         strip = 2 * lanes
+        # Where b would have to be transposed to be packed, and a is much smaller, a is, and we make the
+        # transpose of out, which is small too, and turn that.
+        turned = (
+            b_column != size
+            and b_row == size
+            and 2 * m > lanes
+            and n * k > m * (k + 2 * n)
+            and steps & (ACCUMULATE | SCALE) == 0
+        )
+        if turned:
+            m, n, a, a_row, a_column, b, b_row, b_column = n, m, b, b_column, b_row, a, a_column, a_row
         top, bottom, left, right = share(m, n, height, strip, part, parts)
         if top >= bottom or left >= right:
             return
-        depth = -(-k // max(1, -(-k // CHAIN)))  # of the chains that k is cut into
+        chains = max(1, -(-k // CHAIN))
+        depth = max(1, -(-k // chains))
         blocks = -(-(bottom - top) // BLOCK_ROWS)
         block_rows = -(-(bottom - top) // (blocks * height)) * height
 
-        # Strips of b are always packed, a group at a time. Only if other rows will need them are all kept.
+        # Strips of b are always packed. Only if other rows will need them are all kept.
         row_bytes = strip * size
         strip_bytes = depth * row_bytes
         strips = -(-min(right - left, BLOCK_COLUMNS) // strip)
-        kept = strips if blocks > 1 else min(strips, group)
+        kept = strips * chains if blocks > 1 else 1
         # Blocks of a are packed as they lie, by rows or by columns, where they will be read several times.
         by_rows = a_column == size
         pack_a = (blocks > 1 or a_row == size) and (by_rows or a_row == size) and right - left >= 8 * strip
         line_bytes = odd_lines((depth if by_rows else block_rows) * size)
         a_bytes = (block_rows if by_rows else depth) * line_bytes if pack_a else 0
-        memory = np.empty(kept * strip_bytes + a_bytes + 2 * LINE, np.uint8)
+        across_bytes = odd_lines(-(-(right - left) // strip) * row_bytes)
+        turned_bytes = lanes * row_bytes + (bottom - top) * across_bytes if turned else 0
+        memory = np.empty(kept * strip_bytes + a_bytes + turned_bytes + 3 * LINE, np.uint8)
         packed_b = aligned(memory.ctypes.data)
         packed_a = aligned(packed_b + kept * strip_bytes)
+        square = aligned(packed_a + a_bytes)
+        target, target_row, target_steps = out, out_row, steps
+        if turned:
+            target, target_row, target_steps = square + lanes * row_bytes, across_bytes, 0
+            target -= top * target_row + left * size
 
         for j0 in range(left, right, BLOCK_COLUMNS):
             j1 = min(j0 + BLOCK_COLUMNS, right)
-            for k0 in range(0, max(k, 1), max(depth, 1)):
-                terms = min(depth, k - k0)
-                now = steps if k0 == 0 else steps | ACCUMULATE
-                if k0 + terms < k:
-                    now &= ACCUMULATE | SCALE
-                for i0 in range(top, bottom, block_rows):
-                    i1 = min(i0 + block_rows, bottom)
+            for i0 in range(top, bottom, block_rows):
+                i1 = min(i0 + block_rows, bottom)
+                for k0 in range(0, max(k, 1), depth):
+                    terms = min(depth, k - k0)
+                    now = target_steps if k0 == 0 else target_steps | ACCUMULATE
+                    if k0 + terms < k:
+                        now &= ACCUMULATE | SCALE
+                    first_strip = k0 // depth * strips
 
                     a_block, a_down, a_right = a + i0 * a_row + k0 * a_column, a_row, a_column
                     if pack_a and by_rows:
@@ -461,24 +560,34 @@ def gemm_for(number: type, lanes: int, height: int, group: int):
 
                     for j in range(j0, j1, strip):
                         columns = min(strip, j1 - j)
-                        place = (j - j0) // strip
-                        packed = packed_b + place % kept * strip_bytes
+                        place = first_strip + (j - j0) // strip if blocks > 1 else 0
+                        packed = packed_b + place * strip_bytes
+                        i = i0
                         if i0 == top:
                             b_strip = b + k0 * b_row + j * b_column
                             if b_column == size:
-                                if place % group == 0 and j + group * strip <= j1:
-                                    copy_strips(
-                                        lanes,
-                                        group,
-                                        packed,
-                                        strip_bytes,
-                                        b_strip,
-                                        b_row,
-                                        terms,
-                                        strip,
-                                        scale,
-                                    )
-                                elif place // group * group * strip + j0 + group * strip > j1:
+                                in_group = (j - j0) // strip % group
+                                if blocks > 1 and j + (group - in_group) * strip <= j1:
+                                    if in_group == 0:
+                                        copy_strips(
+                                            lanes,
+                                            group,
+                                            packed,
+                                            strip_bytes,
+                                            b_strip,
+                                            b_row,
+                                            terms,
+                                            strip,
+                                            scale,
+                                        )
+                                elif columns == strip and i1 - i0 >= height:
+                                    packing_tile(
+                                        lanes, height, terms, a_block, a_down, a_right, b_strip, b_row, packed,
+                                        target + i * target_row + j * size, target_row,
+                                        now, scale, bias + j * size, gate + i * gate_row + j * size, gate_row,
+                                    )  # fmt: skip
+                                    i += height
+                                else:
                                     copy_strips(
                                         lanes, 1, packed, strip_bytes, b_strip, b_row, terms, columns, scale
                                     )
@@ -499,7 +608,6 @@ def gemm_for(number: type, lanes: int, height: int, group: int):
                                             size,
                                         )
 
-                        i = i0
                         while i < i1:
                             rows = min(height, i1 - i)
                             if height < i1 - i < 2 * height:
@@ -507,10 +615,26 @@ def gemm_for(number: type, lanes: int, height: int, group: int):
                             tile(
                                 lanes, height, rows, columns, terms,
                                 a_block + (i - i0) * a_down, a_down, a_right, packed,
-                                out + i * out_row + j * size, out_row,
+                                target + i * target_row + j * size, target_row,
                                 now, scale, bias + j * size, gate + i * gate_row + j * size, gate_row,
                             )  # fmt: skip
                             i += rows
+
+        if turned:
+            for j in range(top, bottom, strip):
+                columns = min(strip, bottom - j)
+                for i in range(left, right, lanes):
+                    for q in range(0, columns, lanes):
+                        transpose(
+                            lanes, square + q * size, row_bytes,
+                            target + (j + q) * target_row + i * size, target_row, columns - q, scale,
+                        )  # fmt: skip
+                    for row in range(min(lanes, right - i)):
+                        settle(
+                            lanes, square + row * row_bytes, columns, out + (i + row) * out_row + j * size,
+                            steps, scale, bias + j * size, gate + (i + row) * gate_row + j * size,
+                        )  # fmt: skip
+        memory[0] = 0  # in use until here: Numba frees an array after the last line that names it
 
     return gemm
 

@@ -78,6 +78,9 @@ def by_numpy(a, b, out, steps, factor, bias, gate):
 @example(6, 32, 300, np.float32, ("rows", "columns"), 31, 0)  # two chains
 @example(280, 17, 40, np.float32, ("columns", "columns"), 31, 0)  # two blocks of rows
 @example(300, 300, 300, np.float64, ("rows", "columns"), 31, 1)
+@example(20, 200, 600, np.float32, ("rows", "columns"), 28, 0)  # the transpose of out: chains and blocks of it
+@example(37, 520, 300, np.float64, ("columns", "columns"), 28, 0)
+@example(350, 600, 530, np.float32, ("rows", "rows"), 31, 0)  # blocks of rows, of columns and of k
 def test_every_step_on_every_edge(gemm, width, m, n, k, dtype, how, steps, seed):
     a = laid_out(small_integers((m, k), dtype, seed), how[0])
     b = laid_out(small_integers((k, n), dtype, seed + 1), how[1])
@@ -103,6 +106,7 @@ def test_every_height_and_every_number_of_columns(gemm):
 @given(sizes, sizes, st.one_of(sizes, st.integers(250, 600)), dtypes, st.tuples(layouts, layouts), seeds)
 @example(300, 200, 520, np.float32, ("strided", "reversed"), 0)
 @example(150, 200, 40, np.float32, ("columns", "rows"), 0)
+@example(40, 300, 600, np.float32, ("rows", "columns"), 0)
 def test_rounding_depends_on_the_row_and_the_column_alone(gemm, m, n, k, dtype, how, seed):
     rng = np.random.default_rng(seed)
     a, b = rng.standard_normal((m, k)).astype(dtype), rng.standard_normal((k, n)).astype(dtype)
@@ -130,6 +134,20 @@ def test_relu_and_gate_meet_nan_as_numpy_does(gemm):
     np.testing.assert_array_equal(out, np.where(special > 0, np.float32(5), np.float32(0)))
     gemm(one, np.full_like(special, np.nan), out, GATE, gate=special)
     np.testing.assert_array_equal(out, np.where(special > 0, np.float32(np.nan), np.float32(0)))
+
+
+def test_what_is_packed_is_not_freed_while_it_is_in_use():
+    """Numba frees an array after the last line that names it; the kernel uses addresses. The system here takes
+    back at once what is freed, which makes a later read of it a crash."""
+    code = (
+        "import numpy as np\n"
+        "from autodiff.kernels import rung\n"
+        "for m, n, k in ((64, 40, 40), (40, 512, 784), (400, 600, 300)):\n"
+        "    a, b, out = np.ones((m, k), 'f'), np.ones((n, k), 'f').T, np.empty((m, n), 'f')\n"
+        "    rung('vectorised', a.dtype)(a, b, out)\n"
+        "    assert (out == k).all()"
+    )
+    run_python(code, MALLOC_MMAP_THRESHOLD_="4096")  # glibc's variable; elsewhere this tests less
 
 
 def test_a_step_of_gradient_descent_rounds_as_numpy_does(gemm):
