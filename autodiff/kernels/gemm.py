@@ -24,7 +24,7 @@ import numpy as np
 from . import jit
 
 VARIABLE = "AUTODIFF_MATMUL"
-DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+DTYPES = frozenset((np.dtype(np.float32), np.dtype(np.float64)))
 
 # What serves when nobody chooses, wherever `wins` says so: docs/benchmarks.md has the measurements.
 DEFAULT, BY_DEFAULT = "threaded", "the default"
@@ -138,16 +138,20 @@ def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     The compiled rungs take float32 and float64, not too small; all else is NumPy's.
     """
     name, who = in_use()
-    if name == "numpy" or not suits(a, b) or (who is BY_DEFAULT and not wins(a, b)):
+    if name == "numpy" or not suits(a, b):
         return np.matmul(a, b)
-    multiply = rung(name, a.dtype)
     if a.ndim == b.ndim == 2:
-        out = np.empty((a.shape[0], b.shape[1]), a.dtype)
-        multiply(a, b, out)
+        if who is BY_DEFAULT and not wins(a, b):
+            return np.matmul(a, b)
+        out = np.empty((len(a), b.shape[1]), a.dtype)
+        rung(name, a.dtype)(a, b, out)
         return out
     rows, columns = a.shape[-2:-1], b.shape[-1:] if b.ndim > 1 else ()  # a vector lacks one of them
     left = a if rows else a[None, :]
     right = b if columns else b[:, None]
+    if who is BY_DEFAULT and not wins(left, right):
+        return np.matmul(a, b)
+    multiply = rung(name, a.dtype)
     if right.ndim == 2:  # a batch times one matrix: all its rows at once
         batch = left.shape[:-2]
         out = np.empty((math.prod(left.shape[:-1]), right.shape[1]), a.dtype)
@@ -164,22 +168,21 @@ def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def suits(a: np.ndarray, b: np.ndarray) -> bool:
     """Is it work for a compiled rung? What is wrong is not: np.matmul says it best."""
-    return (
-        type(a) is type(b) is np.ndarray
-        and a.dtype == b.dtype
-        and a.dtype in DTYPES
-        and a.ndim > 0
-        and b.ndim > 0
-        and a.shape[-1] == b.shape[max(b.ndim - 2, 0)]
-        and math.prod(a.shape[-2:]) * (b.shape[-1] if b.ndim > 1 else 1) >= SMALL
-        and a.flags.aligned
-        and b.flags.aligned
-    )
+    if not (type(a) is type(b) is np.ndarray and a.dtype is b.dtype and a.dtype in DTYPES):
+        return False  # (a dtype in the machine's byte order is one object)
+    if a.ndim == b.ndim == 2:
+        (m, k), (depth, n) = a.shape, b.shape
+    elif a.ndim and b.ndim:
+        k, depth = a.shape[-1], b.shape[max(b.ndim - 2, 0)]
+        m, n = a.shape[-2] if a.ndim > 1 else 1, b.shape[-1] if b.ndim > 1 else 1
+    else:
+        return False
+    return k == depth and m * k * n >= SMALL and a.flags.aligned and b.flags.aligned
 
 
 def wins(a: np.ndarray, b: np.ndarray) -> bool:
     """Is the default rung faster than NumPy here? Vectors are read once; tiles are no help."""
-    return a.ndim > 1 and b.ndim > 1 and a.shape[-2] > 1 and b.shape[-1] > 1
+    return a.shape[-2] > 1 and b.shape[-1] > 1
 
 
 def rung(name: str, dtype) -> Callable[[np.ndarray, np.ndarray, np.ndarray], object]:
@@ -230,16 +233,17 @@ def by_tiles(name: str, dtype: np.dtype) -> Callable[[np.ndarray, np.ndarray, np
     from . import team, vectorised
 
     kernel = vectorised.multiply(dtype, vectorised.vector_bytes())
+    together = vectorised.TOGETHER if name == "threaded" else math.inf
 
     def multiply(a, b, out):
-        if out.strides[1] != out.itemsize and out.shape[1] != 1:
+        if not out.flags.c_contiguous and out.strides[1] != out.itemsize and out.shape[1] != 1:
             if out.strides[0] != out.itemsize and out.shape[0] != 1 and out.size:
                 target = np.empty(out.shape, out.dtype)  # neither its rows nor its columns are dense
                 multiply(a, b, target)
                 out[...] = target
                 return
             a, b, out = b.T, a.T, out.T
-        if name == "threaded":
+        if len(a) * b.size >= together:
             team.run(kernel, a, b, out)
         else:
             kernel(a, b, out, 0, 1)
