@@ -14,7 +14,8 @@ import numpy as np
 from ..ops.contractions import product
 from ..ops.elementwise import add, div, maximum, mul, neg, power, select, sqrt, sub
 from ..ops.elementwise import reciprocal as inverse
-from ..ops.reductions import total
+from ..ops.fused import each, indicator
+from ..ops.reductions import softmax_, total
 from ..ops.shapes import permuted
 from ..primitive import astype, broadcast_to
 
@@ -27,6 +28,12 @@ def linear(x, weight, bias):
 def gate(x, condition):
     """x where the condition holds, else 0."""
     return select(condition, x, 0)
+
+
+def cross_entropy_gradient(share, x, target):
+    """share · (softmax(x) − onehot(target))."""
+    hot = indicator(target, classes=x.shape[1], dtype=x.dtype)
+    return mul(each(share), sub(softmax_(x, dim=1), hot))
 
 
 def standardise(x, dims, eps):
@@ -96,5 +103,10 @@ def number(x: Any, dtype: np.dtype):
     return astype(np.asarray(x), dtype=dtype)
 
 
-table = {"linear": linear, "gate": gate, "standardise": standardise}
+table = {
+    "linear": linear,
+    "gate": gate,
+    "cross_entropy_gradient": cross_entropy_gradient,
+    "standardise": standardise,
+}
 updates = {"assign": assign, "sgd_step": sgd_step, "adam_step": adam_step}

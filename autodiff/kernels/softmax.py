@@ -39,23 +39,20 @@ def logsumexp(x: np.ndarray, dim: Dims, keepdims: bool = False) -> np.ndarray:
     return y if keepdims else y.squeeze(dim)
 
 
-def softmax_cross_entropy(x: np.ndarray, target: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """(loss, probabilities): -log softmax(x)[n, target[n]] for each sample n, and softmax(x), which
-    is most of its gradient. x of shape (N, C, ...), target (N, ...), of integers in [0, C)."""
+def cross_entropy(x: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """-log softmax(x)[n, target[n]] for each sample n: x of shape (N, C, ...), target (N, ...), of
+    integers in [0, C)."""
     y = _shifted(x, 1)
-    loss = y[_at(target)]
+    chosen = y[_at(target)]
     np.exp(y, out=y)
-    total = y.sum(axis=1, keepdims=True)
-    y /= total
-    return np.log(total).squeeze(1) - loss, y
+    return np.log(y.sum(axis=1)) - chosen
 
 
-def softmax_cross_entropy_gradient(
-    g: np.ndarray, probabilities: np.ndarray, target: np.ndarray
-) -> np.ndarray:
-    """g (softmax(x) - onehot(target)): the gradient by x of the loss of each sample, times g."""
-    y = probabilities * np.expand_dims(g, 1)
-    y[_at(target)] -= g
+def cross_entropy_gradient(share: np.ndarray, x: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """share (softmax(x) - onehot(target)): the gradient by x of the loss of each sample, times its share."""
+    y = softmax(x, 1)
+    y[_at(target)] -= 1
+    y *= np.expand_dims(share, 1)
     return y
 
 
@@ -69,5 +66,7 @@ def _shifted(x: np.ndarray, dim: int) -> np.ndarray:
 
 def _at(target: np.ndarray) -> tuple[np.ndarray, ...]:
     """The index of each sample's target in an array whose dimension 1 is the class."""
+    if target.ndim == 1:
+        return np.arange(len(target)), target
     places = list(np.indices(target.shape, sparse=True))
     return places[0], target, *places[1:]

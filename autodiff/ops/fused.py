@@ -36,18 +36,36 @@ def linear_tangent(ts, x, weight):
     return total(terms + ([] if tb is None else [tb]))
 
 
-def _cross_entropy(x, target):
-    """−log softmax(x)[target], softmax along dimension 1 of x, for each element of target."""
-    y = softmax_kernels.log_softmax(x, 1)
-    chosen = np.take_along_axis(y, np.expand_dims(target, 1), 1)
-    return -chosen.squeeze(1)
-
-
 def cross_entropy_rule(g, x, target):
     """g · (softmax(x) − onehot(target))."""
+    return nll_gradient(g, x, target)
+
+
+def nll_gradient_by_share(g, x, target):
+    """Σ g · (softmax(x) − onehot(target)), over the classes."""
     hot = indicator(target, classes=x.shape[1], dtype=x.dtype)
-    g = reshaped(g, to=(g.shape[0], 1, *g.shape[1:]))
-    return g * (softmax_(x, dim=1) - hot)
+    return sum_over(g * (softmax_(x, dim=1) - hot), dim=1)
+
+
+def nll_gradient_by_x(g, share, x):
+    """g · share pulled back through the softmax."""
+    y, g = softmax_(x, dim=1), g * each(share)
+    return y * (g - sum_over(g * y, dim=1, keepdim=True))
+
+
+def nll_gradient_tangent(ts, share, x, target):
+    t_share, tx = ts[:2]
+    y, terms = softmax_(x, dim=1), []
+    if t_share is not None:
+        terms.append(each(t_share) * (y - indicator(target, classes=x.shape[1], dtype=x.dtype)))
+    if tx is not None:
+        terms.append(each(share) * y * (tx - sum_over(tx * y, dim=1, keepdim=True)))
+    return total(terms)
+
+
+def each(share):
+    """A number for each sample as one for each of its classes."""
+    return reshaped(share, to=(share.shape[0], 1, *share.shape[1:]))
 
 
 def cross_entropy_tangent(ts, x, target):
@@ -66,8 +84,10 @@ indicator = constant("indicator", _indicator, "target")
 in_range  = constant("in_range", lambda x, *, low, high: x.size == 0 or bool(low <= x.min() and x.max() <= high))
 affine = general("linear", _linear, lambda g, weight: product(g, weight), lambda g, x: product(swapped(g), x),
                  lambda g: sum_over(g, dim=0), inputs="x weight bias", jvp=linear_tangent)
-neg_log_likelihood = general("cross_entropy", _cross_entropy, cross_entropy_rule, inputs="x target",
+neg_log_likelihood = general("cross_entropy", softmax_kernels.cross_entropy, cross_entropy_rule, inputs="x target",
                              jvp=cross_entropy_tangent, promotes=False)
+nll_gradient = general("cross_entropy_gradient", softmax_kernels.cross_entropy_gradient, nll_gradient_by_share,
+                       nll_gradient_by_x, inputs="share x target", jvp=nll_gradient_tangent, promotes=False)
 # fmt: on
 
 

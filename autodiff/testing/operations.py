@@ -477,6 +477,7 @@ ROWS = [
     Operation("put", filled.flatmap(lambda s: st.permutations(range(math.prod(s))).flatmap(
         lambda order: tuples(arrays(s), arrays((1,)), np.array(order[:1])))), exact=True),
     Operation("conv2d_input_gradient", draw.conv2d_operands(), call=convolved_back, exact=True),
+    Operation("cross_entropy_gradient", classified().map(lambda t: (t[0][:, 0], *t))),
     Operation("conv2d_weight_gradient", draw.conv2d_operands(), call=weights_back, exact=True),
 ]  # fmt: skip
 # fmt: on

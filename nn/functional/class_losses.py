@@ -11,7 +11,7 @@ from autodiff import Tensor, ops
 from autodiff.errors import ShapeError, explanation
 from autodiff.graph import tell
 from autodiff.ops import log_softmax
-from autodiff.ops.fused import all_within
+from autodiff.ops.fused import all_within, neg_log_likelihood
 
 from .reduction import check_reduction, check_tensors, reduced, reshaped, weighted
 
@@ -61,7 +61,7 @@ def cross_entropy(
             label_smoothing=label_smoothing,
         )  # fmt: skip
     labels, kept = class_labels(input, target, ignore_index)
-    losses = ops.cross_entropy(input, labels)
+    losses = neg_log_likelihood(input, labels.array)
     return weighted(losses, *shares(input, labels, kept, weight), reduction)
 
 

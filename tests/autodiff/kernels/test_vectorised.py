@@ -78,7 +78,9 @@ def by_numpy(a, b, out, steps, factor, bias, gate):
 @example(6, 32, 300, np.float32, ("rows", "columns"), 31, 0)  # two chains
 @example(280, 17, 40, np.float32, ("columns", "columns"), 31, 0)  # two blocks of rows
 @example(300, 300, 300, np.float64, ("rows", "columns"), 31, 1)
-@example(20, 200, 600, np.float32, ("rows", "columns"), 28, 0)  # the transpose of out: chains and blocks of it
+@example(
+    20, 200, 600, np.float32, ("rows", "columns"), 28, 0
+)  # the transpose of out: chains and blocks of it
 @example(37, 520, 300, np.float64, ("columns", "columns"), 28, 0)
 @example(350, 600, 530, np.float32, ("rows", "rows"), 31, 0)  # blocks of rows, of columns and of k
 def test_every_step_on_every_edge(gemm, width, m, n, k, dtype, how, steps, seed):
