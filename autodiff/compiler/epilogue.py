@@ -71,7 +71,7 @@ def with_bias(gen, v: Value, y: Value) -> tuple | None:
 
 
 def with_gate(gen, v: Value, y: Value) -> tuple | None:
-    """y where h > 0, else 0."""
+    """y where h is not 0, else 0."""
     if v.step.name != "where":
         return None
     condition, kept, other = v.step.inputs
@@ -79,7 +79,7 @@ def with_gate(gen, v: Value, y: Value) -> tuple | None:
         return None
     if not isinstance(condition, Value) or condition in gen.named or condition.step is None:
         return None
-    if condition.step.name != "gt" or not is_zero(condition.step.inputs[1]):
+    if condition.step.name != "ne" or not is_zero(condition.step.inputs[1]):
         return None
     h = condition.step.inputs[0]
     if not isinstance(h, Value) or h.shape != y.shape or h.dtype != y.dtype:

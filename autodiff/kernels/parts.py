@@ -100,8 +100,8 @@ def matmul_bias_relu(a, b, bias, out, team, threads):
 
 
 def matmul_gate(a, b, gate, out, team, threads):
-    """out = a @ b where gate > 0, else 0: the gradient of relu."""
-    out[...] = np.where(gate > 0, a @ b, out.dtype.type(0))
+    """out = a @ b where gate is not 0, else 0: the gradient of relu, whose result that is."""
+    out[...] = np.where(gate != 0, a @ b, out.dtype.type(0))
 
 
 def matmul_descend(a, b, rate, out, team, threads):

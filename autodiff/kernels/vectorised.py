@@ -41,7 +41,7 @@ code, in which the tile can be worked on before it is stored:
                           ACCUMULATE  x = out + x: with factor = −lr, a step of gradient descent
     bias                  BIAS        x = x + bias[column], contiguous
                           RELU        x = 0 where x ≤ 0
-    gate, gate_row        GATE        x = 0 unless gate[row, column] > 0: the gradient of RELU
+    gate, gate_row        GATE        x = 0 where gate[row, column] is 0: the gradient of RELU, whose result that is
     team, threads         what `team.run` adds, or 0, 1
 
 What a step does not need may be 0; sizes may be 0 too. **How an element is rounded** depends on nothing
@@ -346,8 +346,8 @@ def write_steps(w: Writer, x, columns, out_rows, steps, factor, bias, gate_rows)
         for register in sum(x, []):
             value = register.get()
             register.set(zero_where(builder.fcmp_ordered("<=", value, w.zero), value))
-    with w.has(steps, GATE):  # unordered: NaN does not open the gate
-        combine(gate_rows, lambda x, gate: zero_where(builder.fcmp_unordered("<=", gate, w.zero), x))
+    with w.has(steps, GATE):  # ordered: NaN is not 0, and opens the gate
+        combine(gate_rows, lambda x, gate: zero_where(builder.fcmp_ordered("==", gate, w.zero), x))
     everywhere(lambda i, v, mask: w.store(x[i][v].get(), w.plus(out_rows[i], v, width), mask))
 
 

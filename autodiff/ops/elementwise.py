@@ -120,7 +120,7 @@ cosh  = elementwise("cosh",  np.cosh, lambda x: sinh(x),              to_float=T
 tanh  = elementwise("tanh",  np.tanh, lambda y: 1 - y * y,            to_float=True)
 
 # ---- activations -------------------------------------------------------------------------------
-relu    = elementwise("relu",    kernels.relu,    lambda g, y: gate(g, greater(y, 0)))
+relu    = elementwise("relu",    kernels.relu,    lambda g, y: gate(g, not_equal(y, 0)))  # NaN passes g
 sigmoid = elementwise("sigmoid", kernels.sigmoid, lambda y: y * (1 - y), to_float=True)
 log_sigmoid = elementwise("log_sigmoid", kernels.log_sigmoid, lambda x: sigmoid(-x), to_float=True)
 unit_softplus = elementwise("softplus", kernels.softplus, lambda x: sigmoid(x), to_float=True)

@@ -68,7 +68,7 @@ def by_numpy(a, b, out, steps, factor, bias, gate):
     if steps & v.RELU:
         x = np.maximum(x, 0)
     if steps & v.GATE:
-        x = np.where(gate > 0, x, 0)
+        x = np.where(gate != 0, x, 0)
     return x.astype(out.dtype)
 
 
@@ -133,9 +133,9 @@ def test_relu_and_gate_meet_nan_as_numpy_does(gemm):
     gemm(one, special, out, RELU)
     np.testing.assert_array_equal(out, np.maximum(special, 0))
     gemm(one, np.full_like(special, 5), out, GATE, gate=special)
-    np.testing.assert_array_equal(out, np.where(special > 0, np.float32(5), np.float32(0)))
+    np.testing.assert_array_equal(out, np.where(special != 0, np.float32(5), np.float32(0)))
     gemm(one, np.full_like(special, np.nan), out, GATE, gate=special)
-    np.testing.assert_array_equal(out, np.where(special > 0, np.float32(np.nan), np.float32(0)))
+    np.testing.assert_array_equal(out, np.where(special != 0, np.float32(np.nan), np.float32(0)))
 
 
 def test_what_is_packed_is_not_freed_while_it_is_in_use():
