@@ -214,6 +214,7 @@ from .ops import (
     unsqueeze,
     var,
     where,
+    xlogy,
 )
 from .ops.shapes import expand, repeat, view, view_as
 from .random import (

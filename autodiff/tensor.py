@@ -445,7 +445,7 @@ class Tensor(Variable):
     subtract, multiply, divide, negative = sub, mul, div, neg
     true_divide, floor_divide, remainder, fmod = ops.div, ops.floor_divide, ops.remainder, ops.fmod
     exp, expm1, log, log1p, log2, log10 = ops.exp, ops.expm1, ops.log, ops.log1p, ops.log2, ops.log10
-    sqrt, rsqrt, square, reciprocal = ops.sqrt, ops.rsqrt, ops.square, ops.reciprocal
+    sqrt, rsqrt, square, reciprocal, xlogy = ops.sqrt, ops.rsqrt, ops.square, ops.reciprocal, ops.xlogy
     sin, cos, tan, asin, acos, atan, atan2 = ops.sin, ops.cos, ops.tan, ops.asin, ops.acos, ops.atan, ops.atan2
     sinh, cosh, tanh, sigmoid, relu, erf = ops.sinh, ops.cosh, ops.tanh, ops.sigmoid, ops.relu, ops.erf
     sign, floor, ceil, round, trunc = ops.sign, ops.floor, ops.ceil, ops.round, ops.trunc

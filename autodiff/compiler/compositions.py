@@ -11,8 +11,22 @@ from typing import Any
 
 import numpy as np
 
+from ..ops.activations import COMPOSED
 from ..ops.contractions import product
-from ..ops.elementwise import add, div, maximum, mul, neg, power, select, sqrt, sub
+from ..ops.elementwise import (
+    add,
+    clamp_max,
+    clamp_min,
+    div,
+    maximum,
+    mul,
+    neg,
+    power,
+    select,
+    sqrt,
+    sub,
+    xlogy,
+)
 from ..ops.elementwise import reciprocal as inverse
 from ..ops.fused import each, indicator
 from ..ops.reductions import softmax_, total
@@ -34,6 +48,11 @@ def cross_entropy_gradient(share, x, target):
     """share · (softmax(x) − onehot(target))."""
     hot = indicator(target, classes=x.shape[1], dtype=x.dtype)
     return mul(each(share), sub(softmax_(x, dim=1), hot))
+
+
+def hardtanh(x, min_val, max_val):
+    """x limited to [min_val, max_val]."""
+    return clamp_max(clamp_min(x, min_val), max_val)
 
 
 def standardise(x, dims, eps):
@@ -107,6 +126,8 @@ table = {
     "linear": linear,
     "gate": gate,
     "cross_entropy_gradient": cross_entropy_gradient,
+    "hardtanh": hardtanh,
     "standardise": standardise,
 }
+table |= {composed.name: composed.forward for composed in (*COMPOSED, xlogy)}
 updates = {"assign": assign, "sgd_step": sgd_step, "adam_step": adam_step}

@@ -4,7 +4,7 @@ What is exported here is what users call, in PyTorch's spelling; `primitive.tabl
 primitive by name.
 """
 
-from . import contractions, elementwise, fused, indexing, reductions, shapes, updates
+from . import activations, contractions, elementwise, fused, indexing, reductions, shapes, updates
 from .contractions import (
     addmm,
     bmm,
@@ -76,6 +76,7 @@ from .elementwise import (
     tanh,
     trunc,
     where,
+    xlogy,
 )
 from .elementwise import divide as div
 from .elementwise import equal_to as eq

@@ -60,6 +60,11 @@ def _round(x, *, decimals=0):
     return np.round(x, decimals) if x.dtype.kind in FRACTIONAL or decimals < 0 else x
 
 
+def _xlogy(a, b):
+    """a·log b, and 0 where a is 0, whatever b, unless it is NaN."""
+    return select(logical_and(equal_to(a, 0), logical_not(isnan(b))), 0, a * log(b))
+
+
 def _where(condition, a, b):
     """a where the condition holds, else b."""
     return np.where(condition, a, b)
@@ -102,6 +107,9 @@ log   = elementwise("log",   np.log,   lambda g, x: g / x,          to_float=Tru
 log1p = elementwise("log1p", np.log1p, lambda g, x: g / (1 + x),    to_float=True)
 log2  = elementwise("log2",  np.log2,  lambda g, x: g / (x * LN2),  to_float=True)
 log10 = elementwise("log10", np.log10, lambda g, x: g / (x * LN10), to_float=True)
+xlogy = elementwise("xlogy", _xlogy,
+                    lambda g, a, b: g * select(logical_and(equal_to(a, 0), less_equal(b, 0)), 0, log(b)),
+                    lambda g, a, b: g * a / b, to_float=True)
 sqrt  = elementwise("sqrt",  np.sqrt,  lambda g, y: g / (2 * y),    to_float=True)
 rsqrt = elementwise("rsqrt", _rsqrt,   lambda g, y: -g * y * y * y / 2, to_float=True)
 
@@ -294,7 +302,7 @@ def where(condition, input=None, other=None) -> Any:
     return select(*operands(condition, input, other))
 
 
-def softplus(input, beta=1, threshold=20):
+def softplus(input, beta: float = 1, threshold: float = 20):
     """log(1 + exp(beta·input)) / beta, and input itself where beta·input > threshold."""
     y = unit_softplus(input * beta) / beta if beta != 1 else unit_softplus(input)
     return select(greater(input * beta, threshold), input, y)

@@ -72,6 +72,11 @@ def apart() -> st.SearchStrategy[tuple]:
     return draw.broadcastable(2).flatmap(pair)
 
 
+def with_option(option: st.SearchStrategy, of=awkward) -> st.SearchStrategy[tuple]:
+    """(array, what the call gives by name)."""
+    return shapes().flatmap(lambda shape: tuples(of(shape), option))
+
+
 def along(*more: Any, of=arrays, filled=filled) -> st.SearchStrategy[tuple]:
     """(array, dim, …)."""
     return filled.flatmap(lambda shape: tuples(of(shape), draw.axis(len(shape)), *more))
@@ -363,6 +368,7 @@ ROWS = [
     Operation("exp", one()), Operation("expm1", one()),
     Operation("log", one(*POSITIVE)), Operation("log1p", one(-0.75, 3)),
     Operation("log2", one(*POSITIVE)), Operation("log10", one(*POSITIVE)),
+    Operation("xlogy", st.tuples(distinct((2, 3)), arrays((3,), *POSITIVE)), conventions=((([0.0], [1.0]), [[0], [0]]),)),
     Operation("sqrt", one(*POSITIVE), conventions=((([0.0],), [[math.inf]]),)), Operation("rsqrt", one(*POSITIVE)),
     Operation("sin", one()), Operation("cos", one()), Operation("tan", one(-1.25, 1.25)),
     Operation("asin", one(*UNIT)), Operation("acos", one(*UNIT)), Operation("atan", one()),
@@ -371,6 +377,23 @@ ROWS = [
     Operation("relu", one(of=awkward), exact=True, conventions=((([0.0, -0.0],), [[0, 0]]),)),
     Operation("sigmoid", one()), Operation("log_sigmoid", one()), Operation("erf", one()),
     Operation("softplus", st.one_of(one(), one().map(lambda t: (*t, 2)))),
+    Operation("leaky_relu", with_option(st.integers(-1, 3)), exact=True, conventions=((([0.0, -0.0], 3), [[3, 3]]),),
+              call=lambda leaky_relu, x, slope: leaky_relu(x, negative_slope=slope)),
+    Operation("prelu", shapes(min_dims=2).flatmap(lambda s: tuples(distinct(s), arrays((1,)))), exact=True,
+              conventions=((([0.0], [3.0]), [[3], [0]]),)),
+    Operation("elu", with_option(fixed([1.0, 0.5, -2.0]), of=distinct), conventions=((([0.0], 0.5), [[0.5]]),),
+              call=lambda elu, x, alpha: elu(x, alpha=alpha)),
+    Operation("silu", one()), Operation("mish", one()),
+    Operation("hardtanh", clamped().filter(lambda t: t[1] < t[2]), exact=True, conventions=((([-1.0, 0.0, 1.0], -1, 1), [[0, 1, 0]]),),
+              call=lambda hardtanh, x, low, high: hardtanh(x, min_val=low, max_val=high)),
+    Operation("hardsigmoid", one(-4, 4, of=awkward), conventions=((([-3.0, 3.0],), [[0, 0]]),)),
+    Operation("hardswish", one(-4, 4, of=distinct), exact=True, conventions=((([-3.0, 3.0],), [[0, 1]]),)),
+    Operation("softshrink", with_option(st.integers(0, 1)), exact=True, conventions=((([-1.0, 0.0, 1.0], 1), [[0, 0, 0]]),),
+              call=lambda softshrink, x, lambd: softshrink(x, lambd=lambd)),
+    Operation("hardshrink", with_option(st.just(1), of=distinct), exact=True,
+              call=lambda hardshrink, x, lambd: hardshrink(x, lambd=lambd)),
+    Operation("threshold", with_option(st.just(1), of=distinct), exact=True,
+              call=lambda threshold, x, at: threshold(x, threshold=at, value=3)),
     # choices
     Operation("where", choices(awkward), exact=True),
     Operation("maximum", st.one_of(two(of=awkward), apart()), exact=True, conventions=((([1.0], [1.0]), [[0.5], [0.5]]),)),

@@ -29,6 +29,35 @@ def l1_loss(
     return weighted(ops.abs(input - target), weight, None, reduction)
 
 
+def smooth_l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", beta: float = 1.0) -> Tensor:
+    """d²/(2·beta) where d = |input − target| is at most beta, else d − beta/2 (Girshick 2015)."""
+    if beta < 0:
+        raise RuntimeError(f"smooth_l1_loss does not support negative values for beta, and it is {beta}")
+    if beta == 0:
+        return l1_loss(input, target, reduction=reduction)
+    check_pair(input, target)
+    return reduced(quadratic_then_linear(input - target, beta) / beta, reduction)
+
+
+def huber_loss(
+    input: Tensor, target: Tensor, reduction: str = "mean", delta: float = 1.0,
+    weight: Tensor | None = None,
+) -> Tensor:  # fmt: skip
+    """d²/2 where d = |input − target| is at most delta, else delta·(d − delta/2) (Huber 1964); `weight` as
+    in `mse_loss`."""
+    if delta <= 0:
+        raise RuntimeError(f"huber_loss does not support non-positive values for delta, and it is {delta}")
+    check_pair(input, target, weight)
+    return weighted(quadratic_then_linear(input - target, delta), weight, None, reduction)
+
+
+def quadratic_then_linear(difference: Tensor, bound: float) -> Tensor:
+    """d²/2 up to the bound, and from there on the tangent: z·(d − z/2), where z = min(d, bound)."""
+    size = ops.abs(difference)
+    quadratic = ops.clamp_max(size, bound)
+    return quadratic * (size - quadratic / 2)
+
+
 def binary_cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None = None, *, reduction: str = "mean"
 ) -> Tensor:

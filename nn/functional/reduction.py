@@ -16,9 +16,13 @@ def reduced(losses: Tensor, reduction: str) -> Tensor:
     return ops.sum(losses) if reduction == "sum" else losses
 
 
-def check_reduction(reduction: str) -> None:
-    if reduction not in ("mean", "sum", "none"):
-        raise ValueError(f"{reduction} is not a valid value for reduction: it is 'mean', 'sum' or 'none'")
+def check_reduction(reduction: str, more: str = "") -> None:
+    """An error if it is none of the usual three, and not the one that a loss has besides."""
+    if reduction not in ("mean", "sum", "none", more or "none"):
+        usual = "'mean', 'sum' or 'none'"
+        raise ValueError(
+            f"{reduction} is not a valid value for reduction: it is {more and repr(more) + ', '}{usual}"
+        )
 
 
 def check_pair(input: Tensor, target: Tensor, weight: Tensor | None = None) -> None:

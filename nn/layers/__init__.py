@@ -1,6 +1,35 @@
 """The layers, a file for each family."""
 
-from .activation import GELU, LogSoftmax, ReLU, Sigmoid, Softmax, Tanh
+from .activation import (
+    CELU,
+    ELU,
+    GELU,
+    GLU,
+    SELU,
+    Hardshrink,
+    Hardsigmoid,
+    Hardswish,
+    Hardtanh,
+    LeakyReLU,
+    LogSigmoid,
+    LogSoftmax,
+    Mish,
+    PReLU,
+    ReLU,
+    ReLU6,
+    RReLU,
+    Sigmoid,
+    SiLU,
+    Softmax,
+    Softmax2d,
+    Softmin,
+    Softplus,
+    Softshrink,
+    Softsign,
+    Tanh,
+    Tanhshrink,
+    Threshold,
+)
 from .convolution import Conv2d, MaxPool2d
 from .dropout import Dropout
 from .linear import Linear
@@ -8,6 +37,9 @@ from .normalisation import LayerNorm
 from .shape import Flatten, Identity
 
 __all__ = [
-    "Conv2d", "Dropout", "Flatten", "GELU", "Identity", "LayerNorm", "Linear", "LogSoftmax",
-    "MaxPool2d", "ReLU", "Sigmoid", "Softmax", "Tanh",
+    "CELU", "Conv2d", "Dropout", "ELU", "Flatten", "GELU", "GLU", "Hardshrink", "Hardsigmoid",
+    "Hardswish", "Hardtanh", "Identity", "LayerNorm", "LeakyReLU", "Linear", "LogSigmoid",
+    "LogSoftmax", "MaxPool2d", "Mish", "PReLU", "RReLU", "ReLU", "ReLU6", "SELU", "SiLU", "Sigmoid",
+    "Softmax", "Softmax2d", "Softmin", "Softplus", "Softshrink", "Softsign", "Tanh", "Tanhshrink",
+    "Threshold",
 ]  # fmt: skip

@@ -10,13 +10,18 @@ from beside_torch import at_least, libraries
 pytestmark = pytest.mark.skipif(not at_least("2.13"), reason="the signatures of PyTorch 2.13")
 
 # PyTorch has given these up itself, or they choose between implementations of its own.
-LEFT_OUT = {"size_average", "reduce", "out", "_stacklevel", "epoch"}
+LEFT_OUT = {"size_average", "reduce", "out", "_stacklevel", "epoch", "min_value", "max_value"}
 MORE_HERE = {"seed"}  # DataLoader(…, seed=n)
 LAYERS = [
     "Linear", "Flatten", "ReLU", "GELU", "Softmax", "LogSoftmax", "Dropout", "Conv2d", "MaxPool2d",
-    "LayerNorm",
+    "LayerNorm", "CELU", "ELU", "GLU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyReLU", "Mish",
+    "PReLU", "ReLU6", "RReLU", "SELU", "SiLU", "Softmin", "Softplus", "Softshrink", "Threshold",
 ]  # fmt: skip
-LOSSES = ["MSELoss", "L1Loss", "CrossEntropyLoss", "NLLLoss", "BCELoss", "BCEWithLogitsLoss"]
+LOSSES = ["MSELoss", "L1Loss", "CrossEntropyLoss", "NLLLoss", "BCELoss", "BCEWithLogitsLoss",
+    "CosineEmbeddingLoss", "GaussianNLLLoss", "HingeEmbeddingLoss", "HuberLoss", "KLDivLoss", "MarginRankingLoss",
+    "MultiLabelMarginLoss", "MultiLabelSoftMarginLoss", "MultiMarginLoss", "PoissonNLLLoss", "SmoothL1Loss",
+    "SoftMarginLoss", "TripletMarginLoss", "TripletMarginWithDistanceLoss",
+]  # fmt: skip
 METHODS = [
     "add_module", "apply", "buffers", "children", "double", "eval", "extra_repr", "float",
     "get_buffer", "get_parameter", "get_submodule", "half", "load_state_dict", "modules",
@@ -26,7 +31,11 @@ METHODS = [
 ]  # fmt: skip
 FUNCTIONS = [
     "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "dropout",
-    "l1_loss", "mse_loss", "nll_loss", "normalize", "relu",
+    "l1_loss", "mse_loss", "nll_loss", "normalize", "relu", "celu", "cosine_embedding_loss", "elu", "gaussian_nll_loss",
+    "glu", "hardsigmoid", "hardswish", "hardtanh", "hinge_embedding_loss", "huber_loss", "kl_div", "leaky_relu",
+    "margin_ranking_loss", "mish", "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss",
+    "poisson_nll_loss", "relu6", "rrelu", "selu", "silu", "smooth_l1_loss", "soft_margin_loss", "softmin", "softsign",
+    "tanhshrink", "threshold", "triplet_margin_loss", "triplet_margin_with_distance_loss",
 ]  # fmt: skip
 INITIALISERS = [
     "calculate_gain", "constant_", "dirac_", "eye_", "kaiming_normal_", "kaiming_uniform_", "normal_",
@@ -40,7 +49,7 @@ DATA = [
 ]  # fmt: skip
 NAMES = [
     *(f"nn.{name}" for name in LAYERS + LOSSES),
-    *(f"nn.{name}.forward" for name in LAYERS + LOSSES + ["Identity", "Tanh", "Sigmoid", "Sequential"]),
+    *(f"nn.{name}.forward" for name in LAYERS + LOSSES + ["Identity", "Tanh", "Sigmoid", "Sequential", "LogSigmoid", "Softmax2d", "Softsign", "Tanhshrink"]),
     *(f"nn.Module.{name}" for name in METHODS),
     *(f"nn.ModuleDict.{name}" for name in ("pop", "update", "keys", "values", "items", "clear")),
     *(f"nn.ModuleList.{name}" for name in ("append", "extend", "insert")),
@@ -70,7 +79,7 @@ def arguments(library, path):
 @pytest.mark.parametrize("path", NAMES)
 def test_arguments_are_pytorchs(path):
     ours, theirs = (arguments(library, path) for library in libraries())
-    if any(name in path for name in ("Loss", "loss", "cross_entropy")):
+    if any(name in path for name in ("Loss", "loss", "cross_entropy", "kl_div")):
         # What stood before `reduction` is left out there, so that its place means another argument:
         # here those behind are given by name.
         assert [(name, default) for name, _, default in ours] == [(n, d) for n, _, d in theirs]
