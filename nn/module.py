@@ -12,7 +12,7 @@ import numpy as np
 from autodiff import Tensor, no_grad
 from autodiff.tensor import Handle
 
-from .utils import clear_gradient
+from .gradients import clear_gradient
 
 
 class Parameter(Tensor):

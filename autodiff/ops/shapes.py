@@ -432,7 +432,7 @@ def several(name, tensors) -> list:
         )
     tensors = list(tensors)
     if not tensors:
-        raise RuntimeError(f"{name}(): expected a non-empty list of Tensors")
+        raise ShapeError(f"{name}(): expected a non-empty list of Tensors")
     return tensors
 
 

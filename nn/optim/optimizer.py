@@ -11,7 +11,7 @@ import numpy as np
 
 from autodiff import Tensor, enable_grad, no_grad
 
-from ..utils import clear_gradient
+from ..gradients import clear_gradient
 
 
 class Optimizer:

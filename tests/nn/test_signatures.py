@@ -47,6 +47,10 @@ DATA = [
     "SubsetRandomSampler", "TensorDataset", "WeightedRandomSampler", "default_collate",
     "default_convert",
 ]  # fmt: skip
+UTILITIES = [
+    "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm", "parameters_to_vector",
+    "remove_weight_norm", "vector_to_parameters", "weight_norm",
+]  # fmt: skip
 NAMES = [
     *(f"nn.{name}" for name in LAYERS + LOSSES),
     *(f"nn.{name}.forward" for name in LAYERS + LOSSES + ["Identity", "Tanh", "Sigmoid", "Sequential", "LogSigmoid", "Softmax2d", "Softsign", "Tanhshrink"]),
@@ -56,7 +60,7 @@ NAMES = [
     "nn.ModuleDict", "nn.ModuleList",
     *(f"nn.functional.{name}" for name in FUNCTIONS),
     *(f"nn.init.{name}" for name in INITIALISERS),
-    "nn.utils.clip_grad_norm_",
+    *(f"nn.utils.{name}" for name in UTILITIES),
     *(f"optim.{name}" for name in ("SGD", "Adam", "AdamW", "Optimizer")),
     *(f"optim.Optimizer.{name}" for name in ("step", "zero_grad", "add_param_group", "load_state_dict")),
     *(f"optim.lr_scheduler.{name}" for name in ("StepLR", "CosineAnnealingLR", "LRScheduler")),
