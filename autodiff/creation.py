@@ -40,6 +40,9 @@ def as_tensor(data: Any, dtype=None, device=None) -> Tensor:
     return finished(array, False, device)
 
 
+asarray = as_tensor
+
+
 def from_numpy(array: np.ndarray) -> Tensor:
     """A Tensor on the array's own memory."""
     if not isinstance(array, np.ndarray):
@@ -130,10 +133,91 @@ def linspace(start, end, steps, *, dtype=None, requires_grad=False, device=None)
     return finished((array if dtype.kind == "f" else np.trunc(array)).astype(dtype), requires_grad, device)
 
 
+def logspace(start, end, steps, base=10.0, *, dtype=None, requires_grad=False, device=None) -> Tensor:
+    """base to the powers of `linspace`."""
+    exponents = linspace(start, end, steps, dtype=dtypes.float64, device=device)
+    return finished(
+        np.power(base, exponents.array).astype(dtype or dtypes.get_default_dtype()), requires_grad
+    )
+
+
+def tril_indices(row, col, offset=0, *, dtype=None, device=None) -> Tensor:
+    """Where the lower triangle of a matrix (row, col) is: the rows, and the columns."""
+    return finished(np.stack(np.tril_indices(row, offset, col)).astype(dtype or dtypes.int64), False, device)
+
+
+def triu_indices(row, col, offset=0, *, dtype=None, device=None) -> Tensor:
+    """Where the upper triangle of a matrix (row, col) is: the rows, and the columns."""
+    return finished(np.stack(np.triu_indices(row, offset, col)).astype(dtype or dtypes.int64), False, device)
+
+
 def eye(n, m=None, *, dtype=None, requires_grad=False, device=None) -> Tensor:
     """The identity matrix."""
     return finished(np.eye(n, m, dtype=dtype or dtypes.get_default_dtype()), requires_grad, device)
 
 
+# ---- Tensors of one dtype, by the names that PyTorch had for them first ---------------------------
+
+
+class OfOneDtype(type):
+    """The class of FloatTensor and its kin: isinstance asks a Tensor for its dtype."""
+
+    dtype: np.dtype
+
+    def __call__(cls, *data: Any) -> Any:
+        """Of elements, or of sizes."""
+        if data and all(isinstance(n, int) and not isinstance(n, builtins.bool) for n in data):
+            return empty(*data, dtype=cls.dtype)
+        if len(data) > 1:
+            raise TypeError(f"{cls.__name__} takes the elements, as a sequence, or the sizes")
+        return tensor(data[0] if data else [], dtype=cls.dtype)
+
+    def __instancecheck__(cls, x: Any) -> builtins.bool:
+        return isinstance(x, Tensor) and x.dtype == cls.dtype
+
+
+(
+    BoolTensor, ByteTensor, CharTensor, ShortTensor, IntTensor, LongTensor, HalfTensor, FloatTensor, DoubleTensor,
+) = (OfOneDtype(name, (), {"dtype": dtype}) for dtype, name in dtypes.TYPES.items())  # fmt: skip
+
+
+# ---- questions ------------------------------------------------------------------------------------
+
+
 def is_tensor(x) -> builtins.bool:
     return isinstance(x, Tensor)
+
+
+def is_floating_point(input) -> builtins.bool:
+    """Can its elements have a fraction?"""
+    return input.is_floating_point()
+
+
+def is_nonzero(input) -> builtins.bool:
+    """Is its only element not 0?"""
+    return builtins.bool(input)
+
+
+def numel(input) -> builtins.int:
+    """How many elements it has."""
+    return input.numel()
+
+
+def typename(x) -> str:
+    """A Tensor's type as PyTorch calls it, or the class's name of anything else."""
+    return str(x.type()) if isinstance(x, Tensor) else f"{type(x).__module__}.{type(x).__qualname__}"
+
+
+def promote_types(type1, type2) -> np.dtype:
+    """The dtype in which Tensors of these two are combined."""
+    return dtypes.result_dtype([np.empty(1, each) for each in (type1, type2)])
+
+
+def result_type(tensor1, tensor2) -> np.dtype:
+    """The dtype in which these, Tensors or numbers, are combined."""
+    return dtypes.result_dtype([x.array if isinstance(x, Tensor) else x for x in (tensor1, tensor2)])
+
+
+def can_cast(from_, to) -> builtins.bool:
+    """May an in-place operation write numbers of the one dtype into the other?"""
+    return dtypes.can_hold(np.dtype(to), np.dtype(from_))

@@ -23,6 +23,12 @@ float16 = half = np.dtype(np.float16)
 float32 = float = np.dtype(np.float32)
 float64 = double = np.dtype(np.float64)
 
+# What PyTorch calls a Tensor of each.
+TYPES = {
+    bool: "BoolTensor", uint8: "ByteTensor", int8: "CharTensor", int16: "ShortTensor", int32: "IntTensor",
+    int64: "LongTensor", float16: "HalfTensor", float32: "FloatTensor", float64: "DoubleTensor",
+}  # fmt: skip
+
 default = float32
 KINDS = {builtins.bool: "b", builtins.int: "i", builtins.float: "f", complex: "c"}
 RANK = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3, "O": 4}

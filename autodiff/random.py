@@ -10,6 +10,7 @@ import numpy as np
 
 from . import dtypes
 from .graph import tell
+from .ops.fused import all_within
 from .ops.naming import sizes
 from .primitive import Primitive, astype
 from .tensor import Tensor
@@ -144,19 +145,51 @@ def randn_like(input, *, dtype=None, requires_grad=False) -> Tensor:
     return randn(*input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
 
 
-def normal(mean, std, size=None, *, generator=None) -> Tensor:
+def randint_like(input, low=0, high=None, *, dtype=None, requires_grad=False) -> Tensor:
+    """Integers drawn evenly from [low, high), in input's shape and dtype; of one number, from [0, low)."""
+    low, high = (0, low) if high is None else (low, high)
+    drawn = randint(low, high, tuple(input.shape), dtype=dtype or input.dtype)
+    return drawn.requires_grad_() if requires_grad else drawn
+
+
+def normal(mean, std=1.0, size=None, *, generator=None) -> Tensor:
     """Numbers drawn from N(mean, std²); numbers with a size, or tensors."""
+    least = std.array.min(initial=0) if isinstance(std, Tensor) else std
+    if least < 0:
+        raise RuntimeError(f"normal expects std >= 0.0, but found std {least}")
     shape = size if size is not None else np.broadcast_shapes(np.shape(mean), np.shape(std))
     return randn(*shape, generator=generator) * std + mean
 
 
-def bernoulli(p: Tensor, *, generator=None) -> Tensor:
-    """1 with probability p, else 0."""
-    return astype(Tensor.wrap(draw(generator, "random", p.shape)) < p.detach(), dtype=p.dtype)
+def bernoulli(input: Tensor, p: float | None = None, *, generator=None) -> Tensor:
+    """1 with the probability that `input` holds, or p, else 0."""
+    chance = input.detach() if p is None else p
+    if not all_within(input if p is None else np.asarray(p), 0, 1):
+        raise RuntimeError("Expected p_in >= 0 && p_in <= 1: probabilities lie between 0 and 1")
+    return astype(Tensor.wrap(draw(generator, "random", input.shape)) < chance, dtype=input.dtype)
 
 
-def multinomial(p: Tensor, num_samples: int, replacement=False, *, generator=None) -> Tensor:
-    """Indices drawn with the probabilities that the last dimension of p is proportional to."""
-    rows = p.array.reshape(-1, p.array.shape[-1]).astype(np.float64)
-    drawn = [source(generator).choice(len(row), num_samples, replacement, row / row.sum()) for row in rows]
-    return Tensor.wrap(np.array(drawn).reshape(*p.shape[:-1], num_samples))
+def multinomial(input: Tensor, num_samples: int, replacement=False, *, generator=None) -> Tensor:
+    """Indices drawn with the probabilities that the last dimension of `input` is proportional to."""
+    p = input.array.astype(np.float64)
+    if input.dtype.kind != "f":
+        raise RuntimeError(f"multinomial only supports floating-point dtypes for input, got: {input.dtype}")
+    if num_samples <= 0:
+        raise RuntimeError(f"cannot sample n_sample <= 0 samples: {num_samples}")
+    if not replacement and num_samples > p.shape[-1]:
+        raise RuntimeError(
+            f"cannot sample n_sample > prob_dist.size(-1) samples without replacement: {num_samples} of {p.shape[-1]}"
+        )
+    if not np.isfinite(p).all() or (p < 0).any():
+        raise RuntimeError("probability tensor contains either `inf`, `nan` or element < 0")
+    if (p.sum(-1) <= 0).any():
+        raise RuntimeError("invalid multinomial distribution (sum of probabilities <= 0)")
+    random = source(generator)
+    if replacement:
+        reached = p.cumsum(-1) / p.sum(-1, keepdims=True)
+        places = random.random((*p.shape[:-1], num_samples))
+        drawn = (places[..., None] >= reached[..., None, :-1]).sum(-1)
+    else:  # who comes first of those that arrive at these rates
+        with np.errstate(divide="ignore"):
+            drawn = np.argsort(random.exponential(size=p.shape) / p, -1, kind="stable")[..., :num_samples]
+    return Tensor.wrap(drawn)

@@ -123,13 +123,24 @@ class Tensor(Variable):
     seen_from: View | None  # of a view
     twin_of: Twin  # of a detached one, unset else
     held: Tensor | None  # the .grad of one that requires none, unset else
-    is_cuda = False
+    is_cuda, is_cpu = False, True
     device = device("cpu")
 
-    def __init__(self, data: Any = (), requires_grad: bool = False):
-        self.array, self.origin, self.seen_from = as_array(data), None, None
-        if not isinstance(requires_grad, bool):
-            raise TypeError("Tensor(data) takes the elements: for a tensor of a size write empty(2, 3)")
+    def __init__(self, data: Any = (), *more: Any, requires_grad: bool = False):
+        """A Tensor of `data`: an array keeps its dtype and shares its memory, lists are of the default dtype;
+        of two or more whole numbers, or a Size, a Tensor of that size with whatever was in memory."""
+        if len(more) == 1 and isinstance(more[0], builtins.bool):
+            more, requires_grad = (), more[0]
+        if more or isinstance(data, Size):
+            shape = sizes(tuple(data) if isinstance(data, Size) else (data, *more))
+            if builtins.any(n < 0 for n in shape):
+                raise RuntimeError(f"Trying to create tensor with negative dimension: {list(shape)}")
+            array = np.empty(shape, dtypes.get_default_dtype())
+        else:
+            array = as_array(data)
+            if isinstance(data, (list, tuple)) and array.dtype.kind in "biu":
+                array = array.astype(dtypes.get_default_dtype())
+        self.array, self.origin, self.seen_from = array, None, None
         if requires_grad:
             self.requires_grad_()
 
@@ -230,6 +241,18 @@ class Tensor(Variable):
 
     def element_size(self) -> int:
         return self.array.itemsize
+
+    @property
+    def itemsize(self) -> int:
+        return self.array.itemsize
+
+    @property
+    def nbytes(self) -> int:
+        return self.array.nbytes
+
+    def get_device(self) -> int:
+        """The number of the GPU it is on: −1, for it is on none."""
+        return -1
 
     def stride(self, dim: int | None = None):
         steps = tuple(s // self.array.itemsize for s in self.array.strides)
@@ -460,6 +483,9 @@ class Tensor(Variable):
     max, min, amax, amin, argmax, argmin = ops.max, ops.min, ops.amax, ops.amin, ops.argmax, ops.argmin
     all, any, cumsum, cumprod = ops.all, ops.any, ops.cumsum, ops.cumprod
     logsumexp, softmax, log_softmax = ops.logsumexp, ops.softmax, ops.log_softmax
+    nansum, nanmean, count_nonzero, aminmax, dist = ops.nansum, ops.nanmean, ops.count_nonzero, ops.aminmax, ops.dist
+    median, kthvalue, unique, bincount = ops.median, ops.kthvalue, ops.unique, ops.bincount
+    lerp, addcmul, addcdiv, nan_to_num = ops.lerp, ops.addcmul, ops.addcdiv, ops.nan_to_num
 
     reshape, reshape_as, view, view_as, t = ops.reshape, ops.reshape_as, ops.view, ops.view_as, ops.t
     flatten, ravel, unflatten, squeeze, unsqueeze = ops.flatten, ops.ravel, ops.unflatten, ops.squeeze, ops.unsqueeze
@@ -467,6 +493,11 @@ class Tensor(Variable):
     permute, movedim, flip, roll = ops.permute, ops.movedim, ops.flip, ops.roll
     expand, expand_as, broadcast_to, repeat, tile = ops.expand, ops.expand_as, ops.broadcast_to, ops.repeat, ops.tile
     repeat_interleave, split, chunk, unbind = ops.repeat_interleave, ops.split, ops.chunk, ops.unbind
+    fliplr, flipud, rot90, trace, tensor_split = ops.fliplr, ops.flipud, ops.rot90, ops.trace, ops.tensor_split
+    moveaxis, swapdims, argwhere = ops.movedim, ops.transpose, ops.argwhere
+    index_fill, index_copy = ops.index_fill, ops.index_copy
+    greater, greater_equal, less, less_equal, not_equal = ops.gt, ops.ge, ops.lt, ops.le, ops.ne
+    arcsin, arccos, arctan = ops.asin, ops.acos, ops.atan
     tril, triu, diagonal, diag = ops.tril, ops.triu, ops.diagonal, ops.diag
     clone, detach, contiguous = ops.clone, ops.detach, ops.contiguous
 
@@ -482,9 +513,32 @@ class Tensor(Variable):
     floor_, ceil_, round_, trunc_ = (in_place(f) for f in (ops.floor, ops.ceil, ops.round, ops.trunc))
     neg_, abs_, exp_, log_, sqrt_ = (in_place(f) for f in (ops.neg, ops.abs, ops.exp, ops.log, ops.sqrt))
     relu_, sigmoid_, tanh_, clamp_ = (in_place(f) for f in (ops.relu, ops.sigmoid, ops.tanh, ops.clamp))
+    clip_, clamp_min_, clamp_max_ = clamp_, in_place(ops.clamp_min), in_place(ops.clamp_max)
+    subtract_, multiply_, divide_, true_divide_, negative_, absolute_ = sub_, mul_, div_, div_, neg_, abs_
+    sin_, cos_, tan_, asin_, acos_, atan_ = (in_place(f) for f in (ops.sin, ops.cos, ops.tan, ops.asin, ops.acos, ops.atan))
+    sinh_, cosh_, erf_, sign_ = (in_place(f) for f in (ops.sinh, ops.cosh, ops.erf, ops.sign))
+    expm1_, log1p_, log2_, log10_ = (in_place(f) for f in (ops.expm1, ops.log1p, ops.log2, ops.log10))
+    square_, rsqrt_, reciprocal_ = (in_place(f) for f in (ops.square, ops.rsqrt, ops.reciprocal))
+    remainder_, fmod_, floor_divide_ = (in_place(f) for f in (ops.remainder, ops.fmod, ops.floor_divide))
+    lerp_, addcmul_, addcdiv_, nan_to_num_ = (in_place(f) for f in (ops.lerp, ops.addcmul, ops.addcdiv, ops.nan_to_num))
+    addmm_, cumsum_, tril_, triu_ = (in_place(f) for f in (ops.addmm, ops.cumsum, ops.tril, ops.triu))
+    logical_not_, bitwise_not_ = in_place(ops.logical_not), in_place(ops.bitwise_not)
+    index_fill_, index_copy_ = in_place(ops.index_fill), in_place(ops.index_copy)
     masked_fill_, index_add_, scatter_, scatter_add_ = (
         in_place(f) for f in (ops.masked_fill, ops.index_add, ops.scatter, ops.scatter_add))
     # fmt: on
+
+    def bernoulli(self, *, generator=None):
+        """1 with the probability that it holds, else 0."""
+        from .random import bernoulli
+
+        return bernoulli(self, generator=generator)
+
+    def multinomial(self, num_samples: int, replacement: builtins.bool = False, *, generator=None):
+        """Indices drawn with the probabilities that its last dimension is proportional to."""
+        from .random import multinomial
+
+        return multinomial(self, num_samples, replacement, generator=generator)
 
     def where(self, condition, other):
         """self where the condition holds, else other."""
@@ -526,17 +580,34 @@ class Tensor(Variable):
     def bool(self):
         return self.to(dtypes.bool)
 
+    def short(self):
+        return self.to(dtypes.int16)
+
+    def char(self):
+        return self.to(dtypes.int8)
+
     def byte(self):
         return self.to(dtypes.uint8)
 
-    def cpu(self):
+    def cpu(self, memory_format=None):
         return self
+
+    def cuda(self, device=None, non_blocking: builtins.bool = False):
+        raise AssertionError(
+            "Torch not compiled with CUDA enabled: this engine computes on the CPU only. Leave .cuda() out, or "
+            "write .to(device)"
+        )
 
     def type_as(self, other):
         return self.to(other.dtype)
 
-    def type(self, dtype=None):
-        return str(self.dtype) if dtype is None else self.to(dtype)
+    def type(self, dtype=None, non_blocking: builtins.bool = False):
+        """Its type as PyTorch calls it, "torch.FloatTensor"; or the values in another dtype, which may be called so,
+        too."""
+        if dtype is None:
+            return f"torch.{dtypes.TYPES[self.dtype]}"
+        names = {f"torch.{name}": each for each, name in dtypes.TYPES.items()}
+        return self.to(names.get(dtype, dtype) if isinstance(dtype, str) else dtype)
 
     # ---- in place -----------------------------------------------------------------------------
 
@@ -728,6 +799,77 @@ class Tensor(Variable):
         from .random import source
 
         return self.overwritten(source(generator).random(self.array.shape) * (b - a) + a)
+
+    def random_(self, low: int = 0, high: int | None = None, *, generator=None):
+        """In place: whole numbers drawn evenly from [low, high); of one number, from [0, low); of none, up to the
+        largest that its dtype holds exactly."""
+        from .random import source
+
+        kind = self.dtype.kind
+        if high is None:
+            most = (
+                2
+                if kind == "b"
+                else 2 ** (np.finfo(self.dtype).nmant + 1)
+                if kind == "f"
+                else np.iinfo(self.dtype).max
+            )
+            low, high = 0, low or int(most)
+        if low >= high:
+            raise RuntimeError(
+                f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}"
+            )
+        return self.overwritten(source(generator).integers(low, high, self.array.shape).astype(self.dtype))
+
+    def exponential_(self, lambd: float = 1.0, *, generator=None):
+        """In place: numbers drawn from the exponential distribution, whose mean is 1 / lambd."""
+        from .random import source
+
+        if not lambd > 0:
+            raise RuntimeError(f"exponential_ expects lambda > 0.0, but found lambda={lambd}")
+        return self.overwritten(source(generator).exponential(1 / lambd, self.array.shape))
+
+    def fill_diagonal_(self, fill_value: float, wrap: builtins.bool = False):
+        """In place: `fill_value` on the diagonal; with `wrap`, on that of each square below it, too."""
+        if self.ndim < 2:
+            raise RuntimeError("dimensions must larger than 1")
+        if self.ndim > 2 and len(set(self.shape)) > 1:
+            raise RuntimeError("all dimensions of input must be of equal length")
+        mask = np.zeros(self.shape, builtins.bool)
+        np.fill_diagonal(mask, True, wrap)
+        return self.masked_fill_(Tensor.wrap(mask), fill_value)
+
+    def unsqueeze_(self, dim: int):
+        """In place: a new dimension of size 1."""
+        return self.turned(ops.unsqueeze(self.array, dim))
+
+    def squeeze_(self, dim=None):
+        """In place: without the dimensions of size 1, or without `dim`, if it has that size."""
+        return self.turned(ops.squeeze(self.array, dim))
+
+    def t_(self):
+        """In place: a matrix transposed."""
+        return self.turned(ops.t(self.array))
+
+    def transpose_(self, dim0: int, dim1: int):
+        """In place: two dimensions exchanged."""
+        return self.turned(ops.transpose(self.array, dim0, dim1))
+
+    def turned(self, view: Any) -> Tensor:
+        """self ← a view of its array, in another shape. Only where nobody else would have to follow."""
+        others = builtins.any(t is not self for t in memory.live_views(self.array))
+        if self.origin is not None or self.seen_from is not None or others:
+            what = (
+                "a leaf Variable that requires grad"
+                if type(self.origin) is Leaf
+                else "a Tensor in a graph, or one with views,"
+            )
+            raise RuntimeError(
+                f"{what} is being used in an in-place operation that changes its shape: write x = x.unsqueeze(0), and "
+                "so for its kin"
+            )
+        self.array = view
+        return self
 
     def bernoulli_(self, p: float = 0.5, *, generator=None):
         """In place: 1 with probability p, else 0."""
@@ -1045,6 +1187,35 @@ def plain(data: Sequence):
     ]
 
 
+# How Tensors are printed, as `set_printoptions` has it.
+PRINTED: dict[str, Any] = {
+    "precision": 4,
+    "threshold": 1000,
+    "edgeitems": 3,
+    "linewidth": 80,
+    "sci_mode": None,
+}
+PROFILES: dict[str, dict[str, Any]] = {
+    "default": dict(PRINTED), "short": {**PRINTED, "precision": 2, "edgeitems": 2},
+    "full": {**PRINTED, "threshold": sys.maxsize},
+}  # fmt: skip
+
+
+def set_printoptions(
+    precision: int | None = None, threshold: int | None = None, edgeitems: int | None = None,
+    linewidth: int | None = None, profile: str | None = None, sci_mode: builtins.bool | None = None,
+) -> None:  # fmt: skip
+    """How Tensors are printed from here on: so many decimals, everything if there are no more than `threshold`
+    elements and else so many at each edge, in lines so long, as powers of ten or not; or all as the profile
+    "default", "short" or "full" has it."""
+    if profile is not None:
+        if profile not in PROFILES:
+            raise ValueError(f"profile must be one of {', '.join(PROFILES)}, and not {profile!r}")
+        PRINTED.update(PROFILES[profile])
+    given = {"precision": precision, "threshold": threshold, "edgeitems": edgeitems, "linewidth": linewidth}
+    PRINTED.update({name: value for name, value in given.items() if value is not None}, sci_mode=sci_mode)
+
+
 @quietly
 def shown(array: np.ndarray, prefix: str) -> str:
     """The elements as PyTorch shows them: four decimals, unless all are whole."""
@@ -1053,14 +1224,22 @@ def shown(array: np.ndarray, prefix: str) -> str:
         if array.size
         else True
     )
+    formatter: Any = {"bool": str} if array.all() else {}  # or NumPy would leave room for False
+    if PRINTED["sci_mode"]:
+        digits = PRINTED["precision"]
+        width = digits + 6 + bool((array < 0).any())
+        formatter["float"] = lambda x: f"{x:{width}.{digits}e}"
     text = np.array2string(
         array,
+        max_line_width=PRINTED["linewidth"],
         separator=", ",
         prefix=prefix,
-        precision=4,
+        precision=PRINTED["precision"],
         floatmode="unique" if whole else "fixed",
-        threshold=1000,
-        edgeitems=3,
-        formatter={"bool": str} if array.all() else None,  # or NumPy would leave room for False
+        threshold=PRINTED["threshold"],
+        edgeitems=PRINTED["edgeitems"],
+        suppress_small=PRINTED["sci_mode"] is False,
+        formatter=formatter or None,
     )
+    text = text.replace(", ...,", ",  ...,")  # what is left out of a line, as PyTorch marks it
     return text if array.size else f"[], size={array.shape}" if array.ndim > 1 else "[]"

@@ -25,7 +25,7 @@ from ..ops.elementwise import (
     select,
     sqrt,
     sub,
-    xlogy,
+    times_log,
 )
 from ..ops.elementwise import reciprocal as inverse
 from ..ops.fused import each, indicator
@@ -129,5 +129,5 @@ table = {
     "hardtanh": hardtanh,
     "standardise": standardise,
 }
-table |= {composed.name: composed.forward for composed in (*COMPOSED, xlogy)}
+table |= {composed.name: composed.forward for composed in (*COMPOSED, times_log)}
 updates = {"assign": assign, "sgd_step": sgd_step, "adam_step": adam_step}

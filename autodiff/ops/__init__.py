@@ -4,7 +4,35 @@ What is exported here is what users call, in PyTorch's spelling; `primitive.tabl
 primitive by name.
 """
 
-from . import activations, contractions, elementwise, fused, indexing, reductions, shapes, updates
+from . import (
+    activations,
+    arranging,
+    contractions,
+    elementwise,
+    fused,
+    indexing,
+    reductions,
+    searching,
+    shapes,
+    updates,
+)
+from .arranging import (
+    atleast_1d,
+    atleast_2d,
+    atleast_3d,
+    broadcast_shapes,
+    broadcast_tensors,
+    cartesian_prod,
+    column_stack,
+    dstack,
+    fliplr,
+    flipud,
+    hstack,
+    rot90,
+    tensor_split,
+    trace,
+    vstack,
+)
 from .contractions import (
     addmm,
     bmm,
@@ -22,6 +50,8 @@ from .contractions import (
 from .elementwise import (
     abs,
     acos,
+    addcdiv,
+    addcmul,
     allclose,
     asin,
     atan,
@@ -47,6 +77,7 @@ from .elementwise import (
     isfinite,
     isinf,
     isnan,
+    lerp,
     log,
     log1p,
     log2,
@@ -59,6 +90,7 @@ from .elementwise import (
     maximum,
     minimum,
     mul,
+    nan_to_num,
     neg,
     pow,
     reciprocal,
@@ -94,6 +126,8 @@ from .indexing import (
     gather,
     getitem,
     index_add,
+    index_copy,
+    index_fill,
     index_select,
     masked_fill,
     masked_select,
@@ -113,22 +147,38 @@ from .reductions import (
     all,
     amax,
     amin,
+    aminmax,
     any,
     argmax,
     argmin,
+    cdist,
+    count_nonzero,
     cumprod,
     cumsum,
+    dist,
     log_softmax,
     logsumexp,
     max,
     mean,
     min,
+    nanmean,
+    nansum,
     norm,
     prod,
     softmax,
     std,
+    std_mean,
     sum,
     var,
+    var_mean,
+)
+from .searching import (
+    argwhere,
+    bincount,
+    isin,
+    kthvalue,
+    median,
+    unique,
 )
 from .shapes import (
     T,
@@ -176,3 +226,4 @@ divide = true_divide = div
 multiply, negative, subtract = mul, neg, sub
 greater, greater_equal, less, less_equal, not_equal = gt, ge, lt, le, ne
 swapaxes, moveaxis = transpose, movedim
+swapdims = transpose

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import DIFFERENTIABLE, FRACTIONAL, NUMBERS, result_dtype
+from ..dtypes import DIFFERENTIABLE, FRACTIONAL, NUMBERS, get_default_dtype, result_dtype
 from ..kernels import elementwise as kernels
 from ..primitive import astype, constant, elementwise, linear_map
 from .naming import operands
@@ -107,7 +107,7 @@ log   = elementwise("log",   np.log,   lambda g, x: g / x,          to_float=Tru
 log1p = elementwise("log1p", np.log1p, lambda g, x: g / (1 + x),    to_float=True)
 log2  = elementwise("log2",  np.log2,  lambda g, x: g / (x * LN2),  to_float=True)
 log10 = elementwise("log10", np.log10, lambda g, x: g / (x * LN10), to_float=True)
-xlogy = elementwise("xlogy", _xlogy,
+times_log = elementwise("xlogy", _xlogy,
                     lambda g, a, b: g * select(logical_and(equal_to(a, 0), less_equal(b, 0)), 0, log(b)),
                     lambda g, a, b: g * a / b, to_float=True)
 sqrt  = elementwise("sqrt",  np.sqrt,  lambda g, y: g / (2 * y),    to_float=True)
@@ -280,6 +280,48 @@ def pow(input, exponent):
 def squared(input):
     """x²."""
     return pow(input, 2)
+
+
+def xlogy(input, other):
+    """input·log other, and 0 where input is 0, whatever other, unless it is NaN."""
+    dtype = result_dtype([x.array if hasattr(x, "array") else x for x in (input, other)])
+    dtype = dtype if dtype.kind in FRACTIONAL else get_default_dtype()
+    return times_log(*(np.asarray(x, dtype) if type(x) in NUMBERS else x for x in (input, other)))
+
+
+def lerp(input, end, weight):
+    """input + weight·(end − input): from input, where the weight is 0, to end, where it is 1."""
+    return add(input, mul(weight, sub(end, input)))
+
+
+def addcmul(input, tensor1, tensor2, *, value=1):
+    """input + value·tensor1·tensor2."""
+    return add(input, mul(scaled(tensor1, value), tensor2))
+
+
+def addcdiv(input, tensor1, tensor2, *, value=1):
+    """input + value·tensor1 / tensor2."""
+    if all(x.dtype.kind not in FRACTIONAL for x in (tensor1, tensor2)):
+        raise RuntimeError(
+            "Integer division with addcdiv is no longer supported: write .float(), or input + value * "
+            "(tensor1 // tensor2)"
+        )
+    return add(input, div(scaled(tensor1, value), tensor2))
+
+
+def scaled(x, value):
+    return x if value == 1 else mul(x, value)
+
+
+def nan_to_num(input, nan=0.0, posinf=None, neginf=None):
+    """input with `nan` where it is NaN, and `posinf` and `neginf` for the infinities: the largest and the
+    smallest number of its dtype, if they are None. The derivative is 0 there."""
+    if input.dtype.kind != "f":
+        return input
+    limits = np.finfo(input.dtype)
+    posinf, neginf = limits.max if posinf is None else posinf, limits.min if neginf is None else neginf
+    finite = select(equal_to(input, math.inf), posinf, select(equal_to(input, -math.inf), neginf, input))
+    return select(isnan(input), 0.0 if nan is None else nan, finite)
 
 
 def clamp(input, min=None, max=None):

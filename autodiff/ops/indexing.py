@@ -443,6 +443,24 @@ def index_add(x, dim, index, source, *, alpha=1):
     return y if x.ndim else reshape(y)
 
 
+@numpy_names
+def index_fill(x, dim, index, value):
+    """x with `value` in its slices at `index` along `dim`."""
+    place, line = positive(dim, x.ndim), in_line(x)
+    index = bounded(as_index(index).reshape(-1), line.shape[place], place)
+    y = replaced(line, (slice(None),) * place + (index,), value)
+    return y if x.ndim else reshape(y)
+
+
+@numpy_names
+def index_copy(x, dim, index, source):
+    """x with the slices of `source` in the place of its own at `index` along `dim`."""
+    place, line = positive(dim, x.ndim), in_line(x)
+    index = bounded(as_index(index).reshape(-1), line.shape[place], place)
+    y = replaced(line, (slice(None),) * place + (index,), in_line(source))
+    return y if x.ndim else reshape(y)
+
+
 def masked_fill(input, mask, value):
     """input, with `value` where the mask holds. The result keeps input's dtype."""
     if getattr(value, "ndim", 0) > 0:

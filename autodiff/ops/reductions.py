@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..dtypes import FRACTIONAL
-from ..errors import RangeError
+from ..errors import RangeError, ShapeError
 from ..kernels import softmax as kernels
 from ..primitive import broadcast_view, constant, general, linear_map
 from .elementwise import abs as absolute
@@ -280,6 +280,42 @@ def std(x, dim=None, unbiased=None, keepdim=False, *, correction=None):
     return root(var(x, dim, unbiased, keepdim, correction=correction))
 
 
+@numpy_names
+def var_mean(x, dim=None, unbiased=None, keepdim=False, *, correction=None):
+    """(var, mean) over `dim`."""
+    dim, unbiased = (None, dim) if isinstance(dim, bool) else (dim, unbiased)
+    return var(x, dim, unbiased, keepdim, correction=correction), mean(x, dim, keepdim)
+
+
+@numpy_names
+def std_mean(x, dim=None, unbiased=None, keepdim=False, *, correction=None):
+    """(std, mean) over `dim`."""
+    dim, unbiased = (None, dim) if isinstance(dim, bool) else (dim, unbiased)
+    return std(x, dim, unbiased, keepdim, correction=correction), mean(x, dim, keepdim)
+
+
+@numpy_names
+def nansum(x, dim=None, keepdim=False, *, dtype=None):
+    """Σ x over `dim`, where NaN counts as 0."""
+    return sum(select(not_itself(x), 0, x), dim, keepdim, dtype=dtype)
+
+
+@numpy_names
+def nanmean(x, dim=None, keepdim=False, *, dtype=None):
+    """The mean over `dim` of what is not NaN."""
+    if x.dtype.kind not in FRACTIONAL:
+        raise RuntimeError(
+            f"nanmean(): expected input to have floating point or complex dtype but got {x.dtype}: write .float()"
+        )
+    return nansum(x, dim, keepdim, dtype=dtype) / sum(not_itself(x) == False, dim, keepdim)  # noqa: E712
+
+
+@numpy_names
+def count_nonzero(x, dim=None):
+    """How many elements are not 0, over `dim`."""
+    return sum(not_equal(x, 0), dim)
+
+
 def root(x):
     """√x, whose derivative at 0 counts as 0: for norms and deviations, which have a kink there."""
     zero = equal_to(x, 0)
@@ -290,6 +326,19 @@ def root(x):
 def prod(x, dim=None, keepdim=False, *, dtype=None):
     """Π x over `dim`, or over everything. Its gradient is exact at any number of zeros."""
     return as_dtype(product(as_dtype(x, dtype), dim=dimensions(dim, x.ndim), keepdim=keepdim), dtype)
+
+
+@numpy_names
+def aminmax(x, *, dim=None, keepdim=False):
+    """(min, max) over `dim`, or over everything."""
+    return LeastAndLargest(amin(x, dim, keepdim), amax(x, dim, keepdim))
+
+
+class LeastAndLargest(NamedTuple):
+    """What aminmax gives."""
+
+    min: Any
+    max: Any
 
 
 def extreme(x, dim, keepdim, whole, place, pairwise):
@@ -393,6 +442,27 @@ def norm(x, p: Any = 2, dim=None, keepdim=False):
     powers = total(select(zero, at_zero, power(select(zero, 1, size), p)), dim=dim, keepdim=keepdim)
     nothing = equal_to(powers, at_zero)
     return select(nothing, 0, power(select(nothing, 1, powers), 1 / p))
+
+
+def dist(input, other, p: Any = 2):
+    """‖input − other‖ₚ of all elements."""
+    return norm(sub(input, other), p)
+
+
+def cdist(x1, x2, p: Any = 2.0):
+    """‖x1[i] − x2[j]‖ₚ for all rows i and j of (…, n, d) and (…, m, d)."""
+    from .shapes import unsqueeze
+
+    for name, x in (("X1", x1), ("X2", x2)):
+        if x.dtype.kind not in FRACTIONAL:
+            raise RuntimeError(f"cdist only supports floating-point dtypes, {name} got: {x.dtype}")
+        if x.ndim < 2:
+            raise ShapeError(f"cdist only supports at least 2D tensors, {name} got: {x.ndim}D")
+    if x1.shape[-1] != x2.shape[-1]:
+        raise ShapeError(
+            f"X1 and X2 must have the same number of columns. X1: {x1.shape[-1]} X2: {x2.shape[-1]}"
+        )
+    return norm(sub(unsqueeze(x1, -2), unsqueeze(x2, -3)), p, -1)
 
 
 @numpy_names

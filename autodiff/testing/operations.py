@@ -399,6 +399,12 @@ ROWS = [
     Operation("maximum", st.one_of(two(of=awkward), apart()), exact=True, conventions=((([1.0], [1.0]), [[0.5], [0.5]]),)),
     Operation("minimum", st.one_of(two(of=awkward), apart()), exact=True, conventions=((([1.0], [1.0]), [[0.5], [0.5]]),)),
     Operation("clamp", clamped(), exact=True, conventions=((([-1.0, 1.0, 2.0], -1, 1), [[1, 1, 0]]),)),
+    Operation("lerp", two().flatmap(lambda t: tuples(*map(st.just, t), arrays(()))), exact=True),
+    Operation("addcmul", two().flatmap(lambda t: tuples(st.just(t[0]), *map(st.just, t))), exact=True,
+              call=lambda addcmul, *xs: addcmul(*xs, value=3)),
+    Operation("addcdiv", two(*POSITIVE).flatmap(lambda t: tuples(st.just(t[0]), *map(st.just, t))), exact=True,
+              call=lambda addcdiv, *xs: addcdiv(*xs, value=3)),
+    Operation("nan_to_num", one(), conventions=((([math.inf, math.nan, 1.0],), [[0, 0, 1]]),)),
     Operation("clamp_min", two(of=awkward), exact=True, conventions=((([1.0], [1.0]), [[1], [0]]),)),
     Operation("clamp_max", two(of=awkward), exact=True, conventions=((([1.0], [1.0]), [[1], [0]]),)),
     Operation("masked_fill", masked().map(lambda t: (*t, 3)), exact=True),
@@ -413,6 +419,15 @@ ROWS = [
     Operation("norm", st.one_of(
         *(reduced(distinct).map(lambda t, p=p: (t[0], p, *t[1:])) for p in (2, 1, 3, 0, Fixed(math.inf), Fixed(-math.inf)))),
         call=lambda norm, x, p, *rest: norm(x, p, *rest), conventions=((([0.0, 0.0], 2), [[0, 0]]), (([0.0, 0.0], 3), [[0, 0]]))),
+    Operation("var_mean", reduced(least=2).map(lambda t: (t[0], t[1], True, t[2])), exact=True),
+    Operation("std_mean", reduced(distinct, least=2).map(lambda t: (t[0], t[1], True, t[2]))),
+    Operation("nansum", reduced(), exact=True, conventions=((([math.nan, 1.0],), [[0, 1]]),)), Operation("nanmean", reduced()),
+    Operation("aminmax", along(of=distinct), exact=True, call=lambda aminmax, x, dim: aminmax(x, dim=dim)),
+    Operation("dist", apart()),
+    Operation("cdist", st.sampled_from([(2, 2), (1, 3)]).flatmap(lambda s: distinct((5, 2)).map(lambda x: (x[: s[0]], x[s[0] : s[0] + s[1]])))),
+    Operation("median", along(st.booleans(), of=distinct), exact=True),
+    Operation("kthvalue", along(of=distinct).map(lambda t: (t[0], 1, t[1])), exact=True),
+    Operation("trace", matrices().map(lambda t: (t[0].reshape(-1, t[0].shape[-1]),) if t[0].size else (np.ones((2, 3)),)), exact=True),
     Operation("amax", reduced(awkward), exact=True, conventions=(((X,), [[0, 0.5, 0.5]]), (([np.nan, 1.0],), [[1, 0]]))),
     Operation("amin", reduced(awkward), exact=True, conventions=((([1.0, 1.0, 3.0],), [[0.5, 0.5, 0]]), (([np.nan, 1.0],), [[1, 0]]))),
     Operation("max", along(st.booleans(), of=distinct), exact=True, conventions=(((X, 0), [[0, 1, 0]]), ((X,), [[0, 0.5, 0.5]]))),
@@ -443,6 +458,13 @@ ROWS = [
     Operation("split", along(st.integers(1, 3)).map(lambda t: (t[0], t[2], t[1])), exact=True),
     Operation("chunk", along(st.integers(1, 3)).map(lambda t: (t[0], t[2], t[1])), exact=True),
     Operation("unbind", along(), exact=True),
+    *(Operation(name, several_arrays(same=True).map(lambda t: t[:-1]), exact=True, call=lambda f, *xs: f(list(xs)))
+      for name in ("hstack", "vstack", "dstack", "column_stack")),
+    *(Operation(name, one(), exact=True) for name in ("atleast_1d", "atleast_2d", "atleast_3d")),
+    *(Operation(name, matrices(), exact=True) for name in ("fliplr", "flipud", "rot90")),
+    Operation("broadcast_tensors", two(), exact=True),
+    Operation("tensor_split", along(st.integers(1, 3)).map(lambda t: (t[0], t[2], t[1])), exact=True),
+    Operation("cartesian_prod", st.tuples(*(shapes(min_dims=1, max_dims=1, min_side=1).flatmap(arrays),) * 2), exact=True),
     Operation("meshgrid", st.tuples(*(shapes(min_dims=1, max_dims=1, min_side=1).flatmap(arrays),) * 2), exact=True),
     Operation("tril", matrices(st.integers(-1, 1)), exact=True), Operation("triu", matrices(st.integers(-1, 1)), exact=True),
     Operation("diagonal", diagonals(), exact=True),
@@ -461,6 +483,8 @@ ROWS = [
     Operation("scatter_add", indexed(source=True), exact=True),
     Operation("index_add", filled.flatmap(lambda s: draw.places(s[0], (3,)).flatmap(
         lambda i: tuples(arrays(s), 0, i, arrays((3, *s[1:]))))), exact=True),
+    Operation("index_fill", filled.flatmap(lambda s: tuples(arrays(s), 0, draw.places(s[0], (2,)), 3)), exact=True),
+    Operation("index_copy", filled.flatmap(lambda s: tuples(arrays(s), 0, np.array([s[0] - 1]), arrays((1, *s[1:])))), exact=True),
     Operation("sort", along(st.booleans(), of=distinct), exact=True),
     Operation("topk", along(of=distinct).map(lambda t: (t[0], 1, t[1])), exact=True),
     # contractions
@@ -507,7 +531,7 @@ ROWS = [
 
 OPERATIONS: dict[str, Operation] = {row.name: row for row in ROWS}
 CONSTANT = {  # they have no derivative: whatever they are given, nothing flows through them
-    "all", "allclose", "any", "argmax", "argmin", "argsort", "bitwise_and", "bitwise_not", "bitwise_or",
+    "all", "allclose", "any", "argmax", "argwhere", "bincount", "broadcast_shapes", "count_nonzero", "isin", "unique", "argmin", "argsort", "bitwise_and", "bitwise_not", "bitwise_or",
     "bitwise_xor", "detach", "eq", "equal", "ge", "gt", "isclose", "isfinite",
     "isinf", "isnan", "le", "logical_and", "logical_not", "logical_or", "logical_xor", "lt", "ne", "nonzero",
     "one_hot",

@@ -70,6 +70,11 @@ m.where(x); m.where(x > 0)
 m.isclose(f, g); m.allclose(f, g); m.isclose(f, g, rtol=1.0, atol=abs(number)); f.isclose(f, equal_nan=flag)
 m.equal(x, y); x.equal(x)
 m.round(f, decimals=k)
+m.lerp(f, f, number) if f.dtype == h.dtype else f; m.lerp(f, h.to(f.dtype), 0.25); f.lerp(h.to(f.dtype), h.to(f.dtype))
+m.addcmul(f, f, h.to(f.dtype), value=number); h.addcmul(h, h); m.addcdiv(f, f, h.to(f.dtype), value=2); m.addcdiv(i, i, i)
+m.nan_to_num(x); f.nan_to_num(1.5); m.nan_to_num(f, nan=number, posinf=2.0, neginf=-2.0)
+m.xlogy(f, h); f.xlogy(2.0); m.xlogy(f, n)
+x.greater(n); x.less_equal(y); x.not_equal(y); m.is_floating_point(x); m.numel(x); m.is_nonzero(x)
 """.strip().splitlines()
 
 REDUCTIONS = [f"m.{name}(x); x.{name}()" for name in ALONG.split()] + [
@@ -87,6 +92,14 @@ m.cumprod(x, d); x.cumprod(dim=d)
 x.max(d).values; x.min(d, flag).indices; m.max(x, d)[0]
 m.max(a, b); m.min(a, b)
 x.argmax(dim=None, keepdim=flag)
+m.var_mean(f); m.var_mean(f, d, unbiased=flag); m.std_mean(f, d, correction=0, keepdim=flag); m.std_mean(f, flag)
+m.nansum(x); x.nansum(d, flag); m.nanmean(f); f.nanmean(d, keepdim=flag); m.nanmean(x)
+m.count_nonzero(x); x.count_nonzero(d); m.count_nonzero(x, dim=ds)
+m.aminmax(f1); f1.aminmax(dim=d, keepdim=flag); m.aminmax(x, dim=d).max
+m.dist(f, h); f.dist(h, p) if p not in ('fro', None) else f; m.dist(f, g, 1.0)
+m.cdist(M.double(), N.t().double()); m.cdist(M.double(), M.double() + 1, p=1.0)
+m.median(distinct); distinct.median(d); m.median(distinct, dim=d, keepdim=flag).values; m.median(f * math.nan)
+m.kthvalue(distinct, k, d); distinct.kthvalue(1); distinct.kthvalue(k, dim=d, keepdim=flag).indices
 """.strip().splitlines()
 
 SHAPES = """
@@ -125,6 +138,12 @@ F.pad(x, pads); F.pad(x, (1, 2), value=3); F.pad(x, (1, 2), 'constant', n)
 F.pad(f1, (k, k), mode='reflect'); F.pad(f1, (k, 1), mode='replicate'); F.pad(f1, (k, 2), mode='circular')
 F.pad(f1, (1, 1, 0, k), mode='reflect'); F.pad(f1, (1, 1, 0, k), mode='circular')
 x.clone(); x.detach(); x.contiguous(); x.data
+m.hstack([x, y]); m.vstack((x, y)); m.dstack([x, y]); m.column_stack([x, y, x])
+m.atleast_1d(x); m.atleast_2d(x, y); m.atleast_3d(x); m.atleast_3d([x, y])
+m.broadcast_tensors(a, b); m.broadcast_tensors(a, b, c)
+x.fliplr(); m.flipud(x); m.rot90(x); x.rot90(offset); m.rot90(x, k, (d, d2))
+m.tensor_split(x, k, d); x.tensor_split((1, 2), dim=d); m.tensor_split(x, [k, offset, 5])
+m.cartesian_prod(w, w); m.cartesian_prod(w); m.trace(M); m.trace(x); x.moveaxis(d, d2); m.swapdims(x, d, d2)
 """.strip().splitlines()
 
 INDEXING = """
@@ -149,7 +168,11 @@ m.masked_fill(x, mask, n); x.masked_fill(mask, 1.5); x.masked_fill(mask, o)
 m.masked_select(x, mask); x.masked_select(mask)
 m.take_along_dim(f, at, d); m.take_along_dim(x1, m.argsort(x1, d), d)
 F.one_hot(classes); F.one_hot(classes, 4); F.one_hot(classes, num_classes=2)
-m.nonzero(x); x.nonzero(as_tuple=True)
+m.nonzero(x); x.nonzero(as_tuple=True); m.argwhere(x); x.argwhere()
+x1.index_fill(d, v, n); m.index_fill(x1, d, v, 2); x1.index_copy(d, v[:1], rows[(slice(None),) * (d % x1.ndim) + (slice(0, 1),)])
+m.unique(x); x.unique(return_inverse=True, return_counts=True); m.unique(i, return_counts=True); m.unique(i, dim=d) if i.ndim and len(i) else i
+m.bincount(classes); m.bincount(classes.reshape(-1), minlength=k); m.bincount(v, m.ones(k).double()); m.bincount(i)
+m.isin(i, j); m.isin(i, 2); m.isin(i, w, invert=flag)
 m.sort(x, dim=d, descending=flag, stable=True); x.sort(d).values; x.sort(descending=flag)[0]
 m.argsort(x, dim=d, stable=True); x.argsort(dim=d, descending=flag, stable=True)
 m.topk(x1, k, d)[0]; x1.topk(1)[0]; x1.topk(k, dim=d, largest=flag).values; m.topk(f1, 1, sorted=True).values
@@ -188,12 +211,23 @@ copied(f).relu_(); copied(f).exp_(); copied(f).sigmoid_(); copied(f).neg_(); cop
 copied(x).masked_fill_(mask, n); copied(x).pow_(2)
 copied(x1).index_add_(d, v, rows); copied(x).scatter_(d, place, src); copied(x).scatter_add_(d, at, src)
 f.add_(1); f.detach().add_(1); f.zero_()
+copied(f).sin_(); copied(f).square_(); copied(f).reciprocal_(); copied(f).log1p_(); copied(f).rsqrt_(); copied(f).erf_()
+copied(f).clamp_min_(0.5); copied(f).clamp_max_(0.5); copied(f).clip_(-1, 1); copied(f).sign_(); copied(f).absolute_()
+copied(f).lerp_(f, 0.25); copied(f).addcmul_(f, f, value=0.5); copied(f).addcdiv_(f, f, value=2); copied(f).nan_to_num_()
+copied(x1).index_fill_(d, v, 2); copied(f).remainder_(0.75); copied(i).floor_divide_(2); (x.clone() > 0).logical_not_()
+f.clone().detach().unsqueeze_(d); x.detach().clone().squeeze_(); x.detach().clone().squeeze_(d); x.detach().clone().t_()
+x.detach().clone().transpose_(d, d2)
+m.zeros(2, 3).fill_diagonal_(n); m.zeros(5, 2).fill_diagonal_(2, wrap=flag); m.zeros(3).fill_diagonal_(1); m.zeros(3, 3, 3).fill_diagonal_(1.0)
+m.zeros(3, requires_grad=True).unsqueeze_(0); m.zeros(2).random_(5, 5); m.zeros(2).exponential_(-1.0); m.zeros(2).exponential_(2.0).shape
 copied(x).requires_grad_(); copied(x).detach().requires_grad_(False); (x * 1).requires_grad_(False)
 """.strip().splitlines()
 
 AS_VALUES = """
 x.shape; x.size(); x.size(d); x.numel(); x.dim(); x.ndim; x.is_contiguous(); x.is_floating_point(); x.stride()
 x.to(dt); x.to(dtype=dt); x.to(y); x.type_as(y); x.to('cpu'); x.to('cpu', dt); x.to(dt, copy=True)
+x.type(); x.type(dt); x.type('torch.LongTensor'); x.type(m.FloatTensor); isinstance(x, m.LongTensor); m.typename(x); m.typename(3.0).rpartition('.')[2]
+x.cuda(); x.short(); x.char(); x.is_cpu; x.get_device(); x.itemsize; x.nbytes; x.is_cuda; x.nelement(); x.ndimension(); x.element_size()
+x.bernoulli().shape; f.sigmoid().nan_to_num().bernoulli().dtype
 x.float(); x.double(); x.long(); x.bool(); x.int(); x.half(); x.cpu()
 x.item(); x.tolist(); x.is_leaf; x.requires_grad; x.grad
 len(x); bool(x); float(x); int(x); [0, 1, 2, 3][x]; list(x); n in x; f'{o:.2f}'
@@ -228,6 +262,19 @@ m.rand(2, 3).shape; m.rand((2,)).dtype; m.randn(2, 3, dtype=m.float64).dtype; m.
 m.randint(3, (2, 2)).dtype; m.randint(0, 1, (2, 2)); m.randint(low=0, high=3, size=(2,)).shape; m.randint(5, 5, (2,))
 m.randint(high=3, size=(2,)).shape; m.randint(3, (2,), dtype=m.float32).dtype
 m.randperm(5).sort()[0]; m.randperm(0); m.randperm(4, dtype=m.int32).dtype; m.rand_like(f).dtype; m.randn_like(f).shape
+m.logspace(0, 2, 3); m.logspace(0, 3, 4, base=2); m.logspace(0, 1, 0, dtype=m.float64); m.asarray([1, 2]); m.asarray([1.5], dtype=m.float64)
+m.tril_indices(2, 3); m.triu_indices(3, 3, 1); m.triu_indices(3, 2, offset=-1); m.tril_indices(2, 2, dtype=m.int32)
+m.Tensor([1, 2]); m.Tensor([[1, 2], [3, 4]]); m.Tensor(2, 3).shape; m.Tensor(2, 3).dtype; m.Tensor(x.size()).shape; m.Tensor([True]); m.Tensor()
+m.Tensor(-1, 2); m.FloatTensor([1, 2]); m.LongTensor([1.5, 2]); m.LongTensor(2, 3).shape; m.DoubleTensor([[1], [2]]); m.BoolTensor([0, 2])
+m.FloatTensor(2).shape; m.ByteTensor([1, 255]); m.IntTensor([]); m.FloatTensor(); m.ShortTensor((1, 2)); m.CharTensor([-1]); m.HalfTensor([0.5])
+m.promote_types(m.int32, m.float16); m.promote_types(m.uint8, m.int8); m.promote_types(m.bool, m.int64); m.result_type(x, n); m.result_type(x, y); m.result_type(2, 2.5)
+m.can_cast(m.float64, m.float32); m.can_cast(m.float32, m.int64); m.can_cast(m.bool, m.uint8); m.broadcast_shapes((2, 1), (3,)) == (2, 3)
+m.broadcast_shapes((2,), (3,)); m.randint_like(f, 5).dtype; m.randint_like(i, 2, 4).shape; m.randint_like(f, 5, 5)
+m.normal(0.0, -1.0, (2,)); m.normal(f, 2.0).shape; m.normal(f, abs(f)).shape; m.normal(2.0, 3.0, size=(2,)).shape; m.normal(f).dtype
+m.bernoulli(m.tensor([0.0, 1.0])); m.bernoulli(m.tensor([2.0])); m.bernoulli(f, 0.5).shape; m.bernoulli(f.detach(), p=1.0)
+m.multinomial(m.tensor([0.0, 1.0]), 1); m.multinomial(m.tensor([[0.0, 0.0, 3.0]]), 4, replacement=True); m.multinomial(m.tensor([1.0, 0.0]), 2)
+m.multinomial(m.tensor([0.0, 0.0]), 1); m.multinomial(m.tensor([-1.0, 2.0]), 1); m.multinomial(m.tensor([1.0, 2.0]), 3); m.multinomial(m.tensor([1, 2]), 1)
+m.multinomial(m.ones(2, 3), 3).sort(1)[0]; m.multinomial(m.tensor([1.0]), 0); m.multinomial(m.tensor([math.inf, 1.0]), 1)
 m.get_default_dtype(); m.zeros(2).dtype; m.float32; m.zeros(2).device.type; m.is_tensor(3)
 seeded(m, lambda: m.rand(2)); seeded(m, lambda: m.randperm(9)); seeded(m, lambda: m.randint(9, (3,)))
 """.strip().splitlines()
@@ -356,6 +403,7 @@ ARGUMENTS = {
     "h": lambda w: w.array(w.shape, *FLOATS),
     "i": lambda w: w.array(w.shape, "int64"),
     "j": lambda w: w.array(w.other(w.shape), "int64"),
+    "distinct": lambda w: np.asarray(w.rng.permutation(math.prod(w.filled)).reshape(w.filled)).astype(w.pick(*FLOATS, "int64")),
     "w": lambda w: w.array(w.filled[:1], *FLOATS, "int64"),
     "product": lambda w: (multipliable(w), w.pick(*FLOATS, "int64")),
     "A": lambda w: w.array(w["product"][0][0], w["product"][1]),
