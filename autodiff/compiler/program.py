@@ -82,7 +82,10 @@ class Program:
             if isinstance(value, Value) and value.step is None and value not in replaced:
                 replaced[value] = as_number(value) if value.source is None else value
         for step in self.steps:
-            step.inputs = tuple(map(current, step.inputs))
+            operands = step.inputs
+            step.inputs = tuple(map(current, operands))
+            if step.name == "matmul":  # its kernel reads arrays, of whatever they are full
+                step.inputs = tuple(map(in_memory, operands, step.inputs))
             if is_constant(step):
                 for output in step.outputs:
                     output.step = None
@@ -156,6 +159,14 @@ def as_number(value: Value):
         if not (example == first).all():
             return value
     return Number(example[(0,) * example.ndim].item(), example.dtype, example.shape)
+
+
+def in_memory(value: Value, now: Any) -> Any:
+    """What now stands for a value, if that is in memory; else, of a Number, the constant that it was."""
+    if not isinstance(now, Number):
+        return now
+    value.example = np.ascontiguousarray(value.example)
+    return value
 
 
 def is_constant(step: Step) -> bool:

@@ -172,6 +172,8 @@ FUNCTIONS = {
     "one element": (lambda a, b: a * b + 1, real(1), real(1, 1)),
     "outer": (lambda a, b: (a[:, None, :] - b[None]).square().sum(-1), real(3, 2), real(4, 2)),
     "clone": (lambda a: a.clone(), real(3)),
+    "products with one number all over": (
+        lambda a: ad.zeros(2, 3, dtype=a.dtype) @ a + (ad.ones(5, 3, dtype=a.dtype) @ a).sum(0), real(3, 4)),
 }  # fmt: skip
 
 
