@@ -8,10 +8,17 @@ from .layers import (
     ELU,
     GELU,
     GLU,
+    GRU,
+    LSTM,
+    RNN,
     SELU,
+    Bilinear,
     Conv2d,
+    CosineSimilarity,
     Dropout,
+    Embedding,
     Flatten,
+    GRUCell,
     Hardshrink,
     Hardsigmoid,
     Hardswish,
@@ -22,11 +29,16 @@ from .layers import (
     Linear,
     LogSigmoid,
     LogSoftmax,
+    LSTMCell,
     MaxPool2d,
     Mish,
+    MultiheadAttention,
+    PairwiseDistance,
     PReLU,
     ReLU,
     ReLU6,
+    RNNBase,
+    RNNCell,
     RReLU,
     Sigmoid,
     SiLU,
@@ -39,6 +51,12 @@ from .layers import (
     Tanh,
     Tanhshrink,
     Threshold,
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+    Unflatten,
 )
 from .losses import (
     BCELoss,
@@ -64,6 +82,7 @@ from .losses import (
 )
 from .models import MLP
 from .module import Module, Parameter
+from .parameters import ParameterDict, ParameterList
 
 __all__ = [
     "BCELoss", "BCEWithLogitsLoss", "CELU", "Conv2d", "CosineEmbeddingLoss", "CrossEntropyLoss",

@@ -98,3 +98,45 @@ def with_gradients(function: Callable[..., Any], library: Any, *arrays: np.ndarr
     g = np.random.default_rng(0).standard_normal(tuple(y.shape))
     y.backward(library.tensor(np.asarray(g, arrays[0].dtype)).to(y.dtype))
     return [y, *(x.grad for x in inputs)]
+
+
+def drawn_alike(library: Any, layer: Any, seed: int = 0) -> Any:
+    """The layer with parameters and buffers drawn from a seed, the same numbers in both libraries."""
+    rng = np.random.default_rng(seed)
+    state = {name: rng.uniform(-1, 1, tuple(p.shape)) for name, p in layer.state_dict().items()}
+    dtypes = {name: p.dtype for name, p in layer.state_dict().items()}
+    layer.load_state_dict({name: library.tensor(a).to(dtypes[name]) for name, a in state.items()})
+    return layer
+
+
+def whole_run(
+    library: Any, layer: Any, *arrays: Any, call: Callable[..., Any] | None = None, seed: int = 0
+) -> list[Any]:
+    """All that a layer does: its state's names and shapes, its outputs for these arrays (None: no argument),
+    and the gradients of what it was given and of its parameters for a random cotangent of each output."""
+    layer = drawn_alike(library, layer, seed)
+    inputs = [None if a is None else library.tensor(a.copy()) for a in arrays]
+    for x in inputs:
+        if x is not None and x.is_floating_point():
+            x.requires_grad_()
+    result = (call or (lambda layer, *inputs: layer(*inputs)))(layer, *inputs)
+    outputs = [y for y in flat(result) if y is not None and y.requires_grad]
+    rng = np.random.default_rng(seed + 1)
+    seeds = [library.tensor(rng.standard_normal(tuple(y.shape))).to(y.dtype) for y in outputs]
+    total = sum((y * g).sum() for y, g in zip(outputs, seeds, strict=True))
+    if outputs:
+        total.backward()
+    shapes = [(name, list(p.shape)) for name, p in layer.state_dict().items()]
+    return [
+        repr(shapes),
+        result,
+        [None if x is None else x.grad for x in inputs],
+        {name: p.grad for name, p in layer.named_parameters()},
+    ]
+
+
+def flat(result: Any) -> list[Any]:
+    """The tensors of nested tuples, in their order."""
+    if isinstance(result, (list, tuple)):
+        return [y for each in result for y in flat(each)]
+    return [result]

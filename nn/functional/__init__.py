@@ -50,9 +50,12 @@ from .activation import (
     threshold,
     threshold_,
 )
+from .attention import multi_head_attention_forward, scaled_dot_product_attention
 from .class_losses import cross_entropy, cross_entropy_composed, nll_loss
+from .distances import bilinear, cosine_similarity, pairwise_distance
 from .distribution_losses import gaussian_nll_loss, kl_div, poisson_nll_loss
 from .dropouts import dropout
+from .embeddings import embedding
 from .losses import (
     binary_cross_entropy,
     binary_cross_entropy_with_logits,

@@ -30,11 +30,22 @@ from .activation import (
     Tanhshrink,
     Threshold,
 )
+from .attention import MultiheadAttention
 from .convolution import Conv2d, MaxPool2d
+from .distance import CosineSimilarity, PairwiseDistance
 from .dropout import Dropout
-from .linear import Linear
+from .embedding import Embedding
+from .linear import Bilinear, Linear
 from .normalisation import LayerNorm
-from .shape import Flatten, Identity
+from .recurrent import GRU, LSTM, RNN, GRUCell, LSTMCell, RNNBase, RNNCell
+from .shape import Flatten, Identity, Unflatten
+from .transformer import (
+    Transformer,
+    TransformerDecoder,
+    TransformerDecoderLayer,
+    TransformerEncoder,
+    TransformerEncoderLayer,
+)
 
 __all__ = [
     "CELU", "Conv2d", "Dropout", "ELU", "Flatten", "GELU", "GLU", "Hardshrink", "Hardsigmoid",

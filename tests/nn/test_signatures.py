@@ -17,6 +17,12 @@ LAYERS = [
     "LayerNorm", "CELU", "ELU", "GLU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyReLU", "Mish",
     "PReLU", "ReLU6", "RReLU", "SELU", "SiLU", "Softmin", "Softplus", "Softshrink", "Threshold",
 ]  # fmt: skip
+SEQUENCES = [
+    "Bilinear", "CosineSimilarity", "Embedding", "GRUCell", "LSTMCell", "MultiheadAttention", "PairwiseDistance",
+    "RNNBase", "RNNCell", "Transformer", "TransformerDecoder", "TransformerDecoderLayer", "TransformerEncoder",
+    "TransformerEncoderLayer", "Unflatten",
+]  # fmt: skip
+RECURRENT = ["RNN", "LSTM", "GRU"]  # made by (*args, **kwargs) in PyTorch
 LOSSES = ["MSELoss", "L1Loss", "CrossEntropyLoss", "NLLLoss", "BCELoss", "BCEWithLogitsLoss",
     "CosineEmbeddingLoss", "GaussianNLLLoss", "HingeEmbeddingLoss", "HuberLoss", "KLDivLoss", "MarginRankingLoss",
     "MultiLabelMarginLoss", "MultiLabelSoftMarginLoss", "MultiMarginLoss", "PoissonNLLLoss", "SmoothL1Loss",
@@ -30,12 +36,17 @@ METHODS = [
     "register_parameter", "requires_grad_", "train", "zero_grad",
 ]  # fmt: skip
 FUNCTIONS = [
-    "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "dropout",
+    "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "dropout", "embedding",
+    "multi_head_attention_forward",
     "l1_loss", "mse_loss", "nll_loss", "normalize", "relu", "celu", "cosine_embedding_loss", "elu", "gaussian_nll_loss",
     "glu", "hardsigmoid", "hardswish", "hardtanh", "hinge_embedding_loss", "huber_loss", "kl_div", "leaky_relu",
     "margin_ranking_loss", "mish", "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss",
     "poisson_nll_loss", "relu6", "rrelu", "selu", "silu", "smooth_l1_loss", "soft_margin_loss", "softmin", "softsign",
     "tanhshrink", "threshold", "triplet_margin_loss", "triplet_margin_with_distance_loss",
+]  # fmt: skip
+PADDING = [
+    "pack_padded_sequence", "pack_sequence", "pad_packed_sequence", "pad_sequence", "unpack_sequence",
+    "unpad_sequence",
 ]  # fmt: skip
 INITIALISERS = [
     "calculate_gain", "constant_", "dirac_", "eye_", "kaiming_normal_", "kaiming_uniform_", "normal_",
@@ -54,6 +65,13 @@ UTILITIES = [
 NAMES = [
     *(f"nn.{name}" for name in LAYERS + LOSSES),
     *(f"nn.{name}.forward" for name in LAYERS + LOSSES + ["Identity", "Tanh", "Sigmoid", "Sequential", "LogSigmoid", "Softmax2d", "Softsign", "Tanhshrink"]),
+    *(f"nn.{name}" for name in SEQUENCES),
+    *(f"nn.{name}.forward" for name in SEQUENCES + RECURRENT if name != "RNNBase"),
+    *(f"nn.utils.rnn.{name}" for name in PADDING),
+    "nn.Embedding.from_pretrained", "nn.Transformer.generate_square_subsequent_mask",
+    "nn.ParameterList", "nn.ParameterDict",
+    *(f"nn.ParameterDict.{name}" for name in ("copy", "fromkeys", "get", "pop", "popitem", "setdefault", "update")),
+    *(f"nn.ParameterList.{name}" for name in ("append", "extend")),
     *(f"nn.Module.{name}" for name in METHODS),
     *(f"nn.ModuleDict.{name}" for name in ("pop", "update", "keys", "values", "items", "clear")),
     *(f"nn.ModuleList.{name}" for name in ("append", "extend", "insert")),
@@ -74,7 +92,7 @@ def arguments(library, path):
         thing = getattr(thing, name)
     thing = thing.__init__ if isinstance(thing, type) else thing
     return [
-        (p.name, p.kind, p.default)
+        (p.name, p.kind, getattr(p.default, "__name__", p.default))  # a function's own name will do
         for p in inspect.signature(thing).parameters.values()
         if p.name not in LEFT_OUT | MORE_HERE
     ]
