@@ -13,6 +13,7 @@ from autodiff import Tensor, no_grad
 from autodiff.tensor import Handle
 
 from .gradients import clear_gradient
+from .hooks import WatchedCall
 
 
 class Parameter(Tensor):
@@ -71,6 +72,8 @@ class Module:
             _non_persistent_buffers_set=set(),
             _forward_hooks={},
             _forward_pre_hooks={},
+            _backward_hooks={},
+            _backward_pre_hooks={},
         )
 
     def forward(self, *args, **kwargs):
@@ -80,7 +83,7 @@ class Module:
         )
 
     def __call__(self, *args, **kwargs):
-        if self._forward_hooks or self._forward_pre_hooks:
+        if self._forward_hooks or self._forward_pre_hooks or self._backward_hooks or self._backward_pre_hooks:
             return self._called_with_hooks(args, kwargs)
         return self.forward(*args, **kwargs)
 
@@ -350,6 +353,18 @@ class Module:
         unless None, replaces args, or (args, kwargs)."""
         return hooked(self._forward_pre_hooks, (hook, with_kwargs), prepend)
 
+    def register_full_backward_hook(self, hook: Callable, prepend: bool = False) -> Handle:
+        """When the gradients by what the module was given are there, call hook(module, grad_input,
+        grad_output), with a gradient, or None, for each argument by place and for each output; what it
+        returns, unless None, replaces grad_input. Where no argument wants a gradient it is called when those
+        of the outputs are there. The output must be a Tensor or a tuple."""
+        return hooked(self._backward_hooks, hook, prepend)
+
+    def register_full_backward_pre_hook(self, hook: Callable, prepend: bool = False) -> Handle:
+        """When the gradients by what the module gave are there, before they go on, call hook(module,
+        grad_output); what it returns, unless None, replaces them."""
+        return hooked(self._backward_pre_hooks, hook, prepend)
+
     def _called_with_hooks(self, args: tuple, kwargs: dict) -> Any:
         for hook, with_kwargs in list(self._forward_pre_hooks.values()):
             replaced = hook(self, args, kwargs) if with_kwargs else hook(self, args)
@@ -364,12 +379,17 @@ class Module:
                     "forward pre-hook must return None or a tuple of (new_args, new_kwargs), "
                     f"but got {replaced}."
                 )
+        watched = None
+        if self._backward_hooks or self._backward_pre_hooks:
+            watched = WatchedCall(self, self._backward_hooks.values(), self._backward_pre_hooks.values())
+            args = watched.entered(args)
         result, hooks = None, iter(list(self._forward_hooks.values()))
         try:
             result = self.forward(*args, **kwargs)
             for hook, with_kwargs, _ in hooks:
                 replaced = hook(self, args, kwargs, result) if with_kwargs else hook(self, args, result)
                 result = result if replaced is None else replaced
+            result = result if watched is None else watched.left(result)
         finally:  # hooks are left only after an error
             for hook, with_kwargs, always_call in hooks:
                 if always_call:
@@ -472,7 +492,7 @@ def joined(prefix: str, name: str) -> str:
     return f"{prefix}.{name}" if prefix else name
 
 
-def hooked(hooks: dict, entry: tuple, prepend: bool) -> Handle:
+def hooked(hooks: dict, entry: Any, prepend: bool) -> Handle:
     handle = Handle(hooks)
     others = dict(hooks)
     if prepend:

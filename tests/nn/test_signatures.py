@@ -32,8 +32,9 @@ METHODS = [
     "add_module", "apply", "buffers", "children", "double", "eval", "extra_repr", "float",
     "get_buffer", "get_parameter", "get_submodule", "half", "load_state_dict", "modules",
     "named_buffers", "named_children", "named_modules", "named_parameters", "parameters",
-    "register_buffer", "register_forward_hook", "register_forward_pre_hook", "register_module",
-    "register_parameter", "requires_grad_", "train", "zero_grad",
+    "register_buffer", "register_forward_hook", "register_forward_pre_hook",
+    "register_full_backward_hook", "register_full_backward_pre_hook", "register_module", "register_parameter",
+    "requires_grad_", "train", "zero_grad",
 ]  # fmt: skip
 FUNCTIONS = [
     "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "dropout", "embedding",
