@@ -21,7 +21,8 @@ from .shapes import diagonal, flatten, permuted, reshape, reshaped
 def _einsum(*xs, equation):
     """Σ of products, over the letters that are not in the output."""
     large = len(xs) > 1 and sum(math.prod(x.shape) for x in xs) > 4096
-    return np.einsum(equation, *xs, optimize=large)
+    y = np.einsum(equation, *xs, optimize=large)
+    return y.copy() if len(xs) == 1 and np.may_share_memory(y, xs[0]) else y  # NumPy gives views
 
 
 def swapped(x):

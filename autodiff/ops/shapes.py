@@ -26,8 +26,8 @@ def _permute(x, *, dims):
 
 
 def _flip(x, *, dim):
-    """x, back to front along `dim`."""
-    return np.flip(x, dim)
+    """x, back to front along `dim`: in memory of its own, as in PyTorch."""
+    return np.flip(x, dim).copy()
 
 
 def _roll(x, *, shifts, dim):

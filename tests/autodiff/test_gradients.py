@@ -51,6 +51,23 @@ def test_every_operation_has_a_row():
     assert not CONSTANT & set(OPERATIONS)
 
 
+@pytest.mark.parametrize("name", [name for name in OPERATIONS if name in PUBLIC])
+def test_what_shares_memory_is_known_to(name):
+    """Else an in-place operator on the result would change the input without a word."""
+    row = OPERATIONS[name]
+
+    @settings(max_examples=5, phases=[Phase.generate], database=None, derandomize=True)
+    @given(row.inputs)
+    def apply(arguments):
+        case = Case(row.of(OURS.functions), arguments, oracle="exact")
+        xs = [ad.Tensor(a.copy()) for a in case.arrays]
+        for y in case.outputs(case.called(xs)):
+            sharing = [x for x in xs if y is not x and np.shares_memory(y.array, x.array)]
+            assert not sharing or y.seen_from is not None or y.twin is not None
+
+    apply()
+
+
 def declarations_of(row):
     """The primitives that a row's operation applies to a few of its inputs."""
     met = set()
