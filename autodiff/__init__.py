@@ -3,7 +3,7 @@
 `import autodiff as torch` reads naturally: the names are PyTorch's.
 """
 
-from . import autograd, creation, functional, kernels, random, shadow
+from . import autograd, creation, dlpack, functional, kernels, random, shadow
 from ._version import __version__
 from .autograd import Function
 from .compiler import compile
@@ -24,7 +24,6 @@ from .creation import (
     empty,
     empty_like,
     eye,
-    from_dlpack,
     from_numpy,
     full,
     full_like,
@@ -44,6 +43,7 @@ from .creation import (
     zeros,
     zeros_like,
 )
+from .dlpack import from_dlpack, to_dlpack
 from .dtypes import (
     bool,
     double,

@@ -51,11 +51,6 @@ def from_numpy(array: np.ndarray) -> Tensor:
     return Tensor.wrap(array)
 
 
-def from_dlpack(other) -> Tensor:
-    """A Tensor on the memory of another library's array."""
-    return from_numpy(np.from_dlpack(other))
-
-
 def shaped(name: str, given: tuple, size=None) -> tuple:
     """The shape that a constructor was given."""
     try:

@@ -393,12 +393,24 @@ class Tensor(Variable):
         tell("observed", self, "as a NumPy array")
         return np.array(self.array, dtype, copy=copy)
 
-    def __dlpack__(self, **kwargs):
+    def __dlpack__(self, *, stream=None, max_version=None, dl_device=None, copy=None):
+        """The memory as a DLPack capsule, for the `from_dlpack` of another library."""
         if self.origin is not None:
-            raise BufferError("Can't export tensors that require gradient, use tensor.detach()")
-        memory.note_export(self.array)
+            raise BufferError(
+                "Can't export tensors that require gradient, use tensor.detach(): the other library would cut "
+                "it off from the graph without a word."
+            )
+        array = self.array.copy() if copy else self.array
+        if any(stride < 0 for stride in array.strides):
+            raise BufferError(
+                "DLPack cannot export a tensor that runs through memory backwards: some libraries end the "
+                "program where they meet one. Write .contiguous() first."
+            )
+        if not copy:
+            memory.note_export(array)
         tell("observed", self, "by DLPack")
-        return self.array.__dlpack__(**kwargs)
+        options: Any = {"stream": stream, "max_version": max_version, "dl_device": dl_device}
+        return array.__dlpack__(**{name: value for name, value in options.items() if value is not None})
 
     def __dlpack_device__(self):
         return self.array.__dlpack_device__()
