@@ -233,6 +233,21 @@ def test_attention_of_nothing_is_pytorchs(length, sources, mask):
     same(program)
 
 
+@pytest.mark.parametrize("number", [0.0, 1e4, -1e4, np.inf, -np.inf, np.nan])
+@pytest.mark.parametrize("place", ["query", "key", "value", "mask"])
+def test_far_out_it_is_pytorchs_too(number, place):
+    arrays = {
+        "query": drawn(2, 3),
+        "key": drawn(2, 3, seed=1),
+        "value": drawn(2, 3, seed=2),
+        "mask": drawn(2, 2),
+    }
+    arrays[place][0, 0] = number
+    arrays["key"][1] = arrays["key"][0]  # a tie
+    swapped = [np.asfortranarray(a) for a in arrays.values()]
+    same(lambda lib: with_gradients(lib.F.scaled_dot_product_attention, lib, *swapped), 1e-9, 1e-9)
+
+
 @given(heads=st.sampled_from([(4, 2), (4, 1), (4, 4), (3, 2)]))
 def test_shared_heads_are_pytorchs(heads):
     q, k = drawn(2, heads[0], 3, 4), drawn(2, heads[1], 3, 4, seed=1)

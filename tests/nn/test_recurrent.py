@@ -220,6 +220,19 @@ def test_cells_are_pytorchs(kind, samples, bias, started):
     same(program, 1e-10, 1e-10)
 
 
+@pytest.mark.parametrize("kind", ["RNN", "LSTM", "GRU"])
+@pytest.mark.parametrize("number", [0.0, -0.0, 1e30, -1e30, np.inf, -np.inf, np.nan, 1e-30])
+def test_far_out_they_are_pytorchs_too(kind, number):
+    x = drawn(3, 2, 2)
+    x[1, 0, 0] = number
+    x = np.asfortranarray(x)  # nor need it lie in order
+
+    def program(lib):
+        return whole_run(lib, made(lib, kind, 2, 3), x)
+
+    same(program, 1e-9, 1e-9)
+
+
 def test_arguments_by_position_are_pytorchs():
     """PyTorch's own signatures are (*args, **kwargs)."""
 
