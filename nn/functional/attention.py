@@ -13,7 +13,7 @@ from .dropouts import dropout
 
 def scaled_dot_product_attention(
     query: Tensor, key: Tensor, value: Tensor, attn_mask: Tensor | None = None, dropout_p: float = 0.0,
-    is_causal: bool = False, scale: float | None = None, enable_gqa: bool = False,
+    is_causal: bool = False, *, scale: float | None = None, enable_gqa: bool = False,
 ) -> Tensor:  # fmt: skip
     """softmax(scale·Q·Kᵀ + mask)·V, the scale being 1/√E: of queries (…, L, E), keys (…, S, E) and values
     (…, S, V), (…, L, V) (Vaswani et al. 2017).

@@ -108,3 +108,18 @@ def test_arguments_are_pytorchs(path):
         assert [(name, default) for name, _, default in ours] == [(n, d) for n, _, d in theirs]
     else:
         assert ours == theirs
+
+
+BUILTIN = ["bilinear", "cosine_similarity", "pairwise_distance", "scaled_dot_product_attention"]
+
+
+@pytest.mark.parametrize("name", BUILTIN)
+def test_arguments_of_what_is_built_in_are_as_documented(name):
+    """Where PyTorch's function has no signature, its documentation begins with one."""
+    ours, theirs = (getattr(library.F, name) for library in libraries())
+    line = theirs.__doc__.strip().partition(" -> ")[0]
+    scope: dict = {}
+    exec(f"def {line}: pass", scope)
+    expected = inspect.signature(scope[name]).parameters.values()
+    found = inspect.signature(ours).parameters.values()
+    assert [(p.name, p.default) for p in found] == [(p.name, p.default) for p in expected]
