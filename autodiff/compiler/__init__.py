@@ -36,14 +36,17 @@ VARIABLE = "AUTODIFF_COMPILE"  # 0: every compiled function runs eagerly
 # A program that ran less than LONG calls before it no longer fitted was not worth its compiling. After so many
 # of them in a row, or so many recordings that gave a program known before, or none, the function runs eagerly.
 LONG, MOST_PROGRAMS, MOST_RECORDINGS, MOST_UNSETTLED = 10, 8, 32, 4
+LONGEST = 1500  # lines of source, which Numba compiles in a minute or two
 
 
-def compile(function: Callable | None = None, *, keep_grad: bool = False) -> Any:
+def compile(
+    function: Callable | None = None, *, keep_grad: bool = False, longest: int | None = LONGEST
+) -> Any:
     """`function`, a function of Tensors (a loss, an inference, a whole training step), compiled when it is
     first called. A decorator, too. See `Compiled`."""
     if function is None:
-        return lambda f: Compiled(f, keep_grad)
-    return Compiled(function, keep_grad)
+        return lambda f: Compiled(f, keep_grad, longest)
+    return Compiled(function, keep_grad, longest)
 
 
 class Compiled(Wrapper):
@@ -62,10 +65,13 @@ class Compiled(Wrapper):
     `.grad`: after a call in which an optimiser has used a gradient that the function itself clears (with
     zero_grad), it is None; with `keep_grad` it is there as usual, which costs its writing. All other
     gradients are as usual.
+
+    A loop of Python's is written out: a recurrent network makes a program as long as its sequences, and
+    what has more than `longest` lines would be compiled for minutes. It runs eagerly, unless that is None.
     """
 
-    def __init__(self, function: Callable, keep_grad: bool = False):
-        self.function, self.keep_grad = function, keep_grad
+    def __init__(self, function: Callable, keep_grad: bool = False, longest: int | None = LONGEST):
+        self.function, self.keep_grad, self.longest = function, keep_grad, longest
         self.programs: dict[tuple, list] = {}  # by the kind of call: what was made, the latest first
         self.tries: dict[tuple, int] = {}  # recordings since the last program that ran long
         self.texts: dict[tuple, set] = {}  # and the sources that they gave
@@ -140,7 +146,7 @@ class Compiled(Wrapper):
             return self
         own = vars(instance).setdefault("_compiled", {})
         if self not in own:
-            own[self] = Compiled(self.function.__get__(instance, kind), self.keep_grad)
+            own[self] = Compiled(self.function.__get__(instance, kind), self.keep_grad, self.longest)
         return own[self]
 
     def first_call(self, key: tuple, args: tuple, kwargs: dict, tensors: list):

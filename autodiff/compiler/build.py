@@ -35,7 +35,7 @@ def build(compiled, args, kwargs, tensors) -> tuple[Any, Any, str]:
         recording, reason = record(compiled.function, args_, kwargs_, stand_ins, compiled.keep_grad)
         if not reason:
             try:
-                written.append(Written(compiled.function, recording, stand_ins))
+                written.append(Written(compiled.function, recording, stand_ins, compiled.longest))
                 continue
             except Unsupported as error:
                 recording, reason = compiled.function(*args, **kwargs), str(error)
@@ -74,7 +74,9 @@ def with_stand_ins(args, kwargs, tensors):
 class Written:
     """A recording, and the source that was generated from it."""
 
-    def __init__(self, function: Callable, recording: Recording, tensors: list[Tensor]):
+    def __init__(
+        self, function: Callable, recording: Recording, tensors: list[Tensor], longest: int | None = None
+    ):
         if recording.differentiable and (recording.program.writes or recording.draws):
             raise Unsupported(
                 "its result may be walked back from, and it writes to memory or draws random numbers"
@@ -86,6 +88,12 @@ class Written:
         names = names_of(function, recording, tensors)
         self.generator: Any = Generator(recording.program, self.title, names)
         self.text = self.generator.source(self.name)
+        lines = self.text.count("\n")
+        if longest is not None and lines > longest:
+            raise Unsupported(
+                f"its program has {lines} lines, which would take minutes to compile: compile(…, longest=None) "
+                "does so all the same"
+            )
         self.constants = [v for v in recording.program.inputs if v.source is None]
 
     def difference(self, other: Written) -> str:

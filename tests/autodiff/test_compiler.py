@@ -660,6 +660,23 @@ def test_runs_eagerly_and_says_why(reason, capsys):
     assert not programs_of(compiled) and "runs eagerly" in compiled.source()
 
 
+def test_what_would_be_compiled_for_minutes_runs_eagerly(capsys):
+    def recurrent(x):
+        for _ in range(20):
+            x = (x @ x).tanh()
+        return x
+
+    x = ad.Tensor(real(3, 3))
+    short, whole, usual = (ad.compile(recurrent, longest=n) for n in (30, None, 1000))
+    for compiled in (short, whole, usual):
+        same(recurrent(x), compiled(x), rtol=1e-12)
+    assert not programs_of(short) and programs_of(whole) and programs_of(usual)
+    told = capsys.readouterr().err
+    assert (
+        told.count("runs eagerly") == 1 and "would take minutes to compile: compile(…, longest=None)" in told
+    )
+
+
 def test_labels_out_of_range_are_the_error_they_are_and_change_nothing():
     xs, ys = batches(3)
     net, other = Net(), Net()
