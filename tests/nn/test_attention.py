@@ -124,6 +124,60 @@ def test_heads_are_attention_of_projections_side_by_side():
     assert layer(*map(ad.Tensor, (q, k, v)), need_weights=False)[1] is None
 
 
+def test_keys_that_are_padding_are_as_good_as_not_there():
+    layer, x = nn.MultiheadAttention(4, 2, batch_first=True), ad.randn(2, 3, 4)
+    hidden = ad.tensor([[False, False, True], [False, False, False]])
+    y, weights = layer(x, x, x, key_padding_mask=hidden)
+    alone = layer(x[0], x[0, :2], x[0, :2])[0]
+    np.testing.assert_allclose(y[0].detach().numpy(), alone.detach().numpy(), atol=1e-6)
+    assert (weights[0, :, 2] == 0).all() and (weights[1] > 0).all()
+    added = ad.zeros(2, 3).masked_fill(hidden, -math.inf)
+    assert layer(x, x, x, key_padding_mask=added)[0].equal(y)
+
+
+def test_masks_of_all_kinds_mean_the_same():
+    layer, x = nn.MultiheadAttention(4, 2), ad.randn(3, 2, 4)
+    added = nn.Transformer.generate_square_subsequent_mask(3)
+    y = layer(x, x, x, attn_mask=added)[0]
+    for mask in (added == -math.inf, added.expand(4, 3, 3)):
+        np.testing.assert_allclose(layer(x, x, x, attn_mask=mask)[0].detach(), y.detach(), atol=1e-6)
+    hinted = layer(x, x, x, attn_mask=added, is_causal=True, need_weights=False)[0]
+    np.testing.assert_allclose(hinted.detach(), y.detach(), atol=1e-6)
+    for options in ({"add_zero_attn": True}, {"add_bias_kv": True}):  # a hint takes away no added key
+        layer = nn.MultiheadAttention(4, 2, **options)
+        y, weights = layer(x, x, x, attn_mask=added, is_causal=True)
+        assert weights.shape == (2, 3, 4) and (weights[:, :, 3] > 0).all()
+        hinted = layer(x, x, x, attn_mask=added, is_causal=True, need_weights=False)[0]
+        np.testing.assert_allclose(hinted.detach(), y.detach(), atol=1e-6)
+
+
+@pytest.mark.parametrize("norm_first", [False, True])
+def test_layers_are_made_of_their_parts(norm_first):
+    encoder = nn.TransformerEncoderLayer(4, 2, 6, 0.0, norm_first=norm_first)
+    decoder = nn.TransformerDecoderLayer(4, 2, 6, 0.0, norm_first=norm_first)
+    x, memory = ad.randn(3, 2, 4), ad.randn(5, 2, 4)
+
+    def by_parts(x, parts):
+        for part, norm in parts:
+            x = x + part(norm(x)) if norm_first else norm(x + part(x))
+        return x
+
+    def network(layer):
+        return lambda x: layer.linear2(layer.linear1(x).relu())
+
+    def looks(heads, at=None):
+        return lambda x: heads(x, x if at is None else at, x if at is None else at)[0]
+
+    expected = by_parts(x, [(looks(encoder.self_attn), encoder.norm1), (network(encoder), encoder.norm2)])
+    np.testing.assert_allclose(encoder(x).detach(), expected.detach(), atol=1e-6)
+    expected = by_parts(
+        x,
+        [(looks(decoder.self_attn), decoder.norm1), (looks(decoder.multihead_attn, memory), decoder.norm2),
+         (network(decoder), decoder.norm3)],
+    )  # fmt: skip
+    np.testing.assert_allclose(decoder(x, memory).detach(), expected.detach(), atol=1e-6)
+
+
 def test_where_parameters_start():
     ad.manual_seed(0)
     layer = nn.MultiheadAttention(40, 4, kdim=20, vdim=30, add_bias_kv=True)

@@ -31,6 +31,33 @@ def inputs(lib, wanted=(True, True)):
     return [lib.torch.tensor([1.0, 2.0], requires_grad=w) for w in wanted]
 
 
+def test_hooks_see_and_change_gradients():
+    seen = []
+    net = nn.Sequential(nn.Tanh(), nn.Identity())
+    net[0].register_full_backward_hook(lambda m, gi, go: seen.append((gi[0].tolist(), go[0].tolist())))
+    net[1].register_full_backward_pre_hook(lambda m, go: (go[0] * 10,))
+    net[1].register_full_backward_hook(lambda m, gi, go: (gi[0] + 1,))
+    x = ad.zeros(2, requires_grad=True)
+    net(x).backward(ad.tensor([1.0, 2.0]))
+    assert seen == [([11, 21], [11, 21])] and x.grad.tolist() == [11, 21]  # tanh' is 1 there
+
+
+def test_hooks_of_the_first_layer_are_called_too():
+    seen, layer = [], nn.Linear(2, 1)
+    layer.register_full_backward_hook(lambda m, gi, go: seen.append((gi, go[0].tolist())))
+    layer(ad.ones(1, 2)).sum().backward()
+    assert seen == [((None,), [[1]])] and layer.weight.grad.tolist() == [[1, 1]]
+    layer.register_full_backward_hook(lambda m, gi, go: (ad.ones(1, 2),))
+    with pytest.raises(RuntimeError, match="where no input requires gradient should always return None"):
+        layer(ad.ones(1, 2)).sum().backward()
+    layer = nn.Linear(2, 1)
+    layer.register_full_backward_pre_hook(lambda m, go: (*go, None))
+    with pytest.raises(
+        RuntimeError, match="Backward pre hook returned an invalid number of grad_output, got 2"
+    ):
+        layer(ad.ones(1, 2)).sum().backward()
+
+
 def test_what_hooks_see_is_pytorchs():
     def program(lib):
         seen = []
