@@ -139,7 +139,7 @@ class RNNBase(Module):
         if input.ndim not in (2, 3):
             kind = type(self).__name__
             raise ValueError(f"{kind}: Expected input to be 2D or 3D, got {input.ndim}D instead")
-        is_batched, batch_dim = input.ndim == 3, 0 if self.batch_first else 1
+        is_batched = input.ndim == 3
         self._check_input(input)
         x = input if is_batched else input.unsqueeze(1)
         x = ops.transpose(x, 0, 1) if is_batched and self.batch_first else x
@@ -149,7 +149,7 @@ class RNNBase(Module):
         y, state = self._walk(x, None, start)
         if not is_batched:
             return y.squeeze(1), self._given([s.squeeze(1) for s in state])
-        return (ops.transpose(y, 0, 1) if batch_dim == 0 else y), self._given(state)
+        return (ops.transpose(y, 0, 1) if self.batch_first else y), self._given(state)
 
     def _packed(self, sequence: PackedSequence, hx: Any) -> Any:
         """The output, packed as the input is, and the last state of each sequence."""
