@@ -7,5 +7,5 @@ from .weight_normalisation import remove_weight_norm, weight_norm
 
 __all__ = [
     "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm",
-    "parameters_to_vector", "remove_weight_norm", "vector_to_parameters", "weight_norm",
+    "parameters_to_vector", "remove_weight_norm", "rnn", "vector_to_parameters", "weight_norm",
 ]  # fmt: skip
