@@ -9,6 +9,7 @@ from autodiff import Tensor
 from autodiff.ops.updates import adam_step
 
 from .optimizer import Optimizer, check_not_negative
+from .parts import check_betas
 
 
 class Adam(Optimizer):
@@ -36,11 +37,7 @@ class Adam(Optimizer):
     def check(self, group: dict[str, Any]) -> None:
         super().check(group)
         check_not_negative(group, lr="learning rate", eps="epsilon value")
-        if len(group["betas"]) != 2:
-            raise ValueError(f"betas are two factors, not {group['betas']}")
-        for k, beta in enumerate(group["betas"]):
-            if not 0 <= beta < 1:
-                raise ValueError(f"Invalid beta parameter at index {k}: {beta}")
+        check_betas(group)
         check_not_negative(group, weight_decay="weight_decay value")
 
     def update(self, p: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from autodiff import Tensor, enable_grad, no_grad
+from autodiff.tensor import Handle
 
 from ..gradients import clear_gradient
 
@@ -25,9 +26,12 @@ class Optimizer:
     """
 
     shaped_as_parameter: tuple[str, ...] = ()  # what is remembered of p in an array of its shape
+    of_own_dtype: tuple[str, ...] = ()  # and what does not take p's dtype
 
     def __init__(self, params: Iterable, defaults: dict[str, Any]):
         self.defaults = defaults
+        self._step_pre_hooks: dict[int, Callable] = {}
+        self._step_post_hooks: dict[int, Callable] = {}
         self.param_groups: list[dict[str, Any]] = []
         self.state: dict[Tensor, dict[str, Any]] = defaultdict(dict)
         if isinstance(params, Tensor):
@@ -104,6 +108,40 @@ class Optimizer:
         """The step of one parameter."""
         raise NotImplementedError(f"{type(self).__name__} needs a method update(p, state, group)")
 
+    # ---- hooks --------------------------------------------------------------------------------
+
+    def register_step_pre_hook(self, hook: Callable) -> Handle:
+        """Before every step, call hook(optimizer, args, kwargs), where args are what `step` is given, the
+        optimiser first; what it returns, unless None, replaces (args, kwargs). The handle's remove() takes
+        it away."""
+        return self._hooked(self._step_pre_hooks, hook)
+
+    def register_step_post_hook(self, hook: Callable) -> Handle:
+        """After every step, call hook(optimizer, args, kwargs)."""
+        return self._hooked(self._step_post_hooks, hook)
+
+    def _hooked(self, hooks: dict[int, Callable], hook: Callable) -> Handle:
+        vars(self)["step"] = self._step_with_hooks  # over the class's own; without hooks nothing is looked up
+        handle = Handle(hooks)
+        hooks[handle.key] = hook
+        return handle
+
+    def _step_with_hooks(self, *args, **kwargs) -> Any:
+        given: Any = (self, *args)
+        for hook in list(self._step_pre_hooks.values()):
+            replaced = hook(self, given, kwargs)
+            if replaced is None:
+                continue
+            if not isinstance(replaced, tuple) or len(replaced) != 2:
+                raise RuntimeError(
+                    f"{hook} must return None or a tuple of (new_args, new_kwargs), but got {replaced}."
+                )
+            given, kwargs = replaced
+        result = type(self).step(*given, **kwargs)
+        for hook in list(self._step_post_hooks.values()):
+            hook(self, given, kwargs)
+        return result
+
     # ---- state --------------------------------------------------------------------------------
 
     def state_dict(self) -> dict[str, Any]:
@@ -146,6 +184,8 @@ class Optimizer:
         floating-point number in PyTorch, as a whole one."""
         if name == "step":
             return Tensor(int(value))
+        if isinstance(value, (list, tuple)):
+            return type(value)(self._restored(each, p, name) for each in value)
         if not hasattr(value, "__array__") or isinstance(value, np.generic):
             return deepcopy(value)
         array = value.array if isinstance(value, Tensor) else np.asarray(value)
@@ -154,7 +194,8 @@ class Optimizer:
                 f"size mismatch for the optimizer's '{name}': the loaded one has shape "
                 f"{list(array.shape)}, the parameter {list(p.shape)}"
             )
-        return Tensor.wrap(np.array(array, p.dtype if array.dtype.kind == "f" else None))
+        takes_ps = array.dtype.kind == "f" and name not in self.of_own_dtype
+        return Tensor.wrap(np.array(array, p.dtype if takes_ps else None))
 
     def __repr__(self):
         text = f"{type(self).__name__} ("

@@ -282,6 +282,13 @@ OPTIMISERS = {
     "adam": lambda ps: nn.optim.Adam(ps, lr=0.01),
     "amsgrad": lambda ps: nn.optim.Adam(ps, lr=0.01, amsgrad=True, betas=(0.4, 0.99), weight_decay=0.01),
     "adamw": lambda ps: nn.optim.AdamW(ps, lr=0.01),
+    "rmsprop": lambda ps: nn.optim.RMSprop(ps, lr=0.01, momentum=0.9, centered=True, weight_decay=0.01),
+    "adagrad": lambda ps: nn.optim.Adagrad(ps, lr=0.1, lr_decay=0.1),
+    "adadelta": lambda ps: nn.optim.Adadelta(ps, lr=1.0, maximize=True),
+    "adamax": lambda ps: nn.optim.Adamax(ps, lr=0.01),
+    "nadam": lambda ps: nn.optim.NAdam(ps, lr=0.01, weight_decay=0.01, decoupled_weight_decay=True),
+    "radam": lambda ps: nn.optim.RAdam(ps, lr=0.01, betas=(0.4, 0.99), weight_decay=0.01),
+    "rprop": lambda ps: nn.optim.Rprop(ps, lr=0.01),
 }
 
 

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import copy
 import math
+import warnings
+from contextlib import contextmanager
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from beside_torch import libraries
+from beside_torch import libraries, same
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -81,6 +84,165 @@ def test_adam_by_its_formula(seed, betas, decay, amsgrad, decoupled, maximize):
     np.testing.assert_allclose(found, x, rtol=1e-10, atol=1e-12)
 
 
+ALWAYS = {"lr": st.sampled_from([0.0, 0.1]), "maximize": st.booleans()}
+
+
+def wander(kind, options, seed, x_of):
+    """Six steps of an optimiser, and of the formula `x_of(x, gradients)`, which yields x after each."""
+    start, *gradients = np.random.default_rng(seed).standard_normal((7, 3))
+    p, sign = param(*start), -1 if options["maximize"] else 1
+    optimizer, formula = kind([p], **options), x_of(start.copy(), [sign * g for g in gradients])
+    for g, x in zip(gradients, formula, strict=True):
+        give(p, g)
+        optimizer.step()
+        np.testing.assert_allclose(p.detach().numpy(), x, rtol=1e-9, atol=1e-12)
+
+
+@given(
+    st.fixed_dictionaries(ALWAYS | {
+        "alpha": st.sampled_from([0.99, 0.3]), "momentum": st.sampled_from([0, 0.9]),
+        "centered": st.booleans(), "weight_decay": st.sampled_from([0, 0.1]),
+    }), seeds,
+)  # fmt: skip
+def test_rmsprop_by_its_formula(options, seed):
+    def formula(x, gradients):
+        s, mean, v, alpha = 0, 0, 0, options["alpha"]
+        for g in gradients:
+            g = g + options["weight_decay"] * x
+            s, mean = alpha * s + (1 - alpha) * g * g, alpha * mean + (1 - alpha) * g
+            v = options["momentum"] * v + g / (np.sqrt(s - options["centered"] * mean**2) + 1e-8)
+            yield (x := x - options["lr"] * v)
+
+    wander(optim.RMSprop, options, seed, formula)
+
+
+@given(
+    st.fixed_dictionaries(ALWAYS | {
+        "lr_decay": st.sampled_from([0, 0.5]), "initial_accumulator_value": st.sampled_from([0, 0.2]),
+        "weight_decay": st.sampled_from([0, 0.1]),
+    }), seeds,
+)  # fmt: skip
+def test_adagrad_by_its_formula(options, seed):
+    def formula(x, gradients):
+        s = options["initial_accumulator_value"]
+        for t, g in enumerate(gradients, 1):
+            g = g + options["weight_decay"] * x
+            s = s + g * g
+            yield (x := x - options["lr"] / (1 + (t - 1) * options["lr_decay"]) * g / (np.sqrt(s) + 1e-10))
+
+    wander(optim.Adagrad, options, seed, formula)
+
+
+@given(
+    st.fixed_dictionaries(ALWAYS | {
+        "rho": st.sampled_from([0.9, 0.0, 1.0]), "weight_decay": st.sampled_from([0, 0.1])
+    }), seeds,
+)  # fmt: skip
+def test_adadelta_by_its_formula(options, seed):
+    def formula(x, gradients):
+        s, u, rho, eps = 0, 0, options["rho"], 1e-6
+        for g in gradients:
+            g = g + options["weight_decay"] * x
+            s = rho * s + (1 - rho) * g * g
+            d = g * np.sqrt(u + eps) / np.sqrt(s + eps)
+            u = rho * u + (1 - rho) * d * d
+            yield (x := x - options["lr"] * d)
+
+    wander(optim.Adadelta, options, seed, formula)
+
+
+ADAMS = ALWAYS | {
+    "betas": st.sampled_from([(0.9, 0.999), (0.3, 0.8), (0.0, 0.5)]), "weight_decay": st.sampled_from([0, 0.1])
+}  # fmt: skip
+
+
+@given(st.fixed_dictionaries(ADAMS), seeds)
+def test_adamax_by_its_formula(options, seed):
+    def formula(x, gradients):
+        m, u, (b1, b2) = 0, 0, options["betas"]
+        for t, g in enumerate(gradients, 1):
+            g = g + options["weight_decay"] * x
+            m, u = b1 * m + (1 - b1) * g, np.maximum(b2 * u, np.abs(g) + 1e-8)
+            yield (x := x - options["lr"] / (1 - b1**t) * m / u)
+
+    wander(optim.Adamax, options, seed, formula)
+
+
+@given(
+    st.fixed_dictionaries(ADAMS | {
+        "momentum_decay": st.sampled_from([0, 0.1, 2]), "decoupled_weight_decay": st.booleans()
+    }), seeds,
+)  # fmt: skip
+def test_nadam_by_its_formula(options, seed):
+    def formula(x, gradients):
+        m, v, product, (b1, b2) = 0, 0, 1, options["betas"]
+        mu = lambda t: b1 * (1 - 0.96 ** (t * options["momentum_decay"]) / 2)
+        for t, g in enumerate(gradients, 1):
+            if options["decoupled_weight_decay"]:
+                x = x - options["lr"] * options["weight_decay"] * x
+            else:
+                g = g + options["weight_decay"] * x
+            m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g * g
+            product *= mu(t)
+            d = (1 - mu(t)) * g / (1 - product) + mu(t + 1) * m / (1 - product * mu(t + 1))
+            yield (x := x - options["lr"] * d / (np.sqrt(v / (1 - b2**t)) + 1e-8))
+
+    with in_double():  # else it keeps the product of μ in float32, as PyTorch does
+        wander(optim.NAdam, options, seed, formula)
+
+
+@contextmanager
+def in_double():
+    """With float64 as the default dtype."""
+    before = ad.get_default_dtype()
+    ad.set_default_dtype(ad.float64)
+    try:
+        yield
+    finally:
+        ad.set_default_dtype(before)
+
+
+@given(st.fixed_dictionaries(ADAMS | {"decoupled_weight_decay": st.booleans()}), seeds)
+def test_radam_by_its_formula(options, seed):
+    def formula(x, gradients):
+        m, v, (b1, b2) = 0, 0, options["betas"]
+        rho = 2 / (1 - b2) - 1
+        for t, g in enumerate(gradients, 1):
+            if options["decoupled_weight_decay"]:
+                x = x - options["lr"] * options["weight_decay"] * x
+            else:
+                g = g + options["weight_decay"] * x
+            m, v = b1 * m + (1 - b1) * g, b2 * v + (1 - b2) * g * g
+            d, now = m / (1 - b1**t), rho - 2 * t * b2**t / (1 - b2**t)
+            if now > 5:
+                r = math.sqrt((now - 4) * (now - 2) * rho / ((rho - 4) * (rho - 2) * now))
+                d = d * r * math.sqrt(1 - b2**t) / (np.sqrt(v) + 1e-8)
+            yield (x := x - options["lr"] * d)
+
+    wander(optim.RAdam, options, seed, formula)
+
+
+@given(
+    st.fixed_dictionaries(ALWAYS | {
+        "etas": st.sampled_from([(0.5, 1.2), (0.1, 3.0)]), "step_sizes": st.sampled_from([(1e-6, 50), (0.05, 0.2)])
+    }), seeds,
+)  # fmt: skip
+def test_rprop_by_its_formula(options, seed):
+    def formula(x, gradients):
+        size, before, (down, up) = np.full(3, options["lr"]), np.zeros(3), options["etas"]
+        for g in gradients:
+            g = g.copy()
+            for k in range(3):
+                turn = np.sign(g[k] * before[k])
+                size[k] = np.clip(size[k] * {1: up, -1: down, 0: 1}[turn], *options["step_sizes"])
+                if turn < 0:
+                    g[k] = 0
+            before = g
+            yield (x := x - size * np.sign(g))
+
+    wander(optim.Rprop, options, seed, formula)
+
+
 OPTIMISERS = {
     "sgd": ("SGD", {"lr": 0.1}),
     "heavy": ("SGD", {"lr": 0.1, "momentum": 0.9, "dampening": 0.2, "weight_decay": 0.01}),
@@ -88,6 +250,19 @@ OPTIMISERS = {
     "adam": ("Adam", {"lr": 0.1, "weight_decay": 0.01}),
     "amsgrad": ("Adam", {"lr": 0.1, "amsgrad": True, "betas": (0.5, 0.9)}),
     "adamw": ("AdamW", {"lr": 0.1}),
+    "rmsprop": ("RMSprop", {"lr": 0.1, "weight_decay": 0.01}),
+    "centered": ("RMSprop", {"lr": 0.1, "centered": True, "momentum": 0.9, "alpha": 0.7, "maximize": True}),
+    "adagrad": ("Adagrad", {"lr": 0.1, "lr_decay": 0.3, "initial_accumulator_value": 0.2}),
+    "adadelta": ("Adadelta", {"lr": 0.1, "weight_decay": 0.01, "rho": 0.5}),
+    "adamax": ("Adamax", {"lr": 0.1, "weight_decay": 0.01}),
+    "nadam": ("NAdam", {"lr": 0.1, "momentum_decay": 0.1}),
+    "nadamw": ("NAdam", {"lr": 0.1, "weight_decay": 0.01, "decoupled_weight_decay": True}),
+    "radam": ("RAdam", {"lr": 0.1, "weight_decay": 0.01}),
+    "radamw": (
+        "RAdam",
+        {"lr": 0.1, "weight_decay": 0.01, "decoupled_weight_decay": True, "betas": (0.3, 0.9)},
+    ),
+    "rprop": ("Rprop", {"lr": 0.1, "etas": (0.4, 1.5), "step_sizes": (1e-3, 0.3)}),
 }
 
 
@@ -96,6 +271,8 @@ def test_beside_pytorch_and_from_one_to_the_other(name):
     """Five steps there, five here from its state_dict, five there from ours."""
     torch = pytest.importorskip("torch")
     kind, options = OPTIMISERS[name]
+    # NAdam's product of μ is in float32, but PyTorch loads it in the parameter's float64.
+    rtol = 1e-8 if kind == "NAdam" else 1e-12
     start, *gradients = np.random.default_rng(0).standard_normal((16, 3))
     q = torch.nn.Parameter(torch.tensor(start))
     theirs = getattr(torch.optim, kind)([q], **options)
@@ -118,7 +295,7 @@ def test_beside_pytorch_and_from_one_to_the_other(name):
     ours = getattr(optim, kind)([p], lr=9)
     ours.load_state_dict(theirs.state_dict())
     their_steps(theirs, gradients[5:10])
-    np.testing.assert_allclose(our_steps(ours, gradients[5:10]), q.detach().numpy(), rtol=1e-12)
+    np.testing.assert_allclose(our_steps(ours, gradients[5:10]), q.detach().numpy(), rtol)
     state = ours.state_dict()
     for values in state["state"].values():
         values.update({k: torch.tensor(v.numpy()) for k, v in values.items() if isinstance(v, ad.Tensor)})
@@ -127,31 +304,37 @@ def test_beside_pytorch_and_from_one_to_the_other(name):
     again = getattr(torch.optim, kind)([q], lr=9)
     again.load_state_dict(state)
     our_steps(ours, gradients[10:])
-    np.testing.assert_allclose(p.detach().numpy(), their_steps(again, gradients[10:]), rtol=1e-12)
+    np.testing.assert_allclose(p.detach().numpy(), their_steps(again, gradients[10:]), rtol)
+
+
+DECAY, EPS = {"weight_decay": [0, 0.01, 0.3]}, {"eps": [1e-8, 1e-3]}
+BETAS = {"betas": [(0.9, 0.999), (0.0, 0.5), (0.5, 0.0)]}
+DECOUPLED = {"decoupled_weight_decay": [True, False]}
+CHOICES = {
+    "SGD": DECAY | {"momentum": [0, 0.5, 0.9], "dampening": [0, 0.2], "nesterov": [False, True]},
+    "Adam": DECAY | EPS | BETAS | {"amsgrad": [False, True]},
+    "AdamW": DECAY | EPS | BETAS | {"amsgrad": [False, True]},
+    "RMSprop": DECAY | EPS | {"alpha": [0.99, 0.3], "momentum": [0, 0.5, 0.9], "centered": [False, True]},
+    "Adagrad": DECAY | EPS | {"lr_decay": [0, 0.2], "initial_accumulator_value": [0, 0.5]},
+    "Adadelta": DECAY | EPS | {"rho": [0.9, 0.2, 0.0]},
+    "Adamax": DECAY | EPS | BETAS,
+    "NAdam": DECAY | EPS | BETAS | DECOUPLED | {"momentum_decay": [4e-3, 0.5, 0]},
+    "RAdam": DECAY | EPS | BETAS | DECOUPLED,
+    "Rprop": {"etas": [(0.5, 1.2), (0.1, 3.0)], "step_sizes": [(1e-6, 50), (0.05, 0.2)]},
+}
 
 
 @st.composite
 def groups_of_options(draw):
     """An optimiser, options for three groups, the shapes of six parameters."""
-    kind = draw(st.sampled_from(["SGD", "Adam", "AdamW"]))
+    kind = draw(st.sampled_from(sorted(CHOICES)))
 
     def options():
-        some = {
-            "lr": draw(st.sampled_from([0.0, 0.1, 0.5])), "maximize": draw(st.booleans()),
-            "weight_decay": draw(st.sampled_from([0, 0.01, 0.3])),
-        }  # fmt: skip
-        if kind == "SGD":
-            more = {
-                "momentum": draw(st.sampled_from([0, 0.5, 0.9])), "dampening": draw(st.sampled_from([0, 0.2])),
-                "nesterov": draw(st.booleans()),
-            }  # fmt: skip
-        else:
-            more = {
-                "betas": draw(st.sampled_from([(0.9, 0.999), (0.0, 0.5), (0.5, 0.0)])),
-                "amsgrad": draw(st.booleans()), "eps": draw(st.sampled_from([1e-8, 1e-3])),
-            }  # fmt: skip
-        chosen = draw(st.sets(st.sampled_from(sorted(more))))
-        return some | {name: more[name] for name in chosen}
+        always = {"lr": [0.0, 0.1, 0.5], "maximize": [False, True]}
+        more = CHOICES[kind]
+        chosen = sorted(draw(st.sets(st.sampled_from(sorted(more)))))
+        names = always | {name: more[name] for name in chosen}
+        return {name: draw(st.sampled_from(values)) for name, values in names.items()}
 
     shapes = draw(st.lists(st.sampled_from([(), (1,), (3,), (2, 3), (0,)]), min_size=6, max_size=6))
     return kind, [options() for _ in range(3)], shapes
@@ -159,11 +342,14 @@ def groups_of_options(draw):
 
 def in_theirs(state, torch):
     """Our state_dict, in PyTorch's tensors."""
+
+    def theirs(x):
+        if isinstance(x, list):
+            return [theirs(each) for each in x]
+        return torch.tensor(x.numpy()) if isinstance(x, ad.Tensor) else x
+
     values = {
-        number: {
-            name: torch.tensor(float(x)) if name == "step" else torch.tensor(x.numpy())
-            for name, x in each.items()
-        }
+        number: {name: torch.tensor(float(x)) if name == "step" else theirs(x) for name, x in each.items()}
         for number, each in state["state"].items()
     }
     return {**state, "state": values}
@@ -221,12 +407,148 @@ def test_groups_gaps_and_exchanged_states_are_pytorchs(case, seed, dtype, handed
             exact = dtype == "float64"
             np.testing.assert_allclose(
                 p.detach().numpy(), q.detach().numpy(),
-                rtol=1e-9 if exact else 1e-3, atol=1e-12 if exact else 1e-5,
+                rtol=(1e-7 if kind == "NAdam" else 1e-9) if exact else 1e-3, atol=1e-12 if exact else 1e-5,
             )  # fmt: skip
     a, b = (each[3].state_dict() for each in run)
     assert a["param_groups"] == b["param_groups"] and a["state"].keys() == b["state"].keys()
     assert all(a["state"][k].keys() == b["state"][k].keys() for k in a["state"])
     assert repr(ours[3]) == repr(theirs[3])
+
+
+# ---- L-BFGS ------------------------------------------------------------------------------------
+
+
+def valley(lib, p, q):
+    """Rosenbrock's function of p and q, at its least, 0, where all are 1."""
+    x = lib.torch.cat([p, q.reshape(-1)])
+    return ((1 - x[:-1]) ** 2 + 2 * (x[1:] - x[:-1] ** 2) ** 2).sum()
+
+
+@given(
+    options=st.fixed_dictionaries(
+        {
+            "lr": st.sampled_from([1, 0.3, 0.05]), "max_iter": st.sampled_from([1, 4, 20]),
+            "max_eval": st.sampled_from([None, 3, 7]), "history_size": st.sampled_from([1, 3, 100]),
+            "tolerance_grad": st.sampled_from([1e-7, 0.5]), "tolerance_change": st.sampled_from([1e-9, 1e-2]),
+            "line_search_fn": st.sampled_from([None, "strong_wolfe", "strong_wolfe", "other"]),
+        }
+    ), seed=seeds,
+)  # fmt: skip
+def test_lbfgs_is_pytorchs(options, seed):
+    """Three steps: what the loss was, how often it was computed, where they end, what is remembered."""
+    rng = np.random.default_rng(seed)
+    arrays = rng.standard_normal(2), 0.3 * rng.standard_normal((2, 1))
+
+    def program(lib):
+        p, q = (lib.nn.Parameter(lib.tensor(a.copy())) for a in arrays)
+        unused = lib.nn.Parameter(lib.torch.ones(2, dtype=lib.torch.float64))
+        optimizer, losses, found = lib.optim.LBFGS([p, q, unused], **options), [], []
+        closure = closure_of(lib, optimizer, p, q, losses)
+        for _ in range(3):
+            found += [optimizer.step(closure), len(losses), p.clone(), q.clone(), unused.clone()]
+        state = optimizer.state_dict()["state"][0]
+        names = ("func_evals", "n_iter", "old_dirs", "old_stps", "ro", "d", "prev_flat_grad")
+        return [*found, sorted(state), *(state.get(name) for name in names)]
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        same(program, 1e-4, 1e-6)
+
+
+def closure_of(lib, optimizer, p, q, losses):
+    def closure():
+        optimizer.zero_grad()
+        loss = valley(lib, p, q)
+        loss.backward()
+        losses.append(loss.item())
+        return loss
+
+    return closure
+
+
+@pytest.mark.parametrize("theirs_first", [True, False])
+@pytest.mark.parametrize("search", ["strong_wolfe", None])
+def test_lbfgs_states_go_from_one_to_the_other(theirs_first, search):
+    ours, theirs = libraries()
+    first, second = (theirs, ours) if theirs_first else (ours, theirs)
+
+    def begin(lib, p, q):
+        p, q = (lib.nn.Parameter(lib.tensor(np.array(each))) for each in (p, q))
+        optimizer = lib.optim.LBFGS([p, q], lr=0.1, max_iter=4, line_search_fn=search)
+        return p, q, optimizer, closure_of(lib, optimizer, p, q, [])
+
+    p, q, optimizer, closure = begin(first, [-1.2, 1.0], [[0.5], [2.0]])
+    optimizer.step(closure)
+    p2, q2, optimizer2, closure2 = begin(second, p.detach().numpy(), q.detach().numpy())
+    state = optimizer.state_dict()
+    optimizer2.load_state_dict(state if theirs_first else in_theirs(state, theirs.torch))
+    for _ in range(2):
+        loss, loss2 = optimizer.step(closure).item(), optimizer2.step(closure2).item()
+        assert loss == pytest.approx(loss2, rel=1e-9)
+        np.testing.assert_allclose(p.detach().numpy(), p2.detach().numpy(), rtol=1e-6)
+        np.testing.assert_allclose(q.detach().numpy(), q2.detach().numpy(), rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "search, options", [("strong_wolfe", {"max_iter": 60}), (None, {"max_iter": 150, "lr": 0.3})]
+)
+def test_lbfgs_finds_the_minimum(search, options):
+    p, q, lib = param(-1.2, 1.0), param([0.5], [2.0]), SimpleNamespace(torch=ad)
+    optimizer, losses = optim.LBFGS([p, q], line_search_fn=search, **options), []
+    first = optimizer.step(closure_of(lib, optimizer, p, q, losses))
+    assert first.item() == losses[0] and len(losses) == optimizer.state[p]["func_evals"]
+    for each in (p, q):
+        np.testing.assert_allclose(each.detach().numpy(), 1, atol=1e-4)
+
+
+def test_lbfgs_in_a_compiled_step_says_why_it_is_not_compiled(capsys, monkeypatch):
+    monkeypatch.setenv("AUTODIFF_COMPILE", "1")
+    p = param(1.0, 2.0)
+    optimizer = optim.LBFGS([p])
+
+    def closure():
+        optimizer.zero_grad()
+        loss = (p * p).sum()
+        loss.backward()
+        return loss
+
+    step = ad.compile(lambda: optimizer.step(closure))
+    assert [step().item() for _ in range(2)][0] == 5
+    assert "runs eagerly: Python looks at a value" in capsys.readouterr().err
+
+
+# ---- hooks -------------------------------------------------------------------------------------
+
+
+def test_hooks_around_a_step():
+    def program(lib):
+        w = lib.nn.Parameter(lib.torch.ones(1))
+        optimizer, seen = lib.optim.SGD([w], lr=0.5), []
+        w.grad = lib.torch.ones(1)
+        before = optimizer.register_step_pre_hook(
+            lambda o, args, kwargs: seen.append(("pre", o is optimizer, len(args), kwargs, w.item()))
+        )
+        optimizer.register_step_pre_hook(lambda o, args, kwargs: ((args[0], lambda: 7), kwargs))
+        after = optimizer.register_step_post_hook(
+            lambda o, args, kwargs: seen.append(("post", len(args), w.item()))
+        )
+        results = [optimizer.step()]
+        before.remove()
+        results.append(optimizer.step(None))
+        after.remove()
+        results.append(optimizer.step())
+        return results, seen, w.item()
+
+    same(program)
+
+
+def test_a_hook_that_gives_something_else():
+    def program(lib):
+        optimizer = lib.optim.SGD([lib.nn.Parameter(lib.torch.ones(1))])
+        optimizer.register_step_pre_hook(lambda *_: 3)
+        optimizer.step()
+
+    assert "must return None or a tuple of (new_args, new_kwargs)" in str(same(program))
 
 
 # ---- steps -------------------------------------------------------------------------------------
@@ -369,7 +691,7 @@ def test_parameters_with_names():
     assert again.param_groups[0]["lr"] == 0.1
 
 
-@pytest.mark.parametrize("kind", [optim.SGD, optim.Adam, optim.AdamW])
+@pytest.mark.parametrize("kind", [optim.SGD, optim.Adam, optim.AdamW, optim.Adagrad])
 def test_a_choice_of_implementations_is_accepted_and_changes_nothing(kind):
     a, b = param(1.0, 2.0), param(1.0, 2.0)
     chosen = kind([b], lr=0.1, foreach=True, fused=False)
@@ -409,6 +731,19 @@ W = param(1.0)
         (lambda: optim.Adam([W], differentiable=True), ValueError, "an optimiser's step writes to memory"),
         (lambda: optim.SGD([W]).load_state_dict({"weight": 1}), KeyError, "no optimiser's state_dict: it has weight"),
         (lambda: optim.AdamW([W], weight_decay=-1), ValueError, "Invalid weight_decay value: -1"),
+        (lambda: optim.RMSprop([W], alpha=-1), ValueError, "Invalid alpha value: -1"),
+        (lambda: optim.RMSprop([W], momentum=-1), ValueError, "Invalid momentum value: -1"),
+        (lambda: optim.Adagrad([W], lr_decay=-1), ValueError, "Invalid lr_decay value: -1"),
+        (lambda: optim.Adagrad([W], initial_accumulator_value=-1), ValueError, "Invalid initial_accumulator_value value: -1"),
+        (lambda: optim.Adadelta([W], rho=1.5), ValueError, "Invalid rho value: 1.5"),
+        (lambda: optim.Adamax([W], eps=-1), ValueError, "Invalid epsilon value: -1"),
+        (lambda: optim.NAdam([W], momentum_decay=-1), ValueError, "Invalid momentum_decay value: -1"),
+        (lambda: optim.RAdam([W], betas=(1.0, 0.9)), ValueError, "Invalid beta parameter at index 0: 1.0"),
+        (lambda: optim.Rprop([W], etas=(1.5, 2)), ValueError, "Invalid eta values: 1.5, 2"),
+        (lambda: optim.Rprop([W], differentiable=True), ValueError, "an optimiser's step writes to memory"),
+        (lambda: optim.LBFGS([{"params": [W]}, {"params": [param(1.0)]}]), ValueError, "doesn't support per-parameter options"),
+        (lambda: optim.LBFGS([W], lr=-1), ValueError, "Invalid learning rate: -1"),
+        (lambda: optim.LBFGS([W]).step(), TypeError, "closure"),
     ],
 )  # fmt: skip
 def test_errors(make, error, phrase):

@@ -54,6 +54,14 @@ INITIALISERS = [
     "ones_", "orthogonal_", "sparse_", "trunc_normal_", "uniform_", "xavier_normal_",
     "xavier_uniform_", "zeros_",
 ]  # fmt: skip
+OPTIMISERS = [
+    "Adadelta", "Adagrad", "Adam", "AdamW", "Adamax", "LBFGS", "NAdam", "Optimizer", "RAdam", "RMSprop",
+    "Rprop", "SGD",
+]  # fmt: skip
+OPTIMISERS_METHODS = [
+    "add_param_group", "load_state_dict", "register_step_post_hook", "register_step_pre_hook", "step",
+    "zero_grad",
+]  # fmt: skip
 DATA = [
     "BatchSampler", "ConcatDataset", "DataLoader", "RandomSampler", "SequentialSampler", "Subset",
     "SubsetRandomSampler", "TensorDataset", "WeightedRandomSampler", "default_collate",
@@ -80,8 +88,8 @@ NAMES = [
     *(f"nn.functional.{name}" for name in FUNCTIONS),
     *(f"nn.init.{name}" for name in INITIALISERS),
     *(f"nn.utils.{name}" for name in UTILITIES),
-    *(f"optim.{name}" for name in ("SGD", "Adam", "AdamW", "Optimizer")),
-    *(f"optim.Optimizer.{name}" for name in ("step", "zero_grad", "add_param_group", "load_state_dict")),
+    *(f"optim.{name}" for name in OPTIMISERS),
+    *(f"optim.Optimizer.{name}" for name in OPTIMISERS_METHODS),
     *(f"optim.lr_scheduler.{name}" for name in ("StepLR", "CosineAnnealingLR", "LRScheduler")),
     *(f"data.{name}" for name in DATA),
 ]  # fmt: skip
