@@ -16,6 +16,7 @@ from autodiff import Tensor
 
 from . import checkpoint
 from .module import Module
+from .optim.lr_scheduler import ReduceLROnPlateau
 
 
 class Evaluation(NamedTuple):
@@ -110,14 +111,16 @@ class Training:
         if not self.seen:
             raise ValueError("there is nothing to train on: the loader gave no batch")
         rates = [group["lr"] for group in self.optimizer.param_groups]
-        if self.scheduler is not None:
-            self.scheduler.step()
         row = {
             "epoch": self.epoch + 1, "loss": self.mean_loss, "accuracy": self.accuracy,
             "lr": rates[0], "seconds": self.seconds, "samples": self.seen,
         }  # fmt: skip
         if self.test_loader is not None:
             row["test_loss"], row["test_accuracy"] = evaluate(self.model, self.test_loader, self.loss)
+        if isinstance(self.scheduler, ReduceLROnPlateau):
+            self.scheduler.step(row.get("test_loss", row["loss"]))
+        elif self.scheduler is not None:
+            self.scheduler.step()
         self.history.append(row)
         self.epoch += 1
         self._start_epoch()
@@ -194,8 +197,8 @@ def fit(
     epochs: int = 1, scheduler: Any = None, test_loader: Any = None,
     callbacks: Iterable[Callback] = (), resume: str | Path | None = None, compile: bool = True,
 ) -> Training:  # fmt: skip
-    """Train `model` on the (inputs, targets) of `loader` for `epochs`; the scheduler steps, and
-    `test_loader` is evaluated, once an epoch.
+    """Train `model` on the (inputs, targets) of `loader` for `epochs`; `test_loader` is evaluated, and the
+    scheduler steps, once an epoch: a ReduceLROnPlateau by the test loss, or the loss if there is none.
 
     `resume` is a file that a `Checkpoint` callback wrote: the run goes on from there, and ends as
     if it had never stopped. Returns the `Training`, whose `history` has a dict for each epoch.

@@ -62,6 +62,11 @@ OPTIMISERS_METHODS = [
     "add_param_group", "load_state_dict", "register_step_post_hook", "register_step_pre_hook", "step",
     "zero_grad",
 ]  # fmt: skip
+SCHEDULES = [
+    "ChainedScheduler", "ConstantLR", "CosineAnnealingLR", "CosineAnnealingWarmRestarts", "CyclicLR",
+    "ExponentialLR", "LRScheduler", "LambdaLR", "LinearLR", "MultiStepLR", "MultiplicativeLR", "OneCycleLR",
+    "PolynomialLR", "ReduceLROnPlateau", "SequentialLR", "StepLR",
+]  # fmt: skip
 DATA = [
     "BatchSampler", "ConcatDataset", "DataLoader", "RandomSampler", "SequentialSampler", "Subset",
     "SubsetRandomSampler", "TensorDataset", "WeightedRandomSampler", "default_collate",
@@ -90,7 +95,7 @@ NAMES = [
     *(f"nn.utils.{name}" for name in UTILITIES),
     *(f"optim.{name}" for name in OPTIMISERS),
     *(f"optim.Optimizer.{name}" for name in OPTIMISERS_METHODS),
-    *(f"optim.lr_scheduler.{name}" for name in ("StepLR", "CosineAnnealingLR", "LRScheduler")),
+    *(f"optim.lr_scheduler.{name}" for name in SCHEDULES),
     *(f"data.{name}" for name in DATA),
 ]  # fmt: skip
 

@@ -337,3 +337,14 @@ def test_the_loss_goes_down():
     done = fit(**{**parts(dropout=0.0), "scheduler": None}, epochs=20)
     assert done.history[-1]["test_loss"] < 0.5 * done.history[0]["test_loss"]
     assert np.isfinite(done.history[-1]["loss"])
+
+
+@pytest.mark.parametrize("tested", [True, False])
+def test_a_plateau_is_judged_by_the_test_loss_or_else_the_loss(tested):
+    given = {**parts(dropout=0.0), **({} if tested else {"test_loader": None})}
+    schedule = optim.lr_scheduler.ReduceLROnPlateau(given["optimizer"], patience=0, threshold=0.9)
+    done = fit(**{**given, "scheduler": schedule}, epochs=3)
+    assert [row["lr"] for row in done.history] == pytest.approx(
+        [0.1, 0.1, 0.01]
+    )  # nothing is that much better
+    assert schedule.best == done.history[0]["test_loss" if tested else "loss"]
