@@ -81,10 +81,12 @@ def written_since(time: float, array: np.ndarray) -> Write | None:
 
 def note_view(tensor) -> None:
     """Remember, without keeping it alive, that `tensor` is a view."""
-    refs = viewers.setdefault(watch(owner(tensor.array)), [])
-    if len(refs) > 32:  # the dead are swept as they pile up, so that a long loop stays linear
-        refs[:] = [ref for ref in refs if ref() is not None]
-    refs.append(weakref.ref(tensor))
+    key = watch(owner(tensor.array))
+    with lock:
+        refs = viewers.setdefault(key, [])
+        if len(refs) > 32:  # the dead are swept as they pile up, so that a long loop stays linear
+            refs[:] = [ref for ref in refs if ref() is not None]
+        refs.append(weakref.ref(tensor))
 
 
 def live_views(array: np.ndarray) -> list:

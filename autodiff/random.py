@@ -4,6 +4,10 @@ from __future__ import annotations
 
 import json
 import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -49,7 +53,53 @@ class Generator:
         return self
 
 
-default_generator = Generator()
+class Stream(Generator):
+    """A stream that begins with a key, made when the first number is drawn."""
+
+    def __init__(self, *key: int):
+        self.key = key
+
+    @cached_property
+    def numpy(self) -> np.random.Generator:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return np.random.Generator(np.random.PCG64(np.random.SeedSequence(self.key)))
+
+    @property
+    def was_used(self) -> bool:
+        return "numpy" in vars(self)
+
+
+class DefaultGenerator(Generator):
+    """The one that draws where none is given. Inside `drawing_aside` that is another stream, so that what
+    is drawn there depends neither on the order in which threads run nor on what was drawn before."""
+
+    @property
+    def numpy(self) -> np.random.Generator:  # pyright: ignore[reportIncompatibleVariableOverride]
+        stream = aside.get()
+        return self._numpy if stream is None else stream.numpy
+
+    @numpy.setter
+    def numpy(self, new: np.random.Generator):
+        self._numpy = new
+
+    def manual_seed(self, seed: int) -> Generator:
+        """Start again from `seed`."""
+        stream = aside.get()
+        return super().manual_seed(seed) if stream is None else stream.manual_seed(seed)
+
+
+aside: ContextVar[Stream | None] = ContextVar("aside", default=None)
+default_generator = DefaultGenerator()
+
+
+@contextmanager
+def drawing_aside(*key: int) -> Iterator[Stream]:
+    """Inside, and in this thread, the default generator is a stream that begins with `key`."""
+    stream = Stream(*key)
+    token = aside.set(stream)
+    try:
+        yield stream
+    finally:
+        aside.reset(token)
 
 
 def source(generator: Generator | None) -> np.random.Generator:

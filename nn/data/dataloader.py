@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+import hashlib
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import wait
+from contextlib import closing
 from dataclasses import dataclass
-from typing import Any
+from itertools import cycle, islice
+from typing import Any, NamedTuple
 
 from autodiff import Tensor
-from autodiff.random import Generator, default_generator
+from autodiff.random import Generator, default_generator, drawing_aside
 
 from .collate import Batch, default_collate, default_convert
-from .sampler import BatchSampler, RandomSampler, SequentialSampler
+from .dataset import IterableDataset
+from .sampler import BatchSampler, EndlessSampler, RandomSampler, SequentialSampler
+from .workers import Crew, noting
 
 
 @dataclass
@@ -19,16 +26,37 @@ class Position:
 
     batch: int = 0  # batches handed out
     start: list[Tensor] | None = None  # the random sources' states before the first one
+    drew: bool = False  # did reading one of them draw random numbers?
+    own: list[Tensor] | None = None  # the own generators' states behind it, where workers have read on
     loaded: bool = False  # from a state_dict: the next pass goes on from here
 
 
-class DataLoader:
-    """Batches of a data set, in order or shuffled. PyTorch's, in the process that uses it.
+class Read(NamedTuple):
+    """A batch, or END, and whether reading it drew random numbers."""
 
-    `seed=n` is short for `generator=Generator().manual_seed(n)`. A data set with `__getitems__`
-    is asked for whole batches. Worker processes and pinned memory make nothing faster here:
-    `num_workers`, `pin_memory`, `timeout`, `prefetch_factor` and their like are accepted and change
-    nothing.
+    batch: Any
+    drew: bool
+
+
+END: Any = object()  # of a row
+
+
+class DataLoader:
+    """Batches of a data set, in order or shuffled.
+
+    `seed=n` is short for `generator=Generator().manual_seed(n)`. A data set with `__getitems__` is asked
+    for whole batches. From an IterableDataset the samples are taken as they come.
+
+    `num_workers=n` reads up to `prefetch_factor` batches (2, if not given) ahead in each of n threads;
+    they come in order all the same (`in_order=False` changes nothing). What is raised there is raised here,
+    with the number of the sample; after `timeout` seconds without a batch that is an error, too. The
+    threads end with the pass, however it ends, unless `persistent_workers` keeps them for the next one;
+    `worker_init_fn(number)` is called as each begins. Threads share memory, so nothing is pickled; but
+    Python runs in one of them at a time, so they help where reading waits for a disk or works in NumPy.
+    `pin_memory` and `multiprocessing_context` are accepted and change nothing.
+
+    Random numbers that autodiff's default generator gives while samples are read come, for each batch,
+    from a stream of its own, which `manual_seed` decides: any number of workers gives the same batches.
 
     `state_dict()` and `load_state_dict()` hold the place within a pass: after loading, the next
     `for batch in loader` hands out exactly the batches that were still to come.
@@ -56,6 +84,29 @@ class DataLoader:
         in_order: bool = True,
         seed: int | None = None,
     ):
+        if num_workers < 0:
+            raise ValueError(
+                "num_workers option should be non-negative; use num_workers=0 to disable multiprocessing."
+            )
+        if timeout < 0:
+            raise ValueError("timeout option should be non-negative")
+        if num_workers == 0 and prefetch_factor is not None:
+            raise ValueError(
+                "prefetch_factor option could only be specified in multiprocessing: let num_workers > 0, or "
+                "leave it out"
+            )
+        if prefetch_factor is not None and prefetch_factor < 0:
+            raise ValueError("prefetch_factor option should be non-negative")
+        if num_workers == 0 and persistent_workers:
+            raise ValueError("persistent_workers option needs num_workers > 0")
+        in_a_row = isinstance(dataset, IterableDataset)
+        unwanted = {"shuffle": shuffle or None, "sampler": sampler, "batch_sampler": batch_sampler}
+        for name, given in unwanted.items() if in_a_row else ():
+            if given is not None:
+                raise ValueError(
+                    f"DataLoader with IterableDataset: expected unspecified {name} option, but got "
+                    f"{name}={given}: its samples come as they come"
+                )
         if sampler is not None and shuffle:
             raise ValueError("sampler option is mutually exclusive with shuffle")
         if seed is not None:
@@ -73,7 +124,9 @@ class DataLoader:
             raise ValueError(
                 "batch_size=None option disables auto-batching and is mutually exclusive with drop_last"
             )
-        if sampler is None:
+        if sampler is None and in_a_row:
+            sampler = EndlessSampler()
+        elif sampler is None:
             sampler = RandomSampler(dataset, generator=generator) if shuffle else SequentialSampler(dataset)
         if batch_size is not None:
             batch_sampler = BatchSampler(sampler, batch_size, drop_last)
@@ -90,12 +143,13 @@ class DataLoader:
         self.timeout = timeout
         self.worker_init_fn = worker_init_fn
         self.multiprocessing_context = multiprocessing_context
-        self.prefetch_factor = prefetch_factor
+        self.prefetch_factor = 2 if num_workers and prefetch_factor is None else prefetch_factor
         self.persistent_workers = persistent_workers
         self.in_order = in_order
         if collate_fn is None:
             collate_fn = default_convert if batch_sampler is None else default_collate
         self.collate_fn = collate_fn
+        self._crew: Crew | None = None  # of persistent workers, between two passes
         self._position = Position()
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -108,6 +162,9 @@ class DataLoader:
 
     def __len__(self) -> int:
         order: Any = self.sampler if self.batch_sampler is None else self.batch_sampler
+        if isinstance(self.sampler, EndlessSampler):
+            samples, size = len(self.dataset), self.batch_size or 1
+            return samples // size if self.drop_last else -(-samples // size)
         return len(order)
 
     def __iter__(self) -> Iterator[Any]:
@@ -119,26 +176,81 @@ class DataLoader:
         else:
             self._position = position = Position()
         position.start = states(sources)
+        key, done = digest(position.start), position.batch
+        in_a_row = isinstance(self.sampler, EndlessSampler)
         order = iter(self.sampler if self.batch_sampler is None else self.batch_sampler)
-        if position.batch:
-            for _ in range(position.batch):
+        if done:
+            for _ in range(0 if in_a_row else done):
                 next(order, None)
             restore(sources, before)
-        for indices in order:
-            batch = self._fetch(indices)
-            position.batch += 1
-            yield batch
-        position.batch, position.start = 0, None
+        first = 0 if in_a_row else done  # a row is read again from its beginning
+        read: Any = self._read_ahead if self.num_workers else self._read_here
+        with closing(read(order, key, first, position)) as batches:
+            for number, (batch, drew) in enumerate(batches, first):
+                if number < done:
+                    continue
+                if drew and not position.drew:  # so that the next pass will draw others
+                    default_generator.numpy.random()
+                    position.drew = True
+                position.batch += 1
+                yield batch
+        position.batch, position.start, position.drew, position.own = 0, None, False, None
 
-    def _fetch(self, indices: Any) -> Any:
-        dataset = self.dataset
-        if self.batch_sampler is None:
-            return self.collate_fn(dataset[indices])
-        if callable(getattr(dataset, "__getitems__", None)):
-            samples = dataset.__getitems__(indices)
-            if not isinstance(samples, Batch) or self.collate_fn is default_collate:
-                return self.collate_fn(samples)
-        return self.collate_fn([dataset[index] for index in indices])
+    def _read_here(self, order: Iterator[Any], key: int, first: int, position: Position) -> Iterator[Read]:
+        """Batch after batch, read when it is wanted."""
+        reader = Reader(self, self.dataset)
+        for number, indices in enumerate(order, first):
+            read = reader(indices, key, number)
+            if read.batch is END:
+                return
+            yield read
+
+    def _read_ahead(self, order: Iterator[Any], key: int, first: int, position: Position) -> Iterator[Read]:
+        """Batch after batch, read by workers in turn as soon as one that was read before has been taken."""
+        crew, self._crew = self._crew or Crew(self.dataset, self.num_workers, key, self.worker_init_fn), None
+        crew.take_context()
+        readers = [Reader(self, dataset) for dataset in crew.datasets]
+        own = self._sources()[1:]
+        numbered, turns = enumerate(order, first), cycle(range(crew.size))
+        at_work = set(range(crew.size))  # who has not come to the end of a row
+        waiting: deque = deque()  # the worker, its future batch, own generators' states behind its indices
+        keep, may_wait = self.persistent_workers, True
+
+        def send() -> None:
+            if not at_work:
+                return
+            for number, indices in islice(numbered, 1):
+                worker = next(k for k in turns if k in at_work)
+                future = crew.submit(worker, readers[worker], indices, key, number)
+                waiting.append((worker, future, states(own)))
+
+        try:
+            for _ in range(crew.size * max(self.prefetch_factor or 0, 1)):
+                send()
+            while waiting:
+                worker, future, position.own = waiting.popleft()
+                if not wait([future], self.timeout or None).done:
+                    may_wait = keep = False
+                    raise RuntimeError(
+                        f"DataLoader timed out after {self.timeout} seconds: worker {worker} is still reading. "
+                        "Try a longer timeout, or look for what it waits for"
+                    )
+                read = future.result()
+                if read.batch is END:
+                    at_work.discard(worker)
+                send()
+                if read.batch is not END:
+                    yield read
+        finally:
+            if waiting and position.own is not None:  # what nobody will take was not drawn
+                restore(own, position.own)
+            for _, future, _ in waiting:
+                future.cancel()
+            if keep and self._crew is None:
+                wait([future for _, future, _ in waiting])
+                self._crew = crew
+            else:
+                crew.close(may_wait)
 
     # ---- the place within a pass --------------------------------------------------------------
 
@@ -147,7 +259,8 @@ class DataLoader:
         return {
             "batch": self._position.batch,
             "start": self._position.start if self._position.batch else None,
-            "generators": states(self._sources()[1:]),
+            "drew": self._position.drew,
+            "generators": self._position.own or states(self._sources()[1:]),
             "samples": count(self.dataset),
             "batch_size": self.batch_size,
         }
@@ -174,8 +287,8 @@ class DataLoader:
                 "seed, and the same samplers"
             )
         restore(sources[1:], state["generators"])
-        batch, start = state["batch"], state["start"]
-        self._position = Position(batch, start, loaded=batch > 0)
+        batch, start, drew = state["batch"], state["start"], state.get("drew", False)
+        self._position = Position(batch, start, drew, loaded=batch > 0)
 
     def _sources(self) -> list[Generator]:
         """What the order may be drawn from: the default generator, then those of our own."""
@@ -186,6 +299,61 @@ class DataLoader:
             if isinstance(generator, Generator) and all(generator is not each for each in found):
                 found.append(generator)
         return found
+
+
+class Reader:
+    """Reads the batches of one data set: the samples of the numbers it is given, or the next of a row."""
+
+    def __init__(self, loader: DataLoader, dataset: Any):
+        self.dataset, self.collate_fn = dataset, loader.collate_fn
+        self.one_by_one, self.drop_last = loader.batch_sampler is None, loader.drop_last
+        self.row: Iterator[Any] | None = None  # begun by the worker that goes through it
+
+    def __call__(self, indices: Any, key: int, number: int) -> Read:
+        """The batch with that number; what is drawn at random meanwhile is decided by both."""
+        with drawing_aside(key, number) as stream:
+            if isinstance(self.dataset, IterableDataset):
+                batch = self.next_of_row(indices)
+            else:
+                batch = self.of_numbers(indices)
+            return Read(batch, stream.was_used)
+
+    def of_numbers(self, indices: Any) -> Any:
+        dataset = self.dataset
+        if self.one_by_one:
+            return self.collate_fn(self.sample(indices))
+        if callable(getattr(dataset, "__getitems__", None)):
+            with noting(f"while samples {shortened(indices)} were read"):
+                samples = dataset.__getitems__(indices)
+            if not isinstance(samples, Batch) or self.collate_fn is default_collate:
+                return self.collate_fn(samples)
+        return self.collate_fn([self.sample(index) for index in indices])
+
+    def sample(self, index: Any) -> Any:
+        with noting(f"while sample {index} was read"):
+            return self.dataset[index]
+
+    def next_of_row(self, places: Any) -> Any:
+        if self.row is None:
+            self.row = iter(self.dataset)
+        if self.one_by_one:
+            sample = next(self.row, END)
+            return sample if sample is END else self.collate_fn(sample)
+        samples = list(islice(self.row, len(places)))
+        if not samples or (self.drop_last and len(samples) < len(places)):
+            return END
+        return self.collate_fn(samples)
+
+
+def shortened(indices: Any) -> str:
+    """The first few of them."""
+    return f"{list(indices)}" if len(indices) <= 8 else f"[{', '.join(map(str, indices[:8]))}, …]"
+
+
+def digest(states: list[Tensor]) -> int:
+    """One number for the states of generators."""
+    content = b"".join(state.array.tobytes() for state in states)
+    return int.from_bytes(hashlib.blake2b(content, digest_size=16).digest())
 
 
 def states(sources: list[Generator]) -> list[Tensor]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from bisect import bisect_right
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from itertools import accumulate
 from typing import Any, Generic, TypeVar
 
@@ -31,6 +31,20 @@ class Dataset(Generic[Sample]):
 
     def __add__(self, other: Any) -> ConcatDataset:
         return ConcatDataset([self, other])
+
+
+class IterableDataset(Dataset[Sample]):
+    """Samples in a row, such as lines of a file or what a socket brings. Subclasses define `__iter__()`.
+
+    In a DataLoader with workers each of them goes through the whole row, so `__iter__` divides it: see
+    `get_worker_info`.
+    """
+
+    def __iter__(self) -> Iterator[Sample]:
+        raise NotImplementedError("Subclasses of IterableDataset should implement __iter__.")
+
+    def __add__(self, other: Any) -> ChainDataset:  # pyright: ignore[reportIncompatibleMethodOverride]
+        return ChainDataset([self, other])
 
 
 class TensorDataset(Dataset[tuple[Tensor, ...]]):
@@ -86,6 +100,8 @@ class ConcatDataset(Dataset[Sample]):
         self.datasets = list(datasets)
         if not self.datasets:
             raise ValueError("datasets should not be an empty iterable")
+        if any(isinstance(each, IterableDataset) for each in self.datasets):
+            raise AssertionError("ConcatDataset does not support IterableDataset: write ChainDataset")
         self.cumulative_sizes = list(accumulate(map(len, self.datasets)))  # where each of them ends
 
     def __getitem__(self, index: Any) -> Sample:
@@ -100,6 +116,74 @@ class ConcatDataset(Dataset[Sample]):
 
     def __len__(self) -> int:
         return self.cumulative_sizes[-1]
+
+
+class ChainDataset(IterableDataset[Sample]):
+    """Rows of samples, one after the other. `a + b` is short for ChainDataset([a, b])."""
+
+    def __init__(self, datasets: Iterable[Any]):
+        self.datasets = datasets
+
+    def __iter__(self) -> Iterator[Sample]:
+        for each in self.datasets:
+            self.check(each)
+            yield from each
+
+    def __len__(self) -> int:
+        for each in self.datasets:
+            self.check(each)
+        return sum(len(each) for each in self.datasets)
+
+    def check(self, dataset: Any) -> None:
+        if not isinstance(dataset, IterableDataset):
+            raise AssertionError(
+                f"ChainDataset only supports IterableDataset, but got {type(dataset).__name__}: write ConcatDataset"
+            )
+
+
+class StackDataset(Dataset[Any]):
+    """Data sets side by side: sample i is (dataset[i] for each of them), or a dict if they have names."""
+
+    def __init__(self, *args: Any, **kwargs: Any):
+        if args and kwargs:
+            raise ValueError(
+                "StackDataset takes data sets by position, for tuples, or by name, for dicts, but both "
+                "types are given"
+            )
+        if not args and not kwargs:
+            raise ValueError("At least one dataset should be passed")
+        self.datasets: Any = args or kwargs
+        sizes = [len(each) for each in self.parts()]
+        if len(set(sizes)) > 1:
+            raise ValueError(f"Size mismatch between datasets: {', '.join(map(str, sizes))} samples")
+
+    def parts(self) -> list[Any]:
+        return list(self.datasets.values() if isinstance(self.datasets, dict) else self.datasets)
+
+    def joined(self, samples: Sequence[Any]) -> Any:
+        """One sample, of those of all data sets."""
+        if isinstance(self.datasets, dict):
+            return dict(zip(self.datasets, samples, strict=True))
+        return tuple(samples)
+
+    def __getitem__(self, index: Any) -> Any:
+        return self.joined([each[index] for each in self.parts()])
+
+    def __getitems__(self, indices: Sequence[int]) -> list[Any]:
+        columns = []
+        for each in self.parts():
+            samples = each.__getitems__(indices) if callable(getattr(each, "__getitems__", None)) else None
+            if samples is None or isinstance(samples, Batch):
+                samples = [each[index] for index in indices]
+            elif len(samples) != len(indices):
+                raise ValueError(
+                    f"Nested dataset's output size mismatch. Expected {len(indices)}, got {len(samples)}"
+                )
+            columns.append(samples)
+        return [self.joined(row) for row in zip(*columns, strict=True)]
+
+    def __len__(self) -> int:
+        return len(self.parts()[0])
 
 
 def random_split(dataset: Any, lengths: Sequence[float], generator: Generator | None = None) -> list[Subset]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence, Sized
-from itertools import islice
+from itertools import islice, repeat
 from typing import Any, Generic, TypeVar
 
 import numpy as np
@@ -32,6 +32,13 @@ class SequentialSampler(Sampler[int]):
 
     def __len__(self) -> int:
         return len(self.data_source)
+
+
+class EndlessSampler(Sampler[None]):
+    """None, for ever: an IterableDataset is asked for the next sample, not for one of a number."""
+
+    def __iter__(self) -> Iterator[None]:
+        return repeat(None)
 
 
 class RandomSampler(Sampler[int]):

@@ -3,31 +3,39 @@
 from __future__ import annotations
 
 import copy
+import signal
+import sys
+import threading
+import time
 import warnings
 from collections import OrderedDict, defaultdict, namedtuple
 
 import numpy as np
 import pytest
 from beside_torch import same
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import autodiff as ad
 from nn.data import (
     Batch,
     BatchSampler,
+    ChainDataset,
     ConcatDataset,
     DataLoader,
     Dataset,
+    IterableDataset,
     RandomSampler,
     Sampler,
     SequentialSampler,
+    StackDataset,
     Subset,
     SubsetRandomSampler,
     TensorDataset,
     WeightedRandomSampler,
     default_collate,
     default_convert,
+    get_worker_info,
     random_split,
 )  # fmt: skip
 
@@ -396,13 +404,13 @@ def test_batch_samplers_and_samplers_of_ones_own():
     assert seen(DataLoader(numbered(6), 2, sampler=[4, 2, 0])) == [[4, 2], [0]]
 
 
-def test_arguments_for_worker_processes_change_nothing():
+def test_every_argument_is_kept():
     loader = DataLoader(
         numbered(5), 2, num_workers=4, pin_memory=True, timeout=3, persistent_workers=True,
-        prefetch_factor=2, worker_init_fn=print, pin_memory_device="cpu", in_order=False,
+        prefetch_factor=2, worker_init_fn=abs, pin_memory_device="cpu", in_order=False,
     )  # fmt: skip
     assert seen(loader) == [[0, 1], [2, 3], [4]]
-    assert (loader.num_workers, loader.prefetch_factor, loader.worker_init_fn) == (4, 2, print)
+    assert (loader.num_workers, loader.prefetch_factor, loader.worker_init_fn) == (4, 2, abs)
     assert loader.persistent_workers and not loader.in_order and loader.multiprocessing_context is None
 
 
@@ -425,6 +433,11 @@ def test_two_passes_at_once_do_not_disturb_each_other():
         (dict(batch_size=None, drop_last=True), "batch_size=None option disables auto-batching"),
         (dict(batch_size=0), "batch_size should be a positive integer value"),
         (dict(seed=1, generator=ad.Generator()), "seed option is mutually exclusive with generator"),
+        (dict(num_workers=-1), "num_workers option should be non-negative"),
+        (dict(timeout=-1), "timeout option should be non-negative"),
+        (dict(prefetch_factor=2), "prefetch_factor option could only be specified in multiprocessing"),
+        (dict(prefetch_factor=-2, num_workers=1), "prefetch_factor option should be non-negative"),
+        (dict(persistent_workers=True), "persistent_workers option needs num_workers > 0"),
     ],
 )
 def test_loader_errors(arguments, words):
@@ -436,6 +449,361 @@ def test_what_was_decided_at_the_start_stays():
     loader = DataLoader(numbered(3))
     with pytest.raises(ValueError, match="should not be set after DataLoader is initialized"):
         loader.batch_size = 2
+
+
+# ---- rows ------------------------------------------------------------------------------------------
+
+
+class Row(IterableDataset):
+    """The numbers from `start` to `end`, in each worker its part of them."""
+
+    def __init__(self, start, end, divided=True):
+        self.start, self.end, self.divided = start, end, divided
+
+    def __iter__(self):
+        info = get_worker_info()
+        if info is None or not self.divided:
+            return iter(range(self.start, self.end))
+        return iter(range(self.start + info.id, self.end, info.num_workers))
+
+
+@given(counts, sizes, st.integers(0, 4), st.booleans())
+def test_a_row_is_read_to_its_end(n, size, workers, drop_last):
+    batches = [b.tolist() for b in DataLoader(Row(0, n), size, drop_last=drop_last, num_workers=workers)]
+    found = sum(batches, [])
+    if not drop_last:
+        assert sorted(found) == list(range(n))
+    assert len(set(found)) == len(found) and all(len(b) == size for b in batches if drop_last)
+    if workers <= 1:
+        assert found == list(range(len(found)))
+    assert sorted(DataLoader(Row(0, n), None, num_workers=workers)) == list(range(n))
+
+
+def test_rows_in_a_row():
+    chain = Row(0, 3) + Row(5, 7)
+    assert type(chain) is ChainDataset and list(chain) == [0, 1, 2, 5, 6]
+    assert [b.tolist() for b in DataLoader(chain, 2)] == [[0, 1], [2, 5], [6]]
+    with pytest.raises(AssertionError, match="ChainDataset only supports IterableDataset"):
+        list(ChainDataset([[1, 2]]))
+    with pytest.raises(AssertionError, match="ConcatDataset does not support IterableDataset"):
+        ConcatDataset([Row(0, 3)])
+    with pytest.raises(NotImplementedError, match="__iter__"):
+        iter(IterableDataset())
+    with pytest.raises(TypeError, match="has no len"):
+        len(DataLoader(Row(0, 3)))
+
+
+def test_a_row_that_knows_its_length():
+    class Sized(Row):
+        def __len__(self):
+            return self.end
+
+    assert [len(DataLoader(Sized(0, 5), 2, drop_last=drop)) for drop in (False, True)] == [3, 2]
+    assert len(DataLoader(Sized(0, 5), None)) == 5 and len(Sized(0, 5) + Sized(0, 2)) == 7
+
+
+@pytest.mark.parametrize("name, given", [("shuffle", True), ("sampler", [0]), ("batch_sampler", [[0]])])
+def test_a_row_has_no_other_order(name, given):
+    with pytest.raises(ValueError, match=f"DataLoader with IterableDataset: expected unspecified {name}"):
+        DataLoader(Row(0, 3), **{name: given})
+
+
+def test_data_sets_side_by_side():
+    pairs = StackDataset(numbered(3), ["a", "b", "c"])
+    assert pairs[1] == ((1, 0.5), "b") and len(pairs) == 3
+    named = StackDataset(number=OneByOne(numbered(3)), text=["a", "b", "c"])
+    (batch,) = DataLoader(named, 3)
+    assert batch["number"][0].tolist() == [0, 1, 2] and batch["text"] == ["a", "b", "c"]
+    for make, words in (
+        (lambda: StackDataset([1], [1, 2]), "Size mismatch between datasets"),
+        (lambda: StackDataset(), "At least one dataset should be passed"),
+        (lambda: StackDataset([1], a=[1]), "both types are given"),
+    ):
+        with pytest.raises(ValueError, match=words):
+            make()
+
+
+# ---- workers -----------------------------------------------------------------------------------------
+
+
+class Noisy(Dataset):
+    """Samples with numbers drawn while they are read, which takes now longer and now shorter."""
+
+    def __init__(self, n):
+        self.n = n
+
+    def __getitem__(self, index):
+        time.sleep(0.001 * (index % 3))
+        return index, ad.rand(2)
+
+    def __len__(self):
+        return self.n
+
+
+def workers_alive() -> list[str]:
+    return [thread.name for thread in threading.enumerate() if thread.name.startswith("DataLoader worker")]
+
+
+@pytest.fixture(autouse=True)
+def no_thread_is_left_behind():
+    yield
+    until(lambda: not workers_alive())  # persistent ones end a moment after their loader
+
+
+@given(
+    n=st.integers(0, 20), size=sizes, workers=st.integers(1, 4), ahead=st.integers(1, 3),
+    shuffle=st.booleans(), persistent=st.booleans(), stop=st.integers(0, 25),
+)  # fmt: skip
+@settings(max_examples=15)
+def test_any_number_of_workers_gives_the_same(n, size, workers, ahead, shuffle, persistent, stop):
+    """Two epochs, in the second of which one stops somewhere, and a third; with other numbers drawn in
+    between."""
+    runs = []
+    for options in ({}, {"num_workers": workers, "prefetch_factor": ahead, "persistent_workers": persistent}):
+        ad.manual_seed(3)
+        loader, record = DataLoader(Noisy(n), size, shuffle=shuffle and n > 0, **options), []
+        for most in (99, stop, 99):
+            for k, (numbers, drawn) in enumerate(loader):
+                record.append((numbers.tolist(), drawn.tolist(), ad.rand(1).item()))
+                if k >= most:
+                    break
+        runs.append(record)
+        del loader
+    assert runs[0] == runs[1]
+    drawn = [str(numbers) for _, numbers, _ in runs[0]]
+    assert len(set(drawn)) == len(drawn)  # no two batches, nor epochs, drew the same
+
+
+@given(
+    st.integers(0, 3), st.integers(0, 3), st.integers(1, 11), st.sampled_from(["noisy", "row", "replacement"])
+)
+@settings(max_examples=12)
+def test_a_resumed_loader_draws_what_was_still_to_be_drawn(before, after, stop, kind):
+    """Stopped with some workers, and gone on with in another program with others."""
+
+    def loader(workers):
+        if kind == "row":
+            return DataLoader(Row(0, 15), 3, num_workers=workers)
+        sampler = RandomSampler(range(4), num_samples=12, generator=ad.Generator().manual_seed(4))
+        order = {"sampler": sampler} if kind == "replacement" else {"shuffle": True}
+        return DataLoader(Noisy(12), 2, num_workers=workers, **order)
+
+    if kind == "row":  # its order depends on the number
+        after = before
+
+    def epochs(loader, left):
+        for _ in range(left):
+            for batch in loader:
+                numbers, drawn = batch if kind != "row" else (batch, batch)
+                yield numbers.tolist(), drawn.tolist(), ad.rand(1).item()
+
+    ad.manual_seed(7)
+    undisturbed = list(epochs(loader(before), 3))
+    per_epoch = len(undisturbed) // 3
+    ad.manual_seed(7)
+    first = loader(before)
+    run = epochs(first, 3)
+    record = [next(run) for _ in range(stop)]
+    state, random = copy.deepcopy(first.state_dict()), ad.get_rng_state()
+    run.close()
+    ad.rand(5)
+    second = loader(after)
+    second.load_state_dict(state)
+    ad.set_rng_state(random)
+    done, in_this = divmod(stop, per_epoch)
+    record += epochs(second, 3 - done + (1 if not in_this else 0))
+    assert record == undisturbed
+
+
+def test_reading_ahead_is_real_and_bounded():
+    begun, goes_on = [], threading.Event()
+
+    class Watched(Dataset):
+        def __getitem__(self, index):
+            begun.append(index)
+            if index == 0:
+                assert goes_on.wait(5)  # until the others have been read meanwhile
+            return index
+
+        def __len__(self):
+            return 40
+
+    loader = iter(DataLoader(Watched(), 2, num_workers=2, prefetch_factor=3))
+    threading.Timer(0.1, goes_on.set).start()
+    assert next(loader).tolist() == [0, 1]
+    until(lambda: len(begun) == 14)  # the one taken, and six ahead
+    time.sleep(0.02)
+    assert len(begun) == 14
+    loader.close()
+
+
+def until(condition) -> None:
+    deadline = time.monotonic() + 5
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.001)
+
+
+@pytest.mark.parametrize("workers", [0, 3])
+@pytest.mark.parametrize("whole", [True, False])
+def test_what_is_raised_while_reading_comes_here_with_the_sample(workers, whole):
+    class Broken(Dataset):
+        def __getitem__(self, index):
+            if index == 7:
+                raise KeyError("no such file")
+            return index
+
+        def __len__(self):
+            return 20
+
+    class InBatches(Broken):
+        def __getitems__(self, indices):
+            return [self[index] for index in indices]
+
+    got = []
+    with pytest.raises(KeyError, match="no such file") as caught:
+        for batch in DataLoader(InBatches() if whole else Broken(), 2, num_workers=workers):
+            got += batch.tolist()
+    assert got == [0, 1, 2, 3, 4, 5]
+    notes = caught.value.__notes__
+    assert notes[0] == ("while samples [6, 7] were read" if whole else "while sample 7 was read")
+    assert notes[1:] == ["in DataLoader worker 0"] * (workers > 0)
+    assert any(entry.name == "__getitem__" for entry in caught.traceback)
+
+
+def test_an_error_at_the_beginning_of_a_worker():
+    def begin(worker):
+        if worker == 1:
+            raise OSError("no such camera")
+
+    with pytest.raises(OSError, match="no such camera") as caught:
+        list(DataLoader(range(9), num_workers=2, worker_init_fn=begin))
+    assert caught.value.__notes__ == ["in worker_init_fn(1)"]
+
+
+def test_ctrl_c_and_leaving_early_end_the_threads():
+    loader = DataLoader(Noisy(50), 5, num_workers=3)
+    for k, _ in enumerate(loader):
+        assert workers_alive()
+        if k == 1:
+            break
+    with pytest.raises(KeyboardInterrupt):
+        for _ in loader:
+            signal.raise_signal(signal.SIGINT)
+    halted = iter(loader)
+    next(halted)
+    del halted
+    assert workers_alive() == []
+
+    class Slow(Dataset):
+        def __getitem__(self, index):
+            if index == 0:
+                signal.raise_signal(signal.SIGINT)  # arrives in the main thread, which waits for this sample
+            time.sleep(0.05)
+            return index
+
+        def __len__(self):
+            return 4
+
+    with pytest.raises(KeyboardInterrupt):
+        list(DataLoader(Slow(), num_workers=1))
+
+
+def test_a_timeout():
+    goes_on = threading.Event()
+
+    class Stuck(Dataset):
+        def __getitem__(self, index):
+            goes_on.wait(5)
+            return index
+
+        def __len__(self):
+            return 3
+
+    with pytest.raises(RuntimeError, match="DataLoader timed out after 0.05 seconds: worker 0"):
+        list(DataLoader(Stuck(), num_workers=2, timeout=0.05))
+    goes_on.set()
+    until(lambda: not workers_alive())
+
+
+def test_persistent_workers_are_the_same_threads_in_every_pass():
+    begun, threads = [], []
+
+    class Who(Dataset):
+        def __getitem__(self, index):
+            threads.append(threading.get_ident())
+            return index
+
+        def __len__(self):
+            return 12
+
+    loader = DataLoader(Who(), 2, num_workers=2, persistent_workers=True, worker_init_fn=begun.append)
+    first = list(loader)
+    next(iter(loader))
+    assert len(list(loader)) == len(first) == 6
+    assert sorted(begun) == [0, 1] and len(set(threads)) == 2 and len(workers_alive()) == 2
+    assert [len(pair) for pair in zip(loader, loader, strict=True)] == [2] * 6  # two at once
+    del loader
+    until(lambda: not workers_alive())
+
+
+def test_a_worker_knows_itself():
+    def prepare(worker):
+        info = get_worker_info()
+        assert info.id == worker and info.num_workers == 3
+        info.dataset.start, info.dataset.end = 10 * worker, 10 * worker + 2
+
+    row = Row(0, 99, divided=False)
+    found = [b.tolist() for b in DataLoader(row, 1, num_workers=3, worker_init_fn=prepare)]
+    assert found == [[0], [10], [20], [1], [11], [21]]
+    assert get_worker_info() is None and (row.start, row.end) == (0, 99)  # each had its own
+
+    class Info(Dataset):
+        def __getitem__(self, index):
+            return get_worker_info()
+
+        def __len__(self):
+            return 4
+
+    infos = sum(DataLoader(Info(), 2, num_workers=2, collate_fn=list), [])
+    assert [info.id for info in infos] == [0, 0, 1, 1] and infos[0].seed != infos[2].seed
+
+
+def test_modes_hold_in_workers():
+    class Modes(Dataset):
+        def __getitem__(self, index):
+            return ad.is_grad_enabled()
+
+        def __len__(self):
+            return 2
+
+    loader = DataLoader(Modes(), None, num_workers=2, persistent_workers=True)
+    with ad.no_grad():
+        assert list(loader) == [False, False]
+    assert list(loader) == [True, True]
+    del loader
+    until(lambda: not workers_alive())
+
+
+def test_a_seed_set_while_reading_stays_there():
+    class Seeded(Dataset):
+        def __getitem__(self, index):
+            ad.manual_seed(5)
+            return ad.rand(1).item()
+
+        def __len__(self):
+            return 2
+
+    ad.manual_seed(1)
+    first = ad.rand(1).item()
+    for workers in (0, 2):
+        ad.manual_seed(1)
+        (batch,) = DataLoader(Seeded(), 2, num_workers=workers)
+        assert batch[0] == batch[1] and ad.initial_seed() == 1
+        assert ad.rand(1).item() != first  # something was drawn: the next pass must draw others
+    ad.manual_seed(1)
+    list(DataLoader(numbered(4), 2))
+    assert ad.rand(1).item() == first
 
 
 # ---- going on ----------------------------------------------------------------------------------------
@@ -548,8 +916,39 @@ PROGRAMS = {
     "a split's indices": lambda d, t: [type(s.indices[0]).__name__ for s in d.random_split(range(4), [2, 2])],
     "orders": lambda d, t: [list(d.SequentialSampler("abc")), sorted(d.RandomSampler("abc")), len(d.RandomSampler("abc", True, 7)), sorted(d.RandomSampler("abc", num_samples=6)), sorted(d.SubsetRandomSampler([4, 2])), list(d.BatchSampler(range(5), 2, False)), list(d.BatchSampler("abcde", 2, True))],
     "weights": lambda d, t: [list(d.WeightedRandomSampler([0.0, 2.0], 3)), sorted(d.WeightedRandomSampler([1.0, 2.0, 0.5], 3, False)), len(d.WeightedRandomSampler([1.0], 5))],
-    "rows": lambda d, t: [list(c), c[-1], len(c), c.cumulative_sizes, list(d.DataLoader(c, 2))] if (c := d.ConcatDataset([range(2), [7, 8]])) else None,
+    "side by side": lambda d, t: [s[1], s[-1], len(s), list(d.DataLoader(s, 2)), list(d.DataLoader(d.StackDataset(a=[1, 2], b=s.datasets[1]), 2))] if (s := d.StackDataset(range(2), d.TensorDataset(t.arange(2)))) else None,
+    "sizes of what stands side by side": lambda d, t: d.StackDataset([1], [1, 2]),
+    "wrong arguments of workers": lambda d, t: d.DataLoader([1], num_workers=0, persistent_workers=True),
+    "rows":lambda d, t: [list(c), c[-1], len(c), c.cumulative_sizes, list(d.DataLoader(c, 2))] if (c := d.ConcatDataset([range(2), [7, 8]])) else None,
 }  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "size, drop_last, workers, n",
+    [
+        (2, False, 0, 5),
+        (2, True, 0, 5),
+        (None, False, 0, 3),
+        (2, False, 2, 12),
+        (3, True, 2, 13),
+        (1, False, 3, 4),
+    ],
+)
+def test_rows_are_read_as_by_pytorch(size, drop_last, workers, n):
+    if workers and sys.platform != "linux":
+        pytest.skip("PyTorch's workers are processes, which know a local class only where they are forked")
+
+    def program(lib):
+        class Row(lib.data.IterableDataset):
+            def __iter__(self):
+                info = lib.data.get_worker_info()
+                return iter(range(n) if info is None else range(info.id, n, info.num_workers))
+
+        return list(lib.data.DataLoader(Row(), size, drop_last=drop_last, num_workers=workers))
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        same(program)
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

@@ -68,9 +68,9 @@ SCHEDULES = [
     "PolynomialLR", "ReduceLROnPlateau", "SequentialLR", "StepLR",
 ]  # fmt: skip
 DATA = [
-    "BatchSampler", "ConcatDataset", "DataLoader", "RandomSampler", "SequentialSampler", "Subset",
-    "SubsetRandomSampler", "TensorDataset", "WeightedRandomSampler", "default_collate",
-    "default_convert",
+    "BatchSampler", "ChainDataset", "ConcatDataset", "DataLoader", "IterableDataset", "RandomSampler",
+    "SequentialSampler", "StackDataset", "Subset", "SubsetRandomSampler", "TensorDataset",
+    "WeightedRandomSampler", "default_collate", "default_convert", "get_worker_info",
 ]  # fmt: skip
 UTILITIES = [
     "clip_grad_norm_", "clip_grad_value_", "clip_grads_with_norm_", "get_total_norm", "parameters_to_vector",
