@@ -37,6 +37,7 @@ class Clock:
 
 
 clock = Clock()
+sweeping = threading.Lock()
 lock = threading.Lock()  # two threads may write at once; the last write must be the later
 writes: dict[int, Write] = {}  # id of the owner → its last Write
 viewers: dict[int, list] = {}  # id of the owner → weak references to the Tensors that view it
@@ -81,12 +82,15 @@ def written_since(time: float, array: np.ndarray) -> Write | None:
 
 def note_view(tensor) -> None:
     """Remember, without keeping it alive, that `tensor` is a view."""
-    key = watch(owner(tensor.array))
-    with lock:
-        refs = viewers.setdefault(key, [])
-        if len(refs) > 32:  # the dead are swept as they pile up, so that a long loop stays linear
-            refs[:] = [ref for ref in refs if ref() is not None]
-        refs.append(weakref.ref(tensor))
+    refs = viewers.setdefault(watch(owner(tensor.array)), [])
+    # The dead are swept as they pile up, so that a long loop stays linear; by one thread at a time, which
+    # leaves alone what others add meanwhile.
+    if (n := len(refs)) > 32 and sweeping.acquire(blocking=False):
+        try:
+            refs[:n] = [ref for ref in refs[:n] if ref() is not None]
+        finally:
+            sweeping.release()
+    refs.append(weakref.ref(tensor))
 
 
 def live_views(array: np.ndarray) -> list:

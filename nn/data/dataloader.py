@@ -242,6 +242,8 @@ class DataLoader:
                 if read.batch is not END:
                     yield read
         finally:
+            if crew.is_here():  # which can't wait for itself
+                may_wait = keep = False
             if waiting and position.own is not None:  # what nobody will take was not drawn
                 restore(own, position.own)
             for _, future, _ in waiting:

@@ -61,10 +61,14 @@ class Crew:
         self.contexts = [copy_context() for _ in range(self.size)]
 
     def _begin(self, info: WorkerInfo) -> None:
-        current.info = info
+        current.info, current.crew = info, id(self)  # (a reference would keep the threads alive)
         if self.worker_init_fn is not None:
             with noting(f"in worker_init_fn({info.id})"):
                 self.worker_init_fn(info.id)
+
+    def is_here(self) -> bool:
+        """Is this thread one of them? Python may collect an abandoned iterator in any thread."""
+        return getattr(current, "crew", None) == id(self)
 
     def submit(self, worker: int, function: Callable, *args: Any) -> Future:
         """The future result of a call in that worker. What is raised there has a note of it."""

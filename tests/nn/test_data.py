@@ -709,6 +709,27 @@ def test_ctrl_c_and_leaving_early_end_the_threads():
         list(DataLoader(Slow(), num_workers=1))
 
 
+@pytest.mark.parametrize("persistent", [True, False])
+def test_an_iterator_may_be_collected_by_its_own_worker(persistent):
+    left: list = []
+
+    class Last(Dataset):
+        def __getitem__(self, index):
+            if index > 0:
+                until(lambda: left)
+                left.clear()
+            return index
+
+        def __len__(self):
+            return 2
+
+    iterator = iter(DataLoader(Last(), num_workers=1, persistent_workers=persistent))
+    next(iterator)
+    left.append(iterator)
+    del iterator
+    until(lambda: not workers_alive())
+
+
 def test_a_timeout():
     goes_on = threading.Event()
 
