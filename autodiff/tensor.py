@@ -86,6 +86,15 @@ def after(steps, base) -> Any:
     return base
 
 
+def fits_into(a, array: np.ndarray) -> bool:
+    """Can what is computed of both be written into `array`: is it of that dtype, and broadcast to that shape?"""
+    if isinstance(a, (bool, int, float)) and not isinstance(a, np.generic):
+        return True
+    if getattr(a, "dtype", None) != array.dtype:
+        return False
+    return a.shape == array.shape or np.broadcast_shapes(a.shape, array.shape) == array.shape
+
+
 def has_dimensions(other) -> bool:
     return hasattr(other, "ndim")
 
@@ -638,16 +647,11 @@ class Tensor(Variable):
     @quietly
     def written(self, primitive, args) -> Tensor:
         """The ufunc's result written straight into memory: no temporary."""
-        arrays = [self.array, *(a.array if isinstance(a, Tensor) else a for a in args)]
-        if any(getattr(a, "dtype", self.dtype) != self.dtype for a in arrays):
-            return self.become(primitive(self, *args))
-        if self.dtype.kind not in dtypes.FRACTIONAL:
-            return self.become(primitive(self, *args))
-        shapes = [np.shape(a) for a in arrays]
-        if np.broadcast_shapes(*shapes) != self.array.shape:
+        mine, others = self.array, [a.array if isinstance(a, Tensor) else a for a in args]
+        if mine.dtype.kind not in dtypes.FRACTIONAL or not all(fits_into(a, mine) for a in others):
             return self.become(primitive(self, *args))
         self.check_writeable()
-        primitive.ufunc(*arrays, out=self.array)
+        primitive.ufunc(mine, *others, out=mine)
         memory.note_write(self.array)
         return self
 

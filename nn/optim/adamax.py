@@ -6,7 +6,7 @@ from typing import Any
 
 import autodiff
 from autodiff import Tensor
-from autodiff.ops.updates import sgd_step
+from autodiff.ops.updates import assign, sgd_step
 
 from .optimizer import Optimizer, check_not_negative
 from .parts import average, check_betas, count, gradient, rate, remember
@@ -41,5 +41,5 @@ class Adamax(Optimizer):
         t, g, (beta1, beta2) = count(state), gradient(p, group), group["betas"]
         mean, largest = state["exp_avg"], state["exp_inf"]
         average(mean, g, beta1)
-        largest.copy_(autodiff.maximum(largest.mul_(beta2), g.abs().add_(group["eps"])))
+        assign(largest, autodiff.maximum(largest * beta2, g.abs().add_(group["eps"])))
         sgd_step(p, None, mean / largest, rate(group) / (1 - beta1**t))

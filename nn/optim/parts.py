@@ -20,7 +20,7 @@ def remember(state: dict[str, Any], p: Tensor, *names: str) -> None:
 
 def count(state: dict[str, Any]) -> Tensor:
     """One step more; how many they are now, in double precision, in which factors are worked out."""
-    state["step"].add_(1)
+    assign(state["step"], state["step"] + 1)
     return state["step"].double()
 
 
@@ -53,7 +53,7 @@ def average(mean: Tensor, g: Tensor, beta: float) -> None:
     if beta > 0.5:
         mean.add_(change.mul_(1 - beta))
     else:
-        mean.copy_(g - change.mul_(beta))
+        assign(mean, g - change.mul_(beta))
 
 
 def average_square(square: Tensor, g: Tensor, beta: float) -> None:

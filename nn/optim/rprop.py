@@ -6,6 +6,7 @@ from typing import Any
 
 import autodiff
 from autodiff import Tensor
+from autodiff.ops.updates import assign
 
 from .optimizer import Optimizer, check_not_negative
 from .parts import count, gradient, remember
@@ -47,4 +48,4 @@ class Rprop(Optimizer):
         size.mul_(factor).clamp_(*group["step_sizes"])
         g = autodiff.where(turn < 0, 0, g)
         p.sub_(g.sign().mul_(size))
-        state["prev"].copy_(g)
+        assign(state["prev"], g)
