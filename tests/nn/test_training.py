@@ -16,8 +16,8 @@ from hypothesis import strategies as st
 
 import autodiff as ad
 import nn
-from nn import optim
-from nn.data import DataLoader, TensorDataset
+from nn import optim, transforms
+from nn.data import DataLoader, Dataset, TensorDataset
 from nn.training import Callback, Checkpoint, Progress, Training, evaluate, fit
 
 
@@ -348,3 +348,34 @@ def test_a_plateau_is_judged_by_the_test_loss_or_else_the_loss(tested):
         [0.1, 0.1, 0.01]
     )  # nothing is that much better
     assert schedule.best == done.history[0]["test_loss" if tested else "loss"]
+
+
+def test_a_stop_loses_nothing_of_what_workers_draw(tmp_path):
+    """Augmented by chance, read by some number of threads, and gone on with by another."""
+
+    def run(epochs, workers, path=None, resume=False):
+        ad.manual_seed(3)
+        augment = transforms.Compose([transforms.RandomRotation(30), transforms.ToTensor(), nn.Flatten(0)])
+        pictures = np.random.default_rng(0).integers(0, 256, (20, 5, 5)).astype(np.uint8)
+
+        class Pictures(Dataset):
+            def __getitem__(self, index):
+                return augment(pictures[index]), index % 3
+
+            def __len__(self):
+                return len(pictures)
+
+        model = nn.Sequential(nn.Linear(25, 8), nn.Dropout(0.3), nn.Linear(8, 3))
+        fit(
+            model, DataLoader(Pictures(), 6, shuffle=True, num_workers=workers), loss=nn.CrossEntropyLoss(),
+            optimizer=optim.RMSprop(model.parameters()), epochs=epochs,
+            callbacks=[Checkpoint(path)] if path else [], resume=path if resume else None,
+        )  # fmt: skip
+        return bits(model)
+
+    pytest.importorskip("safetensors")
+    whole = run(3, 0)
+    assert run(3, 3) == whole
+    path = tmp_path / "run.safetensors"
+    run(1, 2, path)
+    assert run(3, 1, path, resume=True) == whole
