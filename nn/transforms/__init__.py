@@ -2,7 +2,9 @@
 
 A transform is any function of one sample. One that can also do a whole batch in a few array
 operations says so with `supports_batch` and does it in `on_batch(x)`, where x has the samples along
-its first dimension and is its to overwrite. Both roads give the same bits.
+its first dimension and is its to overwrite. Both roads give the same bits. (Of several transforms that
+draw at random in a row the first draws for all samples before the second does, so there the samples get
+other numbers.)
 """
 
 from . import functional

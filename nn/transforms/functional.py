@@ -83,6 +83,15 @@ def on_planes(img: Any, function: Callable[[np.ndarray], np.ndarray]) -> Any:
     return np.ascontiguousarray(function(img.transpose(2, 0, 1)).transpose(1, 2, 0))
 
 
+def on_batch_of_planes(x: Any, function: Callable[[np.ndarray], np.ndarray]) -> Any:
+    """`function` of (N, C, H, W), for the Tensor of that shape or an array (N, H, W) or (N, H, W, C)."""
+    if isinstance(x, Tensor):
+        return on_planes(x, function)
+    if x.ndim == 3:
+        return function(x[:, None])[:, 0]
+    return np.ascontiguousarray(function(x.transpose(0, 3, 1, 2)).transpose(0, 2, 3, 1))
+
+
 def get_dimensions(img: Any) -> list[int]:
     """[channels, height, width]."""
     if is_pil(img):
@@ -430,8 +439,7 @@ def rotate(
     if is_pil(img):
         return img.rotate(angle, PILLOWS[mode], expand, center, fillcolor=pil_fill(fill, img))
     height, width = get_dimensions(img)[1:]
-    middle = (0.0, 0.0) if center is None else (center[0] - width / 2, center[1] - height / 2)
-    matrix = inverse_affine(middle, -angle, (0, 0), 1, (0, 0))
+    matrix = inverse_affine(from_middle(center, height, width), -angle, (0, 0), 1, (0, 0))
     size = expanded(matrix, height, width) if expand else (height, width)
     return on_planes(img, lambda planes: sampling.affine_map(planes, matrix, size, mode, fill))
 
@@ -464,9 +472,13 @@ def affine(
         middle = (width / 2, height / 2) if center is None else center
         matrix = inverse_affine(middle, angle, translate, scale, shear)
         return img.transform(img.size, 0, matrix, PILLOWS[mode], fillcolor=pil_fill(fill, img))
-    middle = (0.0, 0.0) if center is None else (center[0] - width / 2, center[1] - height / 2)
-    matrix = inverse_affine(middle, angle, translate, scale, shear)
+    matrix = inverse_affine(from_middle(center, height, width), angle, translate, scale, shear)
     return on_planes(img, lambda planes: sampling.affine_map(planes, matrix, (height, width), mode, fill))
+
+
+def from_middle(center: Sequence[float] | None, height: int, width: int) -> tuple[float, float]:
+    """A place (x, y), seen from the middle of the picture, which it is if not given."""
+    return (0.0, 0.0) if center is None else (center[0] - width / 2, center[1] - height / 2)
 
 
 def inverse_affine(center: Any, angle: float, translate: Any, scale: float, shear: Any) -> list[float]:

@@ -11,11 +11,14 @@ import warnings
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 from autodiff import Tensor, tensor
 from autodiff.random import source
 
 from . import functional as F
 from .functional import InterpolationMode
+from .sampling import affine_map
 
 NEAREST, BILINEAR = InterpolationMode.NEAREST, InterpolationMode.BILINEAR
 
@@ -200,6 +203,22 @@ class RandomRotation:
         angle = self.get_params(self.degrees)
         return F.rotate(img, angle, self.interpolation, self.expand, self.center, self.fill)
 
+    @property
+    def supports_batch(self) -> bool:
+        return not self.expand  # or they would be of different sizes
+
+    def on_batch(self, x: Any) -> Any:
+        """The same, of all samples at once, each by an angle of its own."""
+
+        def turned(planes: np.ndarray) -> np.ndarray:
+            size = planes.shape[-2:]
+            middle = F.from_middle(self.center, *size)
+            drawn = [self.get_params(self.degrees) for _ in planes]
+            matrices = [F.inverse_affine(middle, -angle, (0, 0), 1, (0, 0)) for angle in drawn]
+            return affine_map(planes, matrices, size, self.interpolation.value, self.fill)
+
+        return F.on_batch_of_planes(x, turned)
+
     def __repr__(self):
         center = f", center={self.center}" if self.center is not None else ""
         return (
@@ -253,6 +272,20 @@ class RandomAffine:
         height, width = F.get_dimensions(img)[1:]
         drawn = self.get_params(self.degrees, self.translate, self.scale, self.shear, (width, height))
         return F.affine(img, *drawn, self.interpolation, self.fill, self.center)
+
+    supports_batch = True
+
+    def on_batch(self, x: Any) -> Any:
+        """The same, of all samples at once, each by numbers of its own."""
+
+        def mapped(planes: np.ndarray) -> np.ndarray:
+            height, width = size = planes.shape[-2:]
+            middle, ranges = F.from_middle(self.center, *size), (self.translate, self.scale, self.shear)
+            drawn = [self.get_params(self.degrees, *ranges, (width, height)) for _ in planes]
+            matrices = [F.inverse_affine(middle, *each) for each in drawn]
+            return affine_map(planes, matrices, size, self.interpolation.value, self.fill)
+
+        return F.on_batch_of_planes(x, mapped)
 
     def __repr__(self):
         parts = [f"degrees={self.degrees}"]

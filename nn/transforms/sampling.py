@@ -62,26 +62,29 @@ def cubic_weight(x: np.ndarray, a: float) -> np.ndarray:
 
 
 def affine_map(
-    planes: np.ndarray, matrix: Sequence[float], size: tuple[int, int], mode: str,
+    planes: np.ndarray, matrices: Any, size: tuple[int, int], mode: str,
     fill: float | Sequence[float] | None,
 ) -> np.ndarray:  # fmt: skip
-    """A picture of `size` whose pixel at p is that of `planes` at M·p + t, matrix being the rows of (M, t)
-    and both seen from their centres. Outside of it there is `fill`, for all channels or one for each."""
+    """A picture of `size` whose pixel at p is that of `planes` at M·p + t, a matrix being the rows of (M, t)
+    and both seen from their centres. Outside of it there is `fill`, for all channels or one for each.
+    There is one matrix for all of planes (…, C, H, W), or one for each (C, H, W) of them."""
     h, w = planes.shape[-2:]
-    a, b, c, d, e, f = matrix
+    channels = planes.shape[-3] if planes.ndim > 2 else 1
+    flat = floating(planes).reshape(-1, channels, h * w)
+    a, b, c, d, e, f = np.asarray(matrices, np.float64).reshape(-1, 6).T[:, :, None, None]
     x = np.arange(size[1]) - (size[1] - 1) / 2
     y = (np.arange(size[0]) - (size[0] - 1) / 2)[:, None]
     x, y = a * x + b * y + (c + (w - 1) / 2), d * x + e * y + (f + (h - 1) / 2)
-    flat = floating(planes).reshape(*planes.shape[:-2], h * w)
     outside = np.zeros((), flat.dtype) if fill is None else channelwise(fill, planes).astype(flat.dtype)
+    shape = *planes.shape[:-2], *size
     if mode == "nearest":
         pixels, inside = pixels_at(flat, np.rint(x), np.rint(y), (h, w))
-        return like(np.where(inside, pixels, outside), planes)
+        return like(np.where(inside, pixels, outside).reshape(shape), planes)
     if mode != "bilinear":
         raise ValueError(f"Interpolation mode '{mode}' is unsupported with Tensor input")
     left, top = np.floor(x), np.floor(y)
-    right, below = x - left, y - top
-    result, cover = np.zeros((*planes.shape[:-2], *size), flat.dtype), np.zeros(size)
+    right, below = (x - left)[:, None], (y - top)[:, None]
+    result, cover = np.zeros((len(flat), channels, *size), flat.dtype), np.zeros(right.shape)
     for column, row, share in (
         (left, top, (1 - right) * (1 - below)), (left + 1, top, right * (1 - below)),
         (left, top + 1, (1 - right) * below), (left + 1, top + 1, right * below),
@@ -93,15 +96,20 @@ def affine_map(
     if fill is not None:  # torchvision's mixture, in which the edge counts twice
         cover = cover.astype(flat.dtype)
         result = result * cover + (1 - cover) * outside
-    return like(result, planes)
+    return like(result.reshape(shape), planes)
 
 
 def pixels_at(flat: np.ndarray, x: np.ndarray, y: np.ndarray, size: tuple[int, int]) -> Any:
-    """The pixels of flat (…, H·W) at whole coordinates, and which of them are inside of it."""
+    """The pixels of flat (N, C, H·W) at whole coordinates (N, …), as (N, C, …), and which of them are
+    inside, as (N, 1, …). N is 1 for coordinates that are the same for all."""
     h, w = size
     inside = (x >= 0) & (x < w) & (y >= 0) & (y < h)
     places = np.where(inside, y * w + x, 0).astype(np.intp)
-    return flat[..., places], inside
+    if len(places) == 1:
+        pixels = flat[..., places[0]]
+    else:
+        pixels = flat[np.arange(len(flat))[:, None, None], :, places].transpose(0, 3, 1, 2)
+    return pixels, inside[:, None]
 
 
 def channelwise(values: Any, planes: np.ndarray) -> np.ndarray:

@@ -485,6 +485,25 @@ def test_an_array_is_the_tensor_of_its_planes(name, coloured):
     np.testing.assert_array_equal(found, np.moveaxis(expected, 0, -1) if coloured else expected[0])
 
 
+@pytest.mark.parametrize(
+    "transform",
+    [
+        transforms.RandomAffine(30, (0.2, 0.1), (0.8, 1.3), 10), transforms.RandomRotation(50, center=(1, 2), fill=7),
+        transforms.RandomAffine((5, 9), interpolation=InterpolationMode.BILINEAR, fill=9, center=(2, 3)),
+        transforms.RandomRotation(20, InterpolationMode.BILINEAR),
+    ],
+)  # fmt: skip
+@given(x=pictures, seed=st.integers(0, 99), stage=st.sampled_from(["before", "after"]))
+def test_whole_batches_are_turned_to_the_same_bits(transform, x, seed, stage):
+    assert supports_batch(transform) and not supports_batch(transforms.RandomRotation(3, expand=True))
+    chain = Compose([transform, ToTensor()] if stage == "before" else [ToTensor(), transform])
+    ad.manual_seed(seed)
+    single = np.stack([chain(picture).numpy() for picture in x])
+    ad.manual_seed(seed)
+    whole = chain.on_batch(x.copy())
+    assert whole.shape == single.shape and whole.numpy().tobytes() == single.tobytes()
+
+
 def test_augmented_digits_through_workers():
     transform = Compose([transforms.RandomAffine(10, (0.1, 0.1)), ToTensor(), transforms.RandomErasing()])
     digits = Subset(MNIST(DIGITS, train=False, transform=transform), range(40))
