@@ -10,14 +10,7 @@ import numpy as np
 from . import dtypes, memory
 from .graph import tell
 from .ops.naming import sizes
-from .tensor import Tensor, as_array, device_class
-
-
-def finished(array: np.ndarray, requires_grad: builtins.bool, device=None) -> Tensor:
-    if device is not None:
-        device_class(device)
-    t = Tensor.wrap(array)
-    return t.requires_grad_() if requires_grad else t
+from .tensor import Tensor, as_array, finished
 
 
 def tensor(data: Any, *, dtype=None, device=None, requires_grad: builtins.bool = False) -> Tensor:
@@ -83,24 +76,24 @@ def full(size, fill_value, *, dtype=None, requires_grad=False, device=None) -> T
     return finished(np.full(shaped("full", (size,)), value, dtype or value.dtype), requires_grad, device)
 
 
-def zeros_like(input, *, dtype=None, requires_grad=False) -> Tensor:
+def zeros_like(input, *, dtype=None, requires_grad=False, device=None) -> Tensor:
     """Zeros of input's shape and dtype."""
-    return finished(np.zeros(input.shape, dtype or input.dtype), requires_grad)
+    return finished(np.zeros(input.shape, dtype or input.dtype), requires_grad, device)
 
 
-def ones_like(input, *, dtype=None, requires_grad=False) -> Tensor:
+def ones_like(input, *, dtype=None, requires_grad=False, device=None) -> Tensor:
     """Ones of input's shape and dtype."""
-    return finished(np.ones(input.shape, dtype or input.dtype), requires_grad)
+    return finished(np.ones(input.shape, dtype or input.dtype), requires_grad, device)
 
 
-def empty_like(input, *, dtype=None, requires_grad=False) -> Tensor:
+def empty_like(input, *, dtype=None, requires_grad=False, device=None) -> Tensor:
     """A Tensor of input's shape and dtype, its values whatever was in memory."""
-    return finished(np.empty(input.shape, dtype or input.dtype), requires_grad)
+    return finished(np.empty(input.shape, dtype or input.dtype), requires_grad, device)
 
 
-def full_like(input, fill_value, *, dtype=None, requires_grad=False) -> Tensor:
+def full_like(input, fill_value, *, dtype=None, requires_grad=False, device=None) -> Tensor:
     """`fill_value` in input's shape and dtype."""
-    return finished(np.full(input.shape, fill_value, dtype or input.dtype), requires_grad)
+    return finished(np.full(input.shape, fill_value, dtype or input.dtype), requires_grad, device)
 
 
 def arange(start=0, end=None, step=1, *, dtype=None, requires_grad=False, device=None) -> Tensor:

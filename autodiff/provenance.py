@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import linecache
+import os
 import sys
 from pathlib import Path
 from types import CodeType
 
-PACKAGES = tuple(str(Path(__file__).parent.parent / name) for name in ("autodiff", "nn"))
+PACKAGES = tuple(os.path.join(Path(__file__).parents[1], name, "") for name in ("autodiff", "nn"))
 
 Site = tuple[CodeType, int]
 

@@ -17,13 +17,14 @@ from .graph import tell
 from .ops.fused import all_within
 from .ops.naming import sizes
 from .primitive import Primitive, astype
-from .tensor import Tensor
+from .tensor import Tensor, device_class, finished
 
 
 class Generator:
     """A stream of random numbers with a state of its own (NumPy's PCG64)."""
 
     def __init__(self, device: str = "cpu"):
+        device_class(device)
         self.manual_seed(secrets.randbits(63))
 
     def manual_seed(self, seed: int) -> Generator:
@@ -146,8 +147,8 @@ def set_rng_state(state: Tensor) -> None:
     default_generator.set_state(state)
 
 
-def made(array, dtype, requires_grad) -> Tensor:
-    t = Tensor.wrap(array)
+def made(array, dtype, requires_grad, device=None) -> Tensor:
+    t = finished(array, False, device)
     dtype = np.dtype(dtype or dtypes.get_default_dtype())
     t = t if t.dtype == dtype else astype(t, dtype=dtype)
     return t.requires_grad_() if requires_grad else t
@@ -162,13 +163,13 @@ def real(dtype):
 def rand(*size, dtype=None, requires_grad=False, generator=None, device=None) -> Tensor:
     """Numbers drawn evenly from [0, 1)."""
     drawn = draw(generator, "random", sizes(size), real(dtype))
-    return made(drawn, dtype, requires_grad)
+    return made(drawn, dtype, requires_grad, device)
 
 
 def randn(*size, dtype=None, requires_grad=False, generator=None, device=None) -> Tensor:
     """Numbers drawn from the standard normal distribution."""
     drawn = draw(generator, "standard_normal", sizes(size), real(dtype))
-    return made(drawn, dtype, requires_grad)
+    return made(drawn, dtype, requires_grad, device)
 
 
 def randint(low=0, high=None, size=None, *, dtype=None, requires_grad=False, generator=None, device=None):
@@ -179,20 +180,20 @@ def randint(low=0, high=None, size=None, *, dtype=None, requires_grad=False, gen
     if low >= high:
         raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
     drawn = draw(generator, "integers", low, high, sizes((size,)))
-    return made(drawn, dtype or dtypes.int64, requires_grad)
+    return made(drawn, dtype or dtypes.int64, requires_grad, device)
 
 
 def randperm(n, *, generator=None, dtype=None, device=None) -> Tensor:
     """The integers below n in a random order."""
-    return made(draw(generator, "permutation", n), dtype or dtypes.int64, False)
+    return made(draw(generator, "permutation", n), dtype or dtypes.int64, False, device)
 
 
-def rand_like(input, *, dtype=None, requires_grad=False) -> Tensor:
-    return rand(*input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
+def rand_like(input, *, dtype=None, requires_grad=False, device=None) -> Tensor:
+    return rand(*input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad, device=device)
 
 
-def randn_like(input, *, dtype=None, requires_grad=False) -> Tensor:
-    return randn(*input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad)
+def randn_like(input, *, dtype=None, requires_grad=False, device=None) -> Tensor:
+    return randn(*input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad, device=device)
 
 
 def randint_like(input, low=0, high=None, *, dtype=None, requires_grad=False) -> Tensor:

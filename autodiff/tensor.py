@@ -898,21 +898,26 @@ class Tensor(Variable):
         self.origin = None
         return self
 
-    def new_zeros(self, *size, dtype=None):
+    def new_zeros(self, *size, dtype=None, device=None, requires_grad=False):
         """Zeros of self's dtype."""
-        return Tensor.wrap(np.zeros(sizes(size), dtype or self.dtype))
+        return finished(np.zeros(sizes(size), dtype or self.dtype), requires_grad, device)
 
-    def new_ones(self, *size, dtype=None):
+    def new_ones(self, *size, dtype=None, device=None, requires_grad=False):
         """Ones of self's dtype."""
-        return Tensor.wrap(np.ones(sizes(size), dtype or self.dtype))
+        return finished(np.ones(sizes(size), dtype or self.dtype), requires_grad, device)
 
-    def new_full(self, size, fill_value, dtype=None):
+    def new_empty(self, *size, dtype=None, device=None, requires_grad=False):
+        """A Tensor of self's dtype, its values whatever was in memory."""
+        return finished(np.empty(sizes(size), dtype or self.dtype), requires_grad, device)
+
+    def new_full(self, size, fill_value, *, dtype=None, device=None, requires_grad=False):
         """`fill_value` everywhere, in self's dtype."""
-        return Tensor.wrap(np.full(sizes((size,)), fill_value, dtype or self.dtype))
+        array = np.full(sizes((size,)), fill_value, dtype or self.dtype)
+        return finished(array, requires_grad, device)
 
-    def new_tensor(self, data, dtype=None):
+    def new_tensor(self, data, *, dtype=None, device=None, requires_grad=False):
         """A Tensor of self's dtype from `data`."""
-        return Tensor.wrap(np.array(as_array(data), dtype or self.dtype))
+        return finished(np.array(as_array(data), dtype or self.dtype), requires_grad, device)
 
     # ---- gradients ----------------------------------------------------------------------------
 
@@ -1115,6 +1120,14 @@ def called_with_tensor(hook, g):
 
 
 # ---- small parts ---------------------------------------------------------------------------------
+
+
+def finished(array: np.ndarray, requires_grad: builtins.bool, device=None) -> Tensor:
+    """A new Tensor around `array`, as its maker was told: only the CPU is no error."""
+    if device is not None:
+        device_class(device)
+    t = Tensor.wrap(array)
+    return t.requires_grad_() if requires_grad else t
 
 
 NUMERIC = (Tensor, bool, int, float, np.ndarray, np.generic)

@@ -233,6 +233,7 @@ x.item(); x.tolist(); x.is_leaf; x.requires_grad; x.grad
 len(x); bool(x); float(x); int(x); [0, 1, 2, 3][x]; list(x); n in x; f'{o:.2f}'
 repr(shown); str(shown); f'{shown}'
 x.new_zeros(2, 3); x.new_ones((2,)); x.new_tensor([1, 2]); x.new_full((2,), 3)
+f.new_zeros(2, device='cpu', requires_grad=True); x.new_tensor([1, 2], dtype=dt, device='cpu'); x.new_empty(2, 3).shape
 copy.deepcopy(x); copy.copy(x)
 x.numpy().tolist()
 """.strip().splitlines()
@@ -275,6 +276,8 @@ m.bernoulli(m.tensor([0.0, 1.0])); m.bernoulli(m.tensor([2.0])); m.bernoulli(f, 
 m.multinomial(m.tensor([0.0, 1.0]), 1); m.multinomial(m.tensor([[0.0, 0.0, 3.0]]), 4, replacement=True); m.multinomial(m.tensor([1.0, 0.0]), 2)
 m.multinomial(m.tensor([0.0, 0.0]), 1); m.multinomial(m.tensor([-1.0, 2.0]), 1); m.multinomial(m.tensor([1.0, 2.0]), 3); m.multinomial(m.tensor([1, 2]), 1)
 m.multinomial(m.ones(2, 3), 3).sort(1)[0]; m.multinomial(m.tensor([1.0]), 0); m.multinomial(m.tensor([math.inf, 1.0]), 1)
+m.zeros_like(x, device='cpu'); m.full_like(x, 2, device='cpu'); m.rand_like(f, device='cpu').shape; m.empty_like(x, device='cpu').shape
+m.ones_like(x, device='cpu'); m.randn_like(f, device='cpu').dtype; m.rand(2, device='cpu').shape; m.randperm(0, device='cpu')
 m.get_default_dtype(); m.zeros(2).dtype; m.float32; m.zeros(2).device.type; m.is_tensor(3)
 seeded(m, lambda: m.rand(2)); seeded(m, lambda: m.randperm(9)); seeded(m, lambda: m.randint(9, (3,)))
 """.strip().splitlines()

@@ -10,6 +10,7 @@ import tracemalloc
 import weakref
 from concurrent.futures import ThreadPoolExecutor
 from fractions import Fraction
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -18,7 +19,7 @@ from hypothesis import strategies as st
 
 import autodiff as ad
 from autodiff.graph import Node, backpropagate, mode, reverse_topological_order, switched
-from autodiff.provenance import call_site, describe
+from autodiff.provenance import call_site, describe, ours
 
 
 def leaf(*shape, seed=0):
@@ -389,6 +390,37 @@ def test_an_interpreter_sees_forward_backward_and_update():
     names = [name for name, _ in tracer.calls]
     assert names[:3] == ["exp", "mul", "sum"] and names[-1] == "assign" and names.count("mul") >= 3
     assert "the traced line" in tracer.calls[1][1]
+
+
+def test_files_beside_the_packages_are_the_users():
+    """A program is not ours because its name, or its folder's, begins as ours do."""
+    root = Path(ad.__file__).parents[1]
+    for name in ("nn_tutorial.py", "autodiff_demo/main.py", "nn.py"):
+        scope = {"call_site": call_site}
+        program = "def a(): return b()\ndef b(): return c()\ndef c(): return call_site()\nsite = a()"
+        exec(compile(program, str(root / name), "exec"), scope)
+        assert describe(scope["site"]) == f"{Path(name).name}:1"
+    assert ours[str(root / "nn" / "module.py")] and ours[str(root / "autodiff" / "ops" / "shapes.py")]
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda d: ad.tensor(1.0, device=d), lambda d: ad.zeros(2, device=d), lambda d: ad.zeros_like(ad.ones(2), device=d),
+        lambda d: ad.ones_like(ad.ones(2), device=d), lambda d: ad.empty_like(ad.ones(2), device=d),
+        lambda d: ad.full_like(ad.ones(2), 1, device=d), lambda d: ad.rand(2, device=d), lambda d: ad.randn(2, device=d),
+        lambda d: ad.randint(3, (2,), device=d), lambda d: ad.randperm(3, device=d), lambda d: ad.rand_like(ad.ones(2), device=d),
+        lambda d: ad.randn_like(ad.ones(2), device=d), lambda d: ad.ones(2).new_zeros(2, device=d),
+        lambda d: ad.ones(2).new_ones(2, device=d), lambda d: ad.ones(2).new_empty(2, device=d),
+        lambda d: ad.ones(2).new_full((2,), 1, device=d), lambda d: ad.ones(2).new_tensor([1], device=d),
+        lambda d: ad.Generator(device=d), lambda d: ad.arange(3, device=d), lambda d: ad.ones(2).to(d),
+    ],
+)  # fmt: skip
+def test_only_the_cpu_is_a_device(make):
+    make("cpu")
+    make(ad.device("cpu"))
+    with pytest.raises(RuntimeError, match="device 'cuda:0' does not exist here"):
+        make("cuda:0")
 
 
 # ---- derivatives of functions -------------------------------------------------------------------------------
