@@ -124,6 +124,45 @@ def test_other_readers_of_safetensors_find_the_weights_by_name(tmp_path):
     np.testing.assert_array_equal(found["weight"], model.weight.detach().numpy())
 
 
+def test_leaves_come_back_as_leaves(tmp_path):
+    x = ad.tensor([1.5, 2.0], requires_grad=True)
+    checkpoint.save(tmp_path / "x", x=x, y=x * 2, z=x.detach())
+    state = checkpoint.load(tmp_path / "x")
+    assert [state[name].requires_grad for name in "xyz"] == [True, True, False]
+    assert all(each.is_leaf for each in state.values()) and state["y"].tolist() == [3.0, 4.0]
+
+
+def test_bare_tensors(tmp_path):
+    path = tmp_path / "made" / "weights.safetensors"
+    model = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
+    checkpoint.save_tensors(path, {**model.state_dict(), "more": np.arange(3)})
+    found = checkpoint.load_tensors(path)
+    assert list(found) == sorted([*model.state_dict(), "more"]) and found["more"].tolist() == [0, 1, 2]
+    found.pop("more").add_(1)  # what was loaded can be written to
+    other = nn.Sequential(nn.Linear(3, 4), nn.Linear(4, 2))
+    other.load_state_dict(found)
+    assert_same(other.state_dict(), model.state_dict())
+    checkpoint.save(path, model=model)
+    assert checkpoint.load_tensors(path).keys() == {f"model.{name}" for name in model.state_dict()}
+
+
+def test_bare_tensors_are_nothing_else(tmp_path):
+    with pytest.raises(TypeError, match="'epoch' is a int: nn.checkpoint.save keeps"):
+        checkpoint.save_tensors(tmp_path / "x", {"epoch": 3})
+    with pytest.raises(FileNotFoundError, match="no file of tensors at"):
+        checkpoint.load_tensors(tmp_path / "x")
+    (tmp_path / "x").write_bytes(b"anything else")
+    with pytest.raises(ValueError, match="x is cut short or not a safetensors file"):
+        checkpoint.load_tensors(tmp_path / "x")
+
+
+def test_numbers_that_numpy_does_not_know(tmp_path):
+    header = b'{"a":{"dtype":"BF16","shape":[2],"data_offsets":[0,4]}}'
+    (tmp_path / "x").write_bytes(len(header).to_bytes(8, "little") + header + b"\x80\x3f" * 2)
+    with pytest.raises(ValueError, match=r"x holds numbers of a dtype .*bfloat16.* tensor\.float\(\)"):
+        checkpoint.load_tensors(tmp_path / "x")
+
+
 # ---- files that are wrong ----------------------------------------------------------------------------
 
 
