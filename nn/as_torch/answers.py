@@ -65,14 +65,12 @@ INSIDE = {
     "torch.nn": "modules parameter",
     "torch.nn.modules": "activation batchnorm container conv distance dropout flatten fold linear loss module "
     "normalization padding pixelshuffle pooling rnn sparse transformer upsampling",
-    "torch.nn.utils": "clip_grad convert_parameters parametrizations weight_norm",
-    "torch.optim": "adadelta adagrad adam adamax adamw lbfgs nadam optimizer radam rmsprop rprop sgd",
-    "torch.utils.data": "dataloader dataset sampler",
-    "torchvision.datasets": "mnist",
     "torchvision.transforms": "transforms",
 }
 for around, names in INSIDE.items():
     SOURCES.update({f"{around}.{name}": SOURCES[around] for name in names.split()})
+# Where the modules that our packages have are not PyTorch's; elsewhere they have the same names.
+OWN_WAYS = ("torch", "torch.nn", "torchvision")
 
 # What programs ask for and will not get, and what to do instead.
 INSTEAD = {
@@ -80,6 +78,7 @@ INSTEAD = {
     "torch.FloatTensor": "torch.tensor(…), or torch.empty(sizes)",
     "torch.LongTensor": "torch.tensor(…, dtype=torch.int64)",
     "torch.amp": "computing in float32, as the model does without it",
+    "torch.autograd.functional": "torch.func.jacrev, hessian, vjp and jvp",
     "torch.bfloat16": "torch.float32",
     "torch.cuda.amp": "computing in float32, as the model does without it",
     "torch.distributed": "one process: the kernels use its threads",
@@ -109,7 +108,9 @@ class Answer(ModuleType):
         if name.startswith("__"):
             raise AttributeError(f"module '{self.__name__}' has no attribute '{name}'")
         full = f"{self.__name__}.{name}"
-        value = self._answers.module(full) if full in SOURCES else found(self.__name__, name)
+        value = found(self.__name__, name)
+        if value is MISSING and sources(full) is not None:
+            value = self._answers.module(full)
         if value is not MISSING:
             vars(self)[name] = value
             return value
@@ -141,7 +142,7 @@ class Answers:
     ) -> ModuleSpec | None:
         if name.partition(".")[0] not in ROOTS:
             return None
-        if name not in SOURCES:
+        if sources(name) is None:
             raise ModuleNotFoundError(missing(name, f"No module named '{name}'"), name=name)
         return ModuleSpec(name, self, origin="autodiff and nn", is_package=True)  # type: ignore[arg-type]
 
@@ -184,13 +185,33 @@ def theirs() -> list[str]:
 # ---- names -----------------------------------------------------------------------------------------
 
 
+def sources(module: str) -> tuple[Any, ...] | None:
+    """Where the names of a module of PyTorch's are looked for; None for one that we lack."""
+    if module in SOURCES:
+        return SOURCES[module]
+    around, _, name = module.rpartition(".")
+    if not around or around in OWN_WAYS:
+        return None
+    inner = [getattr(source, name) for source in sources(around) or () if name in inner_modules(source)]
+    return tuple(inner) or None
+
+
+def inner_modules(source: Any) -> list[str]:
+    """The modules of one of our packages."""
+    return [
+        name
+        for name, value in vars(source).items()
+        if isinstance(value, ModuleType) and value.__name__ == f"{source.__name__}.{name}"
+    ]
+
+
 def listed(source: Any) -> Any:
     return getattr(source, "__all__", None) or vars(source)
 
 
 def found(module: str, name: str) -> Any:
     """What `name` means in PyTorch's `module`; MISSING if none of its sources has it."""
-    for source in SOURCES[module]:
+    for source in sources(module) or ():
         value: Any = getattr(source, name, MISSING)
         if name in listed(source) and not name.startswith("_") and not isinstance(value, ModuleType):
             return extras.with_out(value) if module == "torch" and is_operation(value) else value
@@ -208,13 +229,15 @@ def is_operation(value: Any) -> bool:
 
 def names_in(module: str) -> list[str]:
     """All that `found` finds in a module."""
-    names = {name for source in SOURCES[module] for name in listed(source)}
+    names = {name for source in sources(module) or () for name in listed(source)}
     return sorted(name for name in names if found(module, name) is not MISSING)
 
 
 def modules_in(module: str) -> list[str]:
-    parts = [full.rpartition(".") for full in SOURCES]
-    return [name for around, _, name in parts if around == module]
+    names = {full.rpartition(".")[2] for full in SOURCES if full.rpartition(".")[0] == module}
+    if module not in OWN_WAYS:
+        names.update(name for source in sources(module) or () for name in inner_modules(source))
+    return sorted(names)
 
 
 def missing(full: str, what: str) -> str:
@@ -222,7 +245,7 @@ def missing(full: str, what: str) -> str:
     module, _, name = full.rpartition(".")
     inside = {f"{each}.{part}" for each, parts in INSIDE.items() for part in parts.split()}
     near = [f"{each}.{name}" for each in SOURCES if each not in inside and found(each, name) is not MISSING]
-    if module in SOURCES:
+    if sources(module) is not None:
         known = {*names_in(module), *modules_in(module)} - {each.rpartition(".")[2] for each in inside}
         near += [f"{module}.{each}" for each in get_close_matches(name, sorted(known), 3)]
     remedy = [INSTEAD[full]] if full in INSTEAD else []

@@ -18,6 +18,7 @@ from hypothesis.extra.numpy import array_shapes, arrays
 import autodiff as ad
 import nn
 from nn import checkpoint
+from nn.as_torch import files
 
 pytest.importorskip("safetensors", reason="safetensors is not installed: pip install safetensors")
 DATA = Path(__file__).parent / "data"
@@ -120,6 +121,8 @@ def test_to_pytorch(name, tmp_path):
     checkpoint.save_tensors(tmp_path / "model.safetensors", model.state_dict())
     their_model.load_state_dict(load_file(tmp_path / "model.safetensors"))
     np.testing.assert_allclose(output(x), their_output(x), rtol=1e-5, atol=1e-6)
+    files.save(model.state_dict(), tmp_path / "model.pt")  # as torch.save is answered
+    assert load_file(tmp_path / "model.pt").keys() == model.state_dict().keys()
 
 
 @every_model

@@ -64,7 +64,7 @@ def main():
     parser = argparse.ArgumentParser(description="MNIST")
     parser.add_argument("--batch-size", type=int, default=64, metavar="N")
     parser.add_argument("--epochs", type=int, default=2, metavar="N")
-    parser.add_argument("--lr", type=float, default=0.5, metavar="LR")
+    parser.add_argument("--lr", type=float, default=0.1, metavar="LR")
     parser.add_argument("--gamma", type=float, default=0.7, metavar="M")
     parser.add_argument("--dropout", type=float, default=0.0, metavar="P")
     parser.add_argument("--shuffle", action="store_true")

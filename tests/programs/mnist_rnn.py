@@ -31,7 +31,7 @@ class Net(nn.Module):
 
 parser = argparse.ArgumentParser()
 parser.add_argument("--epochs", type=int, default=2)
-parser.add_argument("--lr", type=float, default=0.5)
+parser.add_argument("--lr", type=float, default=0.2)
 args = parser.parse_args()
 transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.1307,), (0.3081,))])
 train_loader = torch.utils.data.DataLoader(

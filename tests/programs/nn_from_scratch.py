@@ -38,7 +38,7 @@ def accuracy(out, yb):
 
 
 loss_func = nll
-bs, lr, epochs = 64, 0.5, 2
+bs, lr, epochs = 64, 0.1, 2
 preds = model(x_train[:bs])
 print(preds[0], preds.shape)
 print(loss_func(preds, y_train[:bs]), accuracy(preds, y_train[:bs]))

@@ -54,7 +54,7 @@ class SiameseNetwork(nn.Module):
 
 device = torch.device("cpu")
 model = same_start(SiameseNetwork()).to(device)
-optimizer = optim.Adadelta(model.parameters(), lr=0.8)
+optimizer = optim.Adadelta(model.parameters(), lr=0.2)
 scheduler = StepLR(optimizer, step_size=1, gamma=0.7)
 criterion = nn.BCELoss()
 train_loader = DataLoader(Pairs("data", train=True), batch_size=64)
