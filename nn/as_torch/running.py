@@ -69,9 +69,12 @@ def show_plainly(hook: Any, kind: type, error: BaseException, frames: TracebackT
 
 def plain(frames: TracebackType | None) -> TracebackType | None:
     """A traceback without the frames that stand between Python and the program."""
-    if frames is None:
-        return None
-    rest = plain(frames.tb_next)
-    if frames.tb_frame.f_code.co_filename.startswith(BETWEEN):
-        return rest
-    return TracebackType(rest, frames.tb_frame, frames.tb_lasti, frames.tb_lineno)
+    kept = []
+    while frames is not None:
+        if not frames.tb_frame.f_code.co_filename.startswith(BETWEEN):
+            kept.append(frames)
+        frames = frames.tb_next
+    rest = None
+    for each in reversed(kept):
+        rest = TracebackType(rest, each.tb_frame, each.tb_lasti, each.tb_lineno)
+    return rest

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import io
 import os
 import pickle
@@ -325,6 +326,18 @@ def plain(value):
     return [plain(each) for each in value] if isinstance(value, (list, tuple)) else value
 
 
+@pytest.mark.skipif(not at_least("2.13"), reason="the signatures of PyTorch 2.13")
+def test_arguments_are_pytorchs():
+    import torch
+
+    for name in ("save", "load"):
+        ours, theirs = (
+            [(p.name, p.kind) for p in inspect.signature(function).parameters.values()]
+            for function in (getattr(files, name), getattr(torch, name))
+        )
+        assert ours == [(name, kind) for name, kind in theirs if name != "_disable_byteorder_record"]
+
+
 @safetensors
 @pytest.mark.parametrize("stream", [False, True])
 @pytest.mark.parametrize(
@@ -483,6 +496,13 @@ def test_a_program_is_run_as_python_runs_it(tmp_path, name):
     assert found == expected
     if name == "an interrupt" and os.name == "posix":
         assert found[0] == -signal.SIGINT
+
+
+def test_a_traceback_may_be_long(tmp_path):
+    program = written(tmp_path / "program.py", "def f():\n    f()\nf()")
+    code, _, text = python("-m", "nn.as_torch", program)
+    assert code == 1 and "more times]" in text and "as_torch" not in text
+    assert text.splitlines()[-1].startswith("RecursionError")
 
 
 def test_a_missing_name_ends_in_the_programs_own_line(tmp_path):
