@@ -26,6 +26,7 @@ nn = sys.modules[__package__.partition(".")[0]]
 
 version = SimpleNamespace(__version__=extras.VERSION, cuda=None, hip=None, git_version=None)
 gradients = SimpleNamespace(Variable=autodiff.Tensor)
+schedules = SimpleNamespace(_LRScheduler=optim.lr_scheduler.LRScheduler)  # before PyTorch 2.0
 transformed = SimpleNamespace(
     grad=autodiff.grad, hessian=autodiff.hessian, jacfwd=autodiff.jacobian, jacrev=autodiff.jacobian,
     jvp=autodiff.jvp, vjp=autodiff.vjp,
@@ -48,7 +49,7 @@ SOURCES: dict[str, tuple[Any, ...]] = {
     "torch.nn.init": (init,),
     "torch.nn.utils": (utils,),
     "torch.optim": (optim,),
-    "torch.optim.lr_scheduler": (optim.lr_scheduler,),
+    "torch.optim.lr_scheduler": (optim.lr_scheduler, schedules),
     "torch.random": (random,),
     "torch.utils": (),
     "torch.utils.data": (data,),
@@ -206,14 +207,17 @@ def inner_modules(source: Any) -> list[str]:
 
 
 def listed(source: Any) -> Any:
-    return getattr(source, "__all__", None) or vars(source)
+    """The names that one of our packages, or a few names put together here, has for others."""
+    if isinstance(source, SimpleNamespace):
+        return vars(source)
+    return getattr(source, "__all__", None) or [name for name in vars(source) if not name.startswith("_")]
 
 
 def found(module: str, name: str) -> Any:
     """What `name` means in PyTorch's `module`; MISSING if none of its sources has it."""
     for source in sources(module) or ():
         value: Any = getattr(source, name, MISSING)
-        if name in listed(source) and not name.startswith("_") and not isinstance(value, ModuleType):
+        if name in listed(source) and not isinstance(value, ModuleType):
             return extras.with_out(value) if module == "torch" and is_operation(value) else value
     return MISSING
 

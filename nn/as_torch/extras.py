@@ -16,8 +16,9 @@ from ..module import Module
 from .files import load, save
 
 __all__ = [
-    "compile", "dtype", "e", "finfo", "get_default_device", "iinfo", "inf", "load", "nan", "newaxis", "pi",
-    "save", "set_default_device", "set_float32_matmul_precision", "use_deterministic_algorithms",
+    "compile", "dtype", "e", "finfo", "get_default_device", "iinfo", "inf", "is_floating_point", "load",
+    "nan", "newaxis", "numel", "pi", "save", "set_default_device", "set_float32_matmul_precision",
+    "use_deterministic_algorithms",
 ]  # fmt: skip
 
 # The PyTorch that signatures and texts are compared with, and who really answers.
@@ -25,6 +26,16 @@ VERSION = f"2.13.0+autodiff.{autodiff.__version__}"
 
 e, inf, nan, newaxis, pi = math.e, math.inf, math.nan, None, math.pi
 dtype, finfo, iinfo = np.dtype, np.finfo, np.iinfo
+
+
+def is_floating_point(input: Tensor) -> bool:
+    """Does it hold floating-point numbers?"""
+    return input.is_floating_point()
+
+
+def numel(input: Tensor) -> int:
+    """How many elements it has."""
+    return input.numel()
 
 
 def get_default_device() -> autodiff.device:

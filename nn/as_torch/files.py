@@ -86,7 +86,8 @@ def refuse_pickle(start: bytes, name: str) -> None:
     if start.startswith(PICKLES):
         raise UnpicklingError(
             explanation(
-                f"{name} is a pickle, as PyTorch writes it, and pickles are not read here",
+                f"{name} begins as a pickle does, or as the zip archive that PyTorch puts one into, and pickles "
+                "are not read here",
                 why="a pickle is a program that runs when it is loaded",
                 remedy="convert it where PyTorch is installed, in two lines: "
                 "import torch, safetensors.torch; safetensors.torch.save_file(torch.load("
