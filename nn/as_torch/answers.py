@@ -18,15 +18,13 @@ from autodiff.primitive import Primitive
 from autodiff.provenance import describe, ours
 
 from .. import data, datasets, functional, init, optim, transforms, utils
-from . import extras, machine
+from . import extras, legacy, machine
 
 ROOTS = ("torch", "torchvision")
 FOLDER = str(Path(__file__).parent)
 nn = sys.modules[__package__.partition(".")[0]]
 
 version = SimpleNamespace(__version__=extras.VERSION, cuda=None, hip=None, git_version=None)
-gradients = SimpleNamespace(Variable=autodiff.Tensor)
-schedules = SimpleNamespace(_LRScheduler=optim.lr_scheduler.LRScheduler)  # before PyTorch 2.0
 transformed = SimpleNamespace(
     grad=autodiff.grad, hessian=autodiff.hessian, jacfwd=autodiff.jacobian, jacrev=autodiff.jacobian,
     jvp=autodiff.jvp, vjp=autodiff.vjp,
@@ -34,9 +32,9 @@ transformed = SimpleNamespace(
 
 # Each of PyTorch's modules, and where its names are looked for. What these get later, it has.
 SOURCES: dict[str, tuple[Any, ...]] = {
-    "torch": (extras, autodiff),
+    "torch": (extras, autodiff, legacy.tensors),
     "torch.accelerator": (machine.accelerator,),
-    "torch.autograd": (autodiff.autograd, gradients),
+    "torch.autograd": (autodiff.autograd, legacy.autograd),
     "torch.backends": (),
     "torch.backends.cuda": (machine.back_end,),
     "torch.backends.cudnn": (machine.cudnn(),),
@@ -49,7 +47,7 @@ SOURCES: dict[str, tuple[Any, ...]] = {
     "torch.nn.init": (init,),
     "torch.nn.utils": (utils,),
     "torch.optim": (optim,),
-    "torch.optim.lr_scheduler": (optim.lr_scheduler, schedules),
+    "torch.optim.lr_scheduler": (optim.lr_scheduler, legacy.lr_scheduler),
     "torch.random": (random,),
     "torch.utils": (),
     "torch.utils.data": (data,),
@@ -75,9 +73,6 @@ OWN_WAYS = ("torch", "torch.nn", "torchvision")
 
 # What programs ask for and will not get, and what to do instead.
 INSTEAD = {
-    "torch.DoubleTensor": "torch.tensor(…, dtype=torch.float64)",
-    "torch.FloatTensor": "torch.tensor(…), or torch.empty(sizes)",
-    "torch.LongTensor": "torch.tensor(…, dtype=torch.int64)",
     "torch.amp": "computing in float32, as the model does without it",
     "torch.autograd.functional": "torch.func.jacrev, hessian, vjp and jvp",
     "torch.bfloat16": "torch.float32",

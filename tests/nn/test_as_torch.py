@@ -13,9 +13,10 @@ import sys
 import textwrap
 from pathlib import Path
 
+import beside_torch
 import numpy as np
 import pytest
-from beside_torch import at_least
+from beside_torch import assert_close, at_least, libraries
 
 import autodiff as ad
 import nn
@@ -267,6 +268,40 @@ def test_out_that_does_not_fit(torch):
         torch.mul(x.detach(), 2, out=torch.empty(2, dtype=torch.int64))
     with pytest.raises(RuntimeError, match=r"out has shape \[3\] and the result \[2\]"):
         torch.mul(x.detach(), 2, out=torch.empty(3))
+
+
+# ---- older spellings ------------------------------------------------------------------------------------
+
+OLDER = """
+m.FloatTensor([1, 2]); m.FloatTensor([[1, 2], [3, 4]]); m.LongTensor([1, 2]); m.DoubleTensor([1.5]); m.ByteTensor([1, 0])
+m.BoolTensor([True, False]); m.IntTensor([1]); m.ShortTensor([1]); m.CharTensor([1]); m.HalfTensor([1.5])
+m.FloatTensor(2, 3).shape; m.FloatTensor(m.ones(2, 3).size()).shape; m.FloatTensor(); m.LongTensor(0)
+m.FloatTensor((2, 3)); m.LongTensor(2).shape; m.FloatTensor(m.ones(2)); m.FloatTensor(m.ones(2).numpy())
+m.ones(2).type(m.LongTensor); m.ones(2).type(m.DoubleTensor); m.tensor([1, 2]).type(m.FloatTensor)
+isinstance(m.ones(2), m.FloatTensor); isinstance(m.ones(2), m.LongTensor); isinstance(3, m.FloatTensor)
+"""
+
+
+@pytest.mark.parametrize(
+    "expression", [each.strip() for each in OLDER.replace("\n", ";").split(";") if each.strip()]
+)
+def test_older_spellings(expression):
+    with as_torch.installed() as torch:
+        ours = eval(expression, {"m": torch})
+    theirs = eval(expression, {"m": libraries()[1].torch})
+    assert_close(beside_torch.plain(ours), beside_torch.plain(theirs), rtol=0, atol=0)
+
+
+def test_the_older_default(torch):
+    torch.set_default_tensor_type(torch.DoubleTensor)
+    try:
+        assert isinstance(torch.tensor([1.5]), torch.DoubleTensor)
+    finally:
+        torch.set_default_tensor_type(torch.FloatTensor)
+    assert (
+        torch.get_default_dtype() == torch.float32
+        and repr(torch.LongTensor) == "<constructor torch.LongTensor>"
+    )
 
 
 # ---- compile -------------------------------------------------------------------------------------------
