@@ -7,6 +7,7 @@ tests/programs/outputs, for the tests that run where it is not.
 from __future__ import annotations
 
 import contextlib
+import importlib
 import io
 import re
 import runpy
@@ -29,24 +30,24 @@ class Program(NamedTuple):
     """How a program is run, and what it asks for that may not be there yet."""
 
     args: str = ""
-    needs: str = ""  # of torch
+    needs: str = ""
     rtol: float = 1e-3
 
 
 PROGRAMS = {
     "autograd_function": Program(),
     "mlp": Program(),
-    "mnist_cnn": Program("--save-model", needs="optim.Adadelta"),
-    "mnist_rnn": Program(needs="nn.LSTM nn.BatchNorm1d nn.Dropout2d optim.Adadelta"),
-    "nn_from_scratch": Program(needs="nn.AdaptiveAvgPool2d"),
+    "mnist_cnn": Program("--save-model", needs="torch.optim.Adadelta"),
+    "mnist_rnn": Program(needs="torch.nn.LSTM torch.nn.BatchNorm1d torch.nn.Dropout2d torch.optim.Adadelta"),
+    "nn_from_scratch": Program(needs="torch.nn.AdaptiveAvgPool2d"),
     "own_dataset": Program(),
-    "polynomial": Program(needs="optim.RMSprop"),
+    "polynomial": Program(needs="torch.optim.RMSprop"),
     "quickstart": Program(),
-    "regression": Program(needs="nn.functional.smooth_l1_loss"),
+    "regression": Program(needs="torch.nn.functional.smooth_l1_loss"),
     "saving": Program(),
-    "siamese": Program(needs="optim.Adadelta"),
+    "siamese": Program(needs="torch.optim.Adadelta"),
     "tensors": Program(),
-    "vae": Program(),
+    "vae": Program(needs="torchvision.utils.save_image"),
 }
 
 
@@ -54,14 +55,15 @@ def lacking(needs: str) -> list[str]:
     """Those of the names that are not there."""
     from nn.as_torch import installed
 
-    with installed() as torch:
+    with installed():
         missing = []
         for path in needs.split():
-            thing = torch
-            for name in path.split("."):
+            root, *names = path.split(".")
+            thing = importlib.import_module(root)
+            for name in names:
                 thing = getattr(thing, name, None)
             if thing is None:
-                missing.append(f"torch.{path}")
+                missing.append(path)
         return missing
 
 

@@ -50,7 +50,7 @@ def test_beside_pytorch(name, printed):
 @pytest.mark.parametrize(
     "name, args",
     [
-        pytest.param("vae", "--noise 1 --epochs 1"),
+        pytest.param("vae", "--noise 1 --epochs 1", marks=named("vae").marks),
         pytest.param("mnist_cnn", "--dropout 0.25 --shuffle --epochs 1", marks=named("mnist_cnn").marks),
     ],
 )

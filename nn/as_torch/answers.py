@@ -56,7 +56,7 @@ SOURCES: dict[str, tuple[Any, ...]] = {
     "torchvision": (version,),
     "torchvision.datasets": (datasets,),
     "torchvision.transforms": (transforms,),
-    "torchvision.utils": (utils,),
+    "torchvision.utils": tuple(vars(nn)[name] for name in ("images",) if name in vars(nn)),
 }
 # Modules of PyTorch's whose names are also in the module around them, where they are looked for here.
 INSIDE = {

@@ -1,6 +1,7 @@
 """A variational autoencoder: an encoder, the reparametrisation, a decoder, and its two-part loss."""
 
 import argparse
+import os
 
 import torch
 import torch.utils.data
@@ -8,6 +9,7 @@ from same_start import same_start
 from torch import nn, optim
 from torch.nn import functional as F
 from torchvision import datasets, transforms
+from torchvision.utils import save_image
 
 parser = argparse.ArgumentParser(description="VAE")
 parser.add_argument("--batch-size", type=int, default=128)
@@ -76,11 +78,16 @@ for epoch in range(1, args.epochs + 1):
     model.eval()
     test_loss = 0
     with torch.no_grad():
-        for data, _ in test_loader:
+        for i, (data, _) in enumerate(test_loader):
             recon_batch, mu, logvar = model(data.to(device))
             test_loss += loss_function(recon_batch, data, mu, logvar).item()
+            if i == 0:
+                n = min(data.size(0), 8)
+                comparison = torch.cat([data[:n], recon_batch.view(-1, 1, 28, 28)[:n]])
+                save_image(comparison.cpu(), f"reconstruction_{epoch}.png", nrow=n)
     print(f"test: {test_loss / len(test_loader.dataset):.4f}")
 
 with torch.no_grad():
     sample = model.decode(torch.linspace(-1, 1, 16).view(2, 8)).cpu()
-print(sample.view(2, 1, 28, 28).shape, f"{sample.mean().item():.5f}")
+save_image(sample.view(2, 1, 28, 28), "sample.png")
+print(f"{sample.mean().item():.5f}", sorted(name for name in os.listdir() if name.endswith(".png")))

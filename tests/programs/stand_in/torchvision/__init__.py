@@ -1,3 +1,3 @@
 """The few parts of torchvision that the programs use, for a PyTorch without it."""
 
-from . import datasets, transforms
+from . import datasets, transforms, utils
