@@ -479,10 +479,10 @@ def written(path, text):
 
 
 def test_run_gives_the_programs_names_and_leaves_no_trace(tmp_path):
-    written(tmp_path / "helper_of_it.py", "import torch\nTensor = torch.Tensor")
+    written(tmp_path / "beside_the_program.py", "import torch\nTensor = torch.Tensor")
     program = written(tmp_path / "program.py", """
         import sys, torch
-        from helper_of_it import Tensor
+        from beside_the_program import Tensor
         name, main, argv, path = __name__, sys.modules["__main__"], sys.argv, sys.path[0]
         def annotated(x: Tensor): pass
     """)  # fmt: skip
@@ -491,7 +491,7 @@ def test_run_gives_the_programs_names_and_leaves_no_trace(tmp_path):
     assert found["name"] == "__main__" and vars(found["main"]) is found
     assert found["argv"] == [str(program), "--epochs", "3"] and found["path"] == str(tmp_path)
     assert found["Tensor"] is ad.Tensor and found["annotated"].__annotations__ == {"x": ad.Tensor}
-    assert (sys.argv, sys.path, sys.modules["__main__"]) == before and "helper_of_it" not in sys.modules
+    assert (sys.argv, sys.path, sys.modules["__main__"]) == before and "beside_the_program" not in sys.modules
     with pytest.raises(SystemExit) as stopped:
         as_torch.run(written(program, "import sys; sys.exit(3)"))
     assert stopped.value.code == 3 and sys.argv == before[0]
