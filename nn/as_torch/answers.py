@@ -12,18 +12,20 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import autodiff
-from autodiff import random
+from autodiff import dlpack, random
 from autodiff.errors import explanation
 from autodiff.primitive import Primitive
 from autodiff.provenance import describe, ours
+from autodiff.tensor import Handle
 
-from .. import data, datasets, functional, init, optim, transforms, utils
+from .. import data, datasets, functional, images, init, optim, transforms, utils
 from . import extras, legacy, machine
 
 ROOTS = ("torch", "torchvision")
 FOLDER = str(Path(__file__).parent)
 nn = sys.modules[__package__.partition(".")[0]]
 
+hooks = SimpleNamespace(RemovableHandle=Handle)
 version = SimpleNamespace(__version__=extras.VERSION, cuda=None, hip=None, git_version=None)
 transformed = SimpleNamespace(
     grad=autodiff.grad, hessian=autodiff.hessian, jacfwd=autodiff.jacobian, jacrev=autodiff.jacobian,
@@ -51,12 +53,14 @@ SOURCES: dict[str, tuple[Any, ...]] = {
     "torch.random": (random,),
     "torch.utils": (),
     "torch.utils.data": (data,),
+    "torch.utils.dlpack": (dlpack,),
+    "torch.utils.hooks": (hooks,),
     "torch.version": (version,),
     "torch.xpu": (machine.xpu,),
     "torchvision": (version,),
     "torchvision.datasets": (datasets,),
     "torchvision.transforms": (transforms,),
-    "torchvision.utils": tuple(vars(nn)[name] for name in ("images",) if name in vars(nn)),
+    "torchvision.utils": (images,),
 }
 # Modules of PyTorch's whose names are also in the module around them, where they are looked for here.
 INSIDE = {
