@@ -10,7 +10,7 @@ import numpy as np
 from . import dtypes, memory
 from .graph import tell
 from .ops.naming import sizes
-from .tensor import Tensor, as_array, finished
+from .tensor import Size, Tensor, as_array, finished
 
 
 def tensor(data: Any, *, dtype=None, device=None, requires_grad: builtins.bool = False) -> Tensor:
@@ -154,6 +154,8 @@ class OfOneDtype(type):
 
     def __call__(cls, *data: Any) -> Any:
         """Of elements, or of sizes."""
+        if len(data) == 1 and isinstance(data[0], Size):
+            data = data[0]
         if data and all(isinstance(n, int) and not isinstance(n, builtins.bool) for n in data):
             return empty(*data, dtype=cls.dtype)
         if len(data) > 1:
@@ -162,6 +164,9 @@ class OfOneDtype(type):
 
     def __instancecheck__(cls, x: Any) -> builtins.bool:
         return isinstance(x, Tensor) and x.dtype == cls.dtype
+
+    def __repr__(cls):
+        return f"<constructor {cls.__name__}>"
 
 
 (

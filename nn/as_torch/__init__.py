@@ -5,7 +5,7 @@
     answers   which of our packages answers for which of PyTorch's modules, and the import finder
     machine   what PyTorch says about devices and back ends: there is the CPU
     extras    names of torch itself that mean something only beside it: compile, dtype, `out=`
-    legacy    PyTorch's older spellings: FloatTensor, Variable
+    legacy    PyTorch's older spellings: Variable and its like
     files     torch.save and torch.load, in files that run nothing when they are read
     running   a program run as `python PROGRAM.py` would
 
