@@ -10,10 +10,12 @@ from typing import Any
 import numpy as np
 
 from autodiff import Tensor
+from autodiff.kernels.lookup import looked_up
 
 from ..data.collate import Batch
 from ..data.dataset import Dataset
 from ..transforms import Compose, supports_batch
+from ..transforms.tables import table_of
 from .download import Published, fetch
 from .idx import read_idx
 
@@ -141,7 +143,10 @@ class MNIST(Dataset):
         if not whole or not supports_batch(transform) or self.target_transform is not None:
             return [self[index] for index in indices]
         rows = np.asarray(indices, np.int64)
-        parts = transform.on_batch(self.data.array[rows]), self.targets.array[rows]
+        data = self.data.array
+        table = table_of(transform) if data.dtype == np.uint8 and data.ndim == 3 else None
+        images = transform.on_batch(data[rows]) if table is None else looked_up(data, rows, table)[:, None]
+        parts = images, self.targets.array[rows]
         return Batch(part if isinstance(part, Tensor) else Tensor.wrap(part) for part in parts)
 
     @property

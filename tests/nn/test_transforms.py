@@ -21,6 +21,7 @@ from nn import images, transforms
 from nn.data import DataLoader, Subset
 from nn.datasets import MNIST
 from nn.transforms import Compose, InterpolationMode, Lambda, Normalize, ToTensor, functional, supports_batch
+from nn.transforms.tables import table_of
 
 DIGITS = Path(__file__).parents[2] / "examples" / "mnist" / "data"
 side = st.integers(1, 5)
@@ -595,3 +596,51 @@ def test_errors_of_pictures(apply, error, words):
 def test_they_say_what_they_are():
     text = repr(Compose([ToTensor(), Normalize((0.5,), (0.25,)), Lambda(len)]))
     assert text == "Compose(\n    ToTensor()\n    Normalize(mean=(0.5,), std=(0.25,))\n    Lambda()\n)"
+
+
+# ---- bytes by a table ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [ad.float32, ad.float64])
+@pytest.mark.parametrize(
+    "steps",
+    [
+        [transforms.ToTensor()],
+        [transforms.ToTensor(), transforms.Normalize((0.1307,), (0.3081,))],
+        [
+            transforms.ToTensor(),
+            transforms.Normalize(0.5, ad.tensor([0.25])),
+            transforms.Compose([transforms.Normalize([0.1], [3])]),
+        ],
+    ],
+)
+def test_what_is_done_to_each_byte_alone_is_a_table_of_the_same_bits(steps, dtype):
+    images = np.random.default_rng(0).integers(0, 256, (9, 5, 4)).astype(np.uint8)
+    ad.set_default_dtype(dtype)
+    try:
+        table = table_of(transforms.Compose(steps))
+        expected = transforms.Compose(steps).on_batch(images.copy())
+    finally:
+        ad.set_default_dtype(ad.float32)
+    assert table is not None and table.dtype == dtype
+    np.testing.assert_array_equal(table[images][:, None], expected.array)
+
+
+@pytest.mark.parametrize(
+    "transform",
+    [
+        transforms.Lambda(lambda x: x), transforms.Compose([]), transforms.Normalize(0.1, 0.2), transforms.Compose([transforms.ToTensor(), transforms.RandomErasing()]),
+        transforms.Compose([transforms.ToTensor(), transforms.Normalize((0.1, 0.2, 0.3), (1, 1, 1))]), type("Own", (transforms.ToTensor,), {})(), abs,
+    ],
+)  # fmt: skip
+def test_what_may_look_at_more_than_a_byte_has_no_table(transform):
+    assert table_of(transform) is None
+
+
+def test_a_normalisation_that_is_changed_changes_what_comes():
+    normalize = transforms.Normalize((0.5,), (0.5,))
+    before = table_of(transforms.Compose([transforms.ToTensor(), normalize]))
+    normalize.mean = (0.25,)
+    after = table_of(transforms.Compose([transforms.ToTensor(), normalize]))
+    assert before is not None and after is not None
+    np.testing.assert_allclose(after, before + 0.5, atol=1e-6)
