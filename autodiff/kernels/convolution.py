@@ -1,9 +1,10 @@
-"""Convolution and pooling of planes: sums, and maxima, over a sliding window.
+"""Convolution of planes: sums over a sliding window.
 
 conv2d is linear in the images x (N, C, H, W) and in the weights w (O, C/groups, h, w), and
 `conv2d_input_gradient` and `conv2d_weight_gradient` are its transposes in each. All three unroll
 the windows into the columns of a matrix, a few images at a time, so that the sums become a product
-of matrices (Chellapilla, Puri and Simard 2006). Arrays of any dtype, exact numbers included.
+of matrices (Chellapilla, Puri and Simard 2006). `unfold` and `fold` are that unrolling by itself, and
+its transpose. Arrays of any dtype, exact numbers included.
 
 Sizes, as in PyTorch: a window of k elements, `dilation` apart, spans d(k - 1) + 1 of the n + 2p
 that padding leaves, and steps by s: there are floor((n + 2p - d(k - 1) - 1) / s) + 1 of them.
@@ -34,10 +35,13 @@ class Geometry(NamedTuple):
         """x between `padding` rows and columns of zeros."""
         if self.padding == (0, 0):
             return x
-        (top, left), (height, width) = self.padding, x.shape[2:]
-        y = np.zeros((*x.shape[:2], height + 2 * top, width + 2 * left), x.dtype)
-        y[:, :, top : top + height, left : left + width] = x
+        y = np.zeros(self.padded_shape(x.shape), x.dtype)
+        self.inside(y)[...] = x
         return y
+
+    def padded_shape(self, x_shape: tuple[int, ...]) -> tuple[int, ...]:
+        n, c, height, width = x_shape
+        return (n, c, height + 2 * self.padding[0], width + 2 * self.padding[1])
 
     def seen(self, i: int, j: int) -> tuple[slice, slice]:
         """The rows and columns of the padded plane that stand at (i, j) of their windows."""
@@ -54,6 +58,17 @@ class Geometry(NamedTuple):
         shape = (*x.shape[:2], *self.kernel, *self.counts)
         strides = (sn, sc, sh * di, sw * dj, sh * si, sw * sj)
         return np.lib.stride_tricks.as_strided(x, shape, strides, writeable=False)
+
+    def overlapped(self, windows: np.ndarray, x: np.ndarray) -> None:
+        """Windows (N, C, h, w, H', W') added to a padded x where they came from: the transpose of
+        `windows`."""
+        for i, j in np.ndindex(*self.kernel):
+            x[:, :, *self.seen(i, j)] += windows[:, :, i, j]
+
+    def inside(self, x: np.ndarray) -> np.ndarray:
+        """A padded x without its padding."""
+        (top, left), (height, width) = self.padding, x.shape[2:]
+        return x[:, :, top : height - top, left : width - left]
 
     def batches(self, n: int, channels: int) -> Iterator[slice]:
         """The n images in runs whose windows, unrolled, stay in the cache."""
@@ -83,11 +98,12 @@ def geometry(x_shape: tuple[int, ...], kernel: Any, stride: Pair, padding: Pair,
 
 
 def conv2d(
-    x: np.ndarray, w: np.ndarray, *, stride: Pair = (1, 1), padding: Pair = (0, 0),
-    dilation: Pair = (1, 1), groups: int = 1,
+    x: np.ndarray, w: np.ndarray, bias: np.ndarray | None = None, *, stride: Pair = (1, 1),
+    padding: Pair = (0, 0), dilation: Pair = (1, 1), groups: int = 1,
 ) -> np.ndarray:  # fmt: skip
     """y[n, o, i, j] = sum over c, h, w of x[n, c, i s + h d - p, j s + w d - p] w[o, c, h, w]: the
-    cross-correlation that networks call convolution. Output channel o sees its group's c only."""
+    cross-correlation that networks call convolution, plus bias[o]. Output channel o sees its group's c
+    only."""
     area = geometry(x.shape, w.shape[2:], stride, padding, dilation)
     (n, c), o = x.shape[:2], w.shape[0]
     windows = area.windows(area.padded(x))
@@ -95,7 +111,10 @@ def conv2d(
     y = np.empty((n, groups, o // groups, math.prod(area.counts)), np.result_type(x, w))
     for some in area.batches(n, c):
         np.matmul(matrix, unrolled(windows[some], groups), out=y[some])
-    return y.reshape(n, o, *area.counts)
+    y = y.reshape(n, o, *area.counts)
+    if bias is not None:
+        y += bias[:, None, None]
+    return y
 
 
 def conv2d_weight_gradient(
@@ -120,84 +139,37 @@ def conv2d_input_gradient(
     """The transpose of conv2d in x: g spread back over the windows that each of its elements saw,
     and what overlaps added up."""
     area = geometry(x_shape, w.shape[2:], stride, padding, dilation)
-    (n, c, height, width), o = x_shape, w.shape[0]
-    (top, left), (kh, kw) = area.padding, area.kernel
+    (n, c), o = x_shape[:2], w.shape[0]
     g = g.reshape(n, groups, o // groups, math.prod(area.counts))
     matrix = w.reshape(groups, o // groups, math.prod(w.shape[1:])).swapaxes(-1, -2)
-    x = np.zeros((n, c, height + 2 * top, width + 2 * left), np.result_type(g, w))
+    x = np.zeros(area.padded_shape(x_shape), np.result_type(g, w))
     for some in area.batches(n, c):
-        spread = np.matmul(matrix, g[some]).reshape(-1, c, kh, kw, *area.counts)
-        for i, j in np.ndindex(kh, kw):
-            x[some][:, :, *area.seen(i, j)] += spread[:, :, i, j]
-    return x[:, :, top : top + height, left : left + width]
+        spread = np.matmul(matrix, g[some]).reshape(-1, c, *area.kernel, *area.counts)
+        area.overlapped(spread, x[some])
+    return area.inside(x)
+
+
+def unfold(
+    x: np.ndarray, *, kernel_size: Pair, stride: Pair = (1, 1), padding: Pair = (0, 0),
+    dilation: Pair = (1, 1),
+) -> np.ndarray:  # fmt: skip
+    """The windows of x (N, C, H, W) as the columns of matrices (N, C h w, H' W')."""
+    area = geometry(x.shape, kernel_size, stride, padding, dilation)
+    return unrolled(area.windows(area.padded(x)), 1)[:, 0]
+
+
+def fold(
+    columns: np.ndarray, *, x_shape: tuple[int, ...], kernel_size: Pair, stride: Pair = (1, 1),
+    padding: Pair = (0, 0), dilation: Pair = (1, 1),
+) -> np.ndarray:  # fmt: skip
+    """The transpose of `unfold`: columns put back to where they came from, and what overlaps added up."""
+    area = geometry(x_shape, kernel_size, stride, padding, dilation)
+    x = np.zeros(area.padded_shape(x_shape), columns.dtype)
+    area.overlapped(columns.reshape(*x_shape[:2], *kernel_size, *area.counts), x)
+    return area.inside(x)
 
 
 def unrolled(windows: np.ndarray, groups: int) -> np.ndarray:
     """Windows (N, C, h, w, H', W') as matrices (N, groups, C/groups h w, H' W'): a copy."""
     n, c, h, w, rows, columns = windows.shape
     return windows.reshape(n, groups, c // groups * h * w, rows * columns)
-
-
-def max_pool2d(
-    x: np.ndarray, *, kernel_size: Pair, stride: Pair, padding: Pair = (0, 0),
-    dilation: Pair = (1, 1), ceil_mode: bool = False,
-) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """(values, indices): the largest element of each window of x (N, C, H, W), and where it stands
-    in its plane, row * W + column. Of equal elements the first; of NaN, which wins, the last.
-
-    Padding is minus infinity. `ceil_mode` lets the last windows reach beyond the lower and right
-    edge, if they begin before it.
-    """
-    (n, c, height, width), (top, left) = x.shape, padding
-    options = zip((height, width), kernel_size, stride, padding, dilation, strict=True)
-    starts, firsts = zip(*(pooled(*option, ceil_mode) for option in options), strict=True)
-    counts = (len(starts[0]), len(starts[1]))
-    if min(counts) == 0:
-        raise RuntimeError(
-            f"Given input size: ({c}x{height}x{width}). Calculated output size: "
-            f"({c}x{counts[0]}x{counts[1]}). Output size is too small"
-        )
-    area = Geometry(kernel_size, stride, padding, dilation, counts)
-    below, right = (s.stop for s in area.seen(kernel_size[0] - 1, kernel_size[1] - 1))
-    least = -math.inf if x.dtype.kind in "fO" else np.iinfo(x.dtype).min
-    wide = np.full((n, c, max(below, top + height), max(right, left + width)), least, x.dtype)
-    wide[:, :, top : top + height, left : left + width] = x
-    values = np.full((n, c, *counts), least, x.dtype)
-    indices = np.empty((n, c, *counts), np.int64)
-    indices[...] = firsts[0][:, None] * width + firsts[1]
-    for i, j in np.ndindex(*kernel_size):
-        candidate = wide[:, :, *area.seen(i, j)]
-        place = (starts[0] + i * dilation[0])[:, None] * width + starts[1] + j * dilation[1]
-        better = (candidate > values) | (candidate != candidate)
-        np.copyto(values, candidate, where=better)
-        np.copyto(indices, place, where=better)
-    return values, indices
-
-
-def pooled(
-    n: int, k: int, stride: int, padding: int, dilation: int, ceil_mode: bool
-) -> tuple[np.ndarray, np.ndarray]:
-    """Where each window begins along a dimension of n elements, and its first element inside."""
-    if k < 1 or stride < 1 or dilation < 1:
-        raise RuntimeError(
-            "kernel size, stride and dilation should be greater than zero, but got "
-            f"{k}, {stride} and {dilation}"
-        )
-    span = dilation * (k - 1) + 1
-    if not 0 <= padding <= k // 2:
-        raise RuntimeError(
-            "pad should be smaller than or equal to half of kernel size, and not negative, but got "
-            f"pad = {padding}, kernel size = {k}"
-        )
-    room = n + 2 * padding - span
-    count = (-(-room // stride) if ceil_mode else room // stride) + 1
-    if (count - 1) * stride >= n + padding:
-        count -= 1  # with ceil_mode: it would begin beyond the edge
-    start = np.arange(max(count, 0)) * stride - padding
-    first = start + np.maximum(-(start // dilation), 0) * dilation
-    if (first >= np.minimum(n, start + span)).any():
-        raise RuntimeError(
-            f"a window of {k} elements, {dilation} apart, lies wholly in the padding of an input of "
-            f"size {n}. Try: less padding or dilation"
-        )
-    return start, first

@@ -8,6 +8,7 @@ from . import (
     activations,
     arranging,
     contractions,
+    convolutions,
     elementwise,
     fused,
     indexing,
@@ -36,16 +37,26 @@ from .arranging import (
 from .contractions import (
     addmm,
     bmm,
-    conv2d,
     dot,
     einsum,
     inner,
     matmul,
-    max_pool2d,
     mm,
     mv,
     outer,
     tensordot,
+)
+from .convolutions import (
+    avg_pool1d,
+    avg_pool2d,
+    conv1d,
+    conv2d,
+    conv_transpose1d,
+    conv_transpose2d,
+    fold,
+    max_pool1d,
+    max_pool2d,
+    unfold,
 )
 from .elementwise import (
     abs,

@@ -10,12 +10,10 @@ import numpy as np
 
 from .. import kernels
 from ..errors import ShapeError, matmul_mismatch
-from ..kernels import convolution
-from ..primitive import constant, multilinear, total, variadic
-from .indexing import gathered
+from ..primitive import multilinear, total, variadic
 from .naming import operands, positive
 from .reductions import total as summed
-from .shapes import diagonal, flatten, permuted, reshape, reshaped
+from .shapes import diagonal, permuted, reshape, reshaped
 
 
 def _einsum(*xs, equation):
@@ -39,30 +37,6 @@ contracted = variadic("einsum", _einsum, lambda g, i, xs, xs_shape, equation: ei
                       jvp=lambda ts, xs, equation: total([
                           contracted(*xs[:i], t, *xs[i + 1:], equation=equation) for i, t in enumerate(ts) if t is not None]),
                       broadcasts=True)
-
-# A convolution and the two maps that its derivative needs: each is linear in both of its operands,
-# and the derivatives of each are the other two.
-convolved = multilinear("conv2d", convolution.conv2d,
-    lambda g, w, x_shape, stride, padding, dilation, groups:
-        conv_input(g, w, x_shape=x_shape, stride=stride, padding=padding, dilation=dilation, groups=groups),
-    lambda g, x, w_shape, stride, padding, dilation, groups:
-        conv_weight(g, x, w_shape=w_shape, stride=stride, padding=padding, dilation=dilation, groups=groups),
-    inputs="x w")
-conv_input = multilinear("conv2d_input_gradient", convolution.conv2d_input_gradient,
-    lambda g, w, stride, padding, dilation, groups:
-        convolved(g, w, stride=stride, padding=padding, dilation=dilation, groups=groups),
-    lambda g, c, w_shape, stride, padding, dilation, groups:
-        conv_weight(c, g, w_shape=w_shape, stride=stride, padding=padding, dilation=dilation, groups=groups),
-    inputs="c w")
-conv_weight = multilinear("conv2d_weight_gradient", convolution.conv2d_weight_gradient,
-    lambda g, x, stride, padding, dilation, groups:
-        convolved(x, g, stride=stride, padding=padding, dilation=dilation, groups=groups),
-    lambda g, c, x_shape, stride, padding, dilation, groups:
-        conv_input(c, g, x_shape=x_shape, stride=stride, padding=padding, dilation=dilation, groups=groups),
-    inputs="c x")
-pool_places = constant("max_pool2d_indices", lambda x, *, kernel_size, stride, padding, dilation, ceil_mode:
-    convolution.max_pool2d(x, kernel_size=kernel_size, stride=stride, padding=padding, dilation=dilation,
-                           ceil_mode=ceil_mode)[1])
 # fmt: on
 
 
@@ -261,70 +235,6 @@ def tensordot(a, b, dims: Any = 2):
     matrix_b = reshaped(permuted(b, dims=(*right, *rest_b)), to=(n, columns))
     to = (*(a.shape[d] for d in rest_a), *(b.shape[d] for d in rest_b))
     return reshaped(product(matrix_a, matrix_b), to=to)
-
-
-def pair(value) -> tuple[int, int]:
-    """3 → (3, 3)."""
-    return (value, value) if isinstance(value, int) else tuple(value)
-
-
-def conv2d(input, weight, bias=None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups=1):
-    """The cross-correlation of (N, C, H, W) images with (O, C/groups, h, w) kernels, plus a bias
-    for each of the O output channels. `padding` is a number of zeros, "valid" or "same"."""
-    if input.ndim not in (3, 4) or weight.ndim != 4:
-        raise ShapeError(
-            f"Expected 3D (unbatched) or 4D (batched) input to conv2d, but got input of size: "
-            f"{list(input.shape)} and weight of size: {list(weight.shape)}"
-        )
-    if input.shape[-3] != weight.shape[1] * groups:
-        raise ShapeError(
-            f"Given groups={groups}, weight of size {list(weight.shape)}, expected input"
-            f"{list(input.shape)} to have {weight.shape[1] * groups} channels, but got "
-            f"{input.shape[-3]} channels instead"
-        )
-    stride, dilation = pair(stride), pair(dilation)
-    if padding == "same":
-        if stride != (1, 1):
-            raise RuntimeError("padding='same' is not supported for strided convolutions")
-        from .shapes import pad
-
-        border = [d * (k - 1) for d, k in zip(dilation, weight.shape[2:], strict=True)]
-        top, left = (n // 2 for n in border)
-        input = pad(input, (left, border[1] - left, top, border[0] - top))
-        padding = 0
-    batch = input if input.ndim == 4 else reshape(input, 1, *input.shape)
-    y = convolved(
-        batch,
-        weight,
-        stride=stride,
-        padding=pair(0 if padding == "valid" else padding),
-        dilation=dilation,
-        groups=groups,
-    )
-    if bias is not None:
-        y = y + reshape(bias, -1, 1, 1)
-    return y if input.ndim == 4 else reshape(y, *y.shape[1:])
-
-
-def max_pool2d(input, kernel_size, stride=None, padding=0, dilation=1, ceil_mode=False, return_indices=False):
-    """The largest element of each window of (…, H, W) planes; the windows step by the kernel's
-    size unless `stride` says otherwise."""
-    if input.ndim not in (3, 4):
-        raise ShapeError(f"max_pool2d: Expected 3D or 4D input, but got shape {list(input.shape)}")
-    kernel = pair(kernel_size)
-    batch = input if input.ndim == 4 else reshape(input, 1, *input.shape)
-    places = pool_places(
-        batch,
-        kernel_size=kernel,
-        stride=kernel if stride is None or stride == [] else pair(stride),
-        padding=pair(padding),
-        dilation=pair(dilation),
-        ceil_mode=ceil_mode,
-    )
-    y = gathered(flatten(batch, 2), flatten(places, 2), dim=2)
-    shape = places.shape if input.ndim == 4 else places.shape[1:]
-    y, places = reshape(y, *shape), reshape(places, *shape)
-    return (y, places) if return_indices else y
 
 
 def inner(input, other):

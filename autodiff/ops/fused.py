@@ -183,6 +183,19 @@ def layer_norm(input, normalized_shape, weight=None, bias=None, eps=1e-5):
     return y if bias is None else y + bias
 
 
+def check_channels(input, **factors) -> None:
+    """An error for what has not one number for each channel of the input, which is dimension 1."""
+    if input.ndim < 2:
+        raise ShapeError(f"Expected at least 2 dimensions for input tensor but received {input.ndim}")
+    channels = input.shape[1]
+    for name, factor in factors.items():
+        if factor is not None and tuple(factor.shape) != (channels,):
+            raise ShapeError(
+                f"{name} should contain {channels} elements not {math.prod(factor.shape)}: one for each "
+                f"channel of an input of shape {list(input.shape)}"
+            )
+
+
 def batch_norm(
     input, running_mean=None, running_var=None, weight=None, bias=None, training=False,
     momentum=0.1, eps=1e-5,
@@ -190,16 +203,19 @@ def batch_norm(
     """(x − mean) / √(var + eps) · weight + bias for each channel (dimension 1): of the batch when
     training, which also moves the running statistics by `momentum`, else of those (Ioffe and
     Szegedy 2015). The running variance is the unbiased one."""
+    check_channels(input, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     dims = (0, *range(2, input.ndim))
     shape = tuple(n if d == 1 else 1 for d, n in enumerate(input.shape))
-    if training or running_mean is None:
+    if not training and (running_mean is None or running_var is None):
+        raise RuntimeError("running_mean and running_var must be defined in evaluation mode")
+    if training:
         n = math.prod(input.shape[d] for d in dims)
-        if n <= 1:
+        if n == 1:
             raise ValueError(
                 f"Expected more than 1 value per channel when training, got input size {list(input.shape)}"
             )
         y = standardised(input, dims=dims, eps=eps)[0]
-        if running_mean is not None:
+        if running_mean is not None and n:
             with no_grad():
                 for running, fresh in (
                     (running_mean, mean(input, dims)),

@@ -562,7 +562,15 @@ def pad(input, pad, mode="constant", value=None):
                 f"input {list(input.shape)}"
             )
         if any(width):
-            input = index_select(input, dim, np.pad(np.arange(input.shape[dim]), width, mode=names[mode]))
+            n, before, after = input.shape[dim], *(max(w, 0) for w in width)
+            if n + sum(width) < 1:
+                raise RuntimeError(
+                    f"input of size {n} at dimension {dim} is too small for padding {width}. Calculated output "
+                    f"size: {n + sum(width)}"
+                )
+            places = np.pad(np.arange(n), (before, after), mode=names[mode])
+            first = before - width[0]  # a negative width takes away
+            input = index_select(input, dim, places[first : first + n + sum(width)])
     return input
 
 

@@ -276,6 +276,12 @@ def conv2d_shape(x, w, stride, padding, dilation) -> tuple:
     return (x.shape[0], w.shape[0], *((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in sides))
 
 
+def in_a_row(arguments):
+    """The arguments of an operation on images, for one on sequences: of images the first row."""
+    arrays = (a[:, :, 0] if isinstance(a, np.ndarray) and a.ndim == 4 else a for a in arguments)
+    return tuple(a[1] if isinstance(a, tuple) else a for a in arrays)
+
+
 def spread_over(x, shape):
     """The elements of x, repeated in order to fill `shape`."""
     n = math.prod(shape)
@@ -499,7 +505,17 @@ ROWS = [
     Operation("tensordot", contracted_pairs(), exact=True),
     Operation("einsum", draw.einsum_operands(), exact=True),
     Operation("conv2d", draw.conv2d_operands(), exact=True),
+    Operation("conv1d", draw.conv2d_operands().map(in_a_row), exact=True),
+    Operation("conv_transpose2d", draw.conv_transpose2d_operands(), exact=True),
+    Operation("conv_transpose1d", draw.conv_transpose2d_operands().map(in_a_row), exact=True),
+    Operation("max_pool1d", draw.max_pool2d_operands().map(in_a_row), exact=True),
     Operation("max_pool2d", draw.max_pool2d_operands(), exact=True),
+    Operation("avg_pool1d", draw.avg_pool2d_operands().map(lambda t: in_a_row(t)[:-1]), exact=True),
+    Operation("avg_pool2d", draw.avg_pool2d_operands(), exact=True),
+    Operation("adaptive_max_pool2d", tuples(distinct((1, 2, 3, 4)), st.tuples(st.integers(1, 4), st.integers(1, 5))),
+              call=lambda pool, x, size: pool(x, output_size=size)[0], exact=True),
+    Operation("unfold", draw.conv2d_operands().map(lambda t: (t[0], t[1].shape[2:], t[5], t[4], t[3])), exact=True),
+    Operation("fold", draw.fold_operands(), exact=True),
     Operation("linear", linear_operands(), exact=True),
     # fused
     Operation("cross_entropy", classified()),

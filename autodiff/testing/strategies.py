@@ -6,6 +6,7 @@ shrinks to is what a person would have written by hand.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from string import ascii_lowercase
 from typing import Any
@@ -227,6 +228,37 @@ def max_pool2d_operands(draw, of: Any = distinct) -> tuple:
     sides = [draw(st.integers(k, k + 2)) for k in kernel]
     x = draw(of((1, draw(st.integers(1, 2)), *sides)))
     return x, kernel, stride, padding, 1, draw(st.booleans())
+
+
+@st.composite
+def conv_transpose2d_operands(draw, of: Any = arrays) -> tuple:
+    """(x, weight, bias, stride, padding, output_padding, groups, dilation)."""
+    groups = draw(st.integers(1, 2))
+    kernel = draw(st.tuples(st.integers(1, 2), st.integers(1, 3)))
+    stride, dilation = (draw(st.tuples(st.integers(1, 2), st.integers(1, 2))) for _ in range(2))
+    spans = [d * (k - 1) + 1 for d, k in zip(dilation, kernel, strict=True)]
+    padding = tuple(draw(st.integers(0, (span - 1) // 2)) for span in spans)
+    more = tuple(draw(st.integers(0, max(s, d) - 1)) for s, d in zip(stride, dilation, strict=True))
+    x = draw(of((draw(st.integers(1, 2)), groups, draw(st.integers(1, 2)), draw(st.integers(1, 3)))))
+    w = draw(of((groups, draw(st.integers(1, 2)), *kernel)))
+    return x, w, draw(of((w.shape[1] * groups,))), stride, padding, more, groups, dilation
+
+
+@st.composite
+def avg_pool2d_operands(draw, of: Any = arrays) -> tuple:
+    """(x, kernel, stride, padding, ceil_mode, count_include_pad, divisor_override)."""
+    x, kernel, stride, padding, _, ceil_mode = draw(max_pool2d_operands(of))
+    return x, kernel, stride, padding, ceil_mode, draw(st.booleans()), draw(st.sampled_from([None, 3]))
+
+
+@st.composite
+def fold_operands(draw, of: Any = arrays) -> tuple:
+    """(columns, output_size, kernel, dilation, padding, stride)."""
+    x, w, _, stride, padding, dilation, _ = draw(conv2d_operands())
+    sides = zip(x.shape[2:], w.shape[2:], stride, padding, dilation, strict=True)
+    count = math.prod((n + 2 * p - d * (k - 1) - 1) // s + 1 for n, k, s, p, d in sides)
+    columns = draw(of((x.shape[0], x.shape[1] * math.prod(w.shape[2:]), count)))
+    return columns, x.shape[2:], w.shape[2:], dilation, padding, stride
 
 
 def tuples(*parts: Any) -> st.SearchStrategy[tuple]:

@@ -14,17 +14,22 @@ from ..module import Module, Parameter
 
 
 class Affine(Module):
-    """What Linear and Conv2d share: a weight (out, in, …), and a bias (out) or None."""
+    """What linear layers and convolutions share: a weight (out, in, …), and a bias (out) or None."""
 
     weight: Parameter
     bias: Parameter | None
 
-    def make_parameters(self, shape: tuple[int, ...], bias: bool, device: Any, dtype: Any) -> None:
-        """A weight of this shape and, if asked for, a bias."""
+    def make_parameters(
+        self, shape: tuple[int, ...], bias: bool, device: Any, dtype: Any, out: int | None = None
+    ) -> None:
+        """A weight of this shape and, if asked for, a bias of `out` numbers, which the weight's first
+        dimension counts if nothing else is said."""
         self.weight = Parameter(autodiff.empty(*shape, dtype=dtype, device=device))
         self.register_parameter("bias", None)
         if bias:
-            self.bias = Parameter(autodiff.empty(shape[0], dtype=dtype, device=device))
+            self.bias = Parameter(
+                autodiff.empty(shape[0] if out is None else out, dtype=dtype, device=device)
+            )
         self.reset_parameters()
 
     def reset_parameters(self) -> None:

@@ -207,8 +207,8 @@ def test_of_each_primitive(name, dtype):
 
 
 UNCOMPILED = {
-    "argsort", "conv2d", "conv2d_input_gradient", "conv2d_weight_gradient", "isclose", "max_pool2d_indices", "nonzero",
-    "scatter_product",
+    "adaptive_max_pool2d", "argsort", "conv2d", "conv2d_bias", "conv2d_input_gradient", "conv2d_weight_gradient",
+    "fold", "isclose", "max_pool2d", "nonzero", "scatter_product", "unfold",
 }  # fmt: skip
 
 

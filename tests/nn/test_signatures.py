@@ -16,6 +16,11 @@ LAYERS = [
     "Linear", "Flatten", "ReLU", "GELU", "Softmax", "LogSoftmax", "Dropout", "Conv2d", "MaxPool2d",
     "LayerNorm", "CELU", "ELU", "GLU", "Hardshrink", "Hardsigmoid", "Hardswish", "Hardtanh", "LeakyReLU", "Mish",
     "PReLU", "ReLU6", "RReLU", "SELU", "SiLU", "Softmin", "Softplus", "Softshrink", "Threshold",
+    "AdaptiveAvgPool1d", "AdaptiveAvgPool2d", "AdaptiveMaxPool1d", "AdaptiveMaxPool2d", "AvgPool1d",
+    "AvgPool2d", "BatchNorm1d", "BatchNorm2d", "Conv1d", "ConvTranspose1d", "ConvTranspose2d",
+    "Dropout1d", "Dropout2d", "Fold", "GroupNorm", "InstanceNorm1d", "InstanceNorm2d", "MaxPool1d",
+    "PixelShuffle", "PixelUnshuffle", "Unfold", "Upsample", "UpsamplingBilinear2d", "UpsamplingNearest2d",
+    *(f"{kind}Pad{n}d" for kind in ("Circular", "Constant", "Reflection", "Replication", "Zero") for n in (1, 2)),
 ]  # fmt: skip
 SEQUENCES = [
     "Bilinear", "CosineSimilarity", "Embedding", "GRUCell", "LSTMCell", "MultiheadAttention", "PairwiseDistance",
@@ -39,6 +44,8 @@ METHODS = [
 FUNCTIONS = [
     "binary_cross_entropy", "binary_cross_entropy_with_logits", "cross_entropy", "dropout", "embedding",
     "multi_head_attention_forward",
+    "adaptive_avg_pool2d", "dropout1d", "dropout2d", "fold", "group_norm", "instance_norm", "interpolate",
+    "unfold", "upsample",
     "l1_loss", "mse_loss", "nll_loss", "normalize", "relu", "celu", "cosine_embedding_loss", "elu", "gaussian_nll_loss",
     "glu", "hardsigmoid", "hardswish", "hardtanh", "hinge_embedding_loss", "huber_loss", "kl_div", "leaky_relu",
     "margin_ranking_loss", "mish", "multi_margin_loss", "multilabel_margin_loss", "multilabel_soft_margin_loss",

@@ -16,7 +16,7 @@ from .base import Adapter
 PLACES = {"torch": torch, "F": F, "torch.Tensor": torch.Tensor}  # where PyTorch keeps its operations
 OTHER_PLACES = {  # for those that several places have, called in several ways
     "permute": "torch.Tensor", "tile": "torch.Tensor", "batch_norm": "F", "layer_norm": "F", "conv2d": "F",
-    "max_pool2d": "F",
+    "max_pool1d": "F", "max_pool2d": "F",
 }  # fmt: skip
 OTHER_NAMES = {"log_sigmoid": "logsigmoid", "getitem": "__getitem__"}
 

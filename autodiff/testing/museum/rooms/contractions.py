@@ -8,7 +8,7 @@ import numpy as np
 
 from .... import ops
 from ....kernels import convolution
-from ....ops import contractions
+from ....ops import contractions, convolutions
 from ....ops.contractions import product
 from ....primitive import Primitive
 from ... import strategies as draw
@@ -135,7 +135,7 @@ def stride_remainder():
     output alone it looks as if there were 5, so the gradient is too small, or is moved by one. Torch
     had it in 2012 (and its authors discussed whether it was a feature), BackPACK in 2020, FlagGems in
     2026."""
-    with changed(contractions.conv_input, forward=fitted_to_the_output):
+    with changed(convolutions.conv_input, forward=fitted_to_the_output):
         yield
 
 
@@ -154,5 +154,5 @@ def averaged_kernel():
     """A weight of a convolution is used at every place, and its gradient is a sum over all of them. Divided
     by their number it looks reasonable, trains, and makes the learning rate a function of the size of
     the image. It was found by somebody who read the code and asked."""
-    with changed(contractions.conv_weight, forward=averaged):
+    with changed(convolutions.conv_weight, forward=averaged):
         yield

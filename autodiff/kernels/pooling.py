@@ -1,0 +1,113 @@
+"""Pooling of planes: the largest element of each window, and its place."""
+
+from __future__ import annotations
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+from .convolution import Geometry, Pair
+
+
+def max_pool2d(
+    x: np.ndarray, *, kernel_size: Pair, stride: Pair, padding: Pair = (0, 0),
+    dilation: Pair = (1, 1), ceil_mode: bool = False,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+    """(values, indices): the largest element of each window of x (N, C, H, W), and where it stands
+    in its plane, row * W + column. Of equal elements the first; of NaN, which wins, the last.
+
+    Padding is minus infinity. `ceil_mode` lets the last windows reach beyond the lower and right
+    edge, if they begin before it.
+    """
+    (n, c, height, width), (top, left) = x.shape, padding
+    options = zip((height, width), kernel_size, stride, padding, dilation, strict=True)
+    starts, firsts = zip(*(pooled(*option, ceil_mode) for option in options), strict=True)
+    counts = (len(starts[0]), len(starts[1]))
+    refuse_no_windows(x.shape, counts)
+    area = Geometry(kernel_size, stride, padding, dilation, counts)
+    below, right = (s.stop for s in area.seen(kernel_size[0] - 1, kernel_size[1] - 1))
+    least = -math.inf if x.dtype.kind in "fO" else np.iinfo(x.dtype).min
+    wide = np.full((n, c, max(below, top + height), max(right, left + width)), least, x.dtype)
+    wide[:, :, top : top + height, left : left + width] = x
+    values = np.full((n, c, *counts), least, x.dtype)
+    indices = np.empty((n, c, *counts), np.int64)
+    indices[...] = firsts[0][:, None] * width + firsts[1]
+    for i, j in np.ndindex(*kernel_size):
+        candidate = wide[:, :, *area.seen(i, j)]
+        place = (starts[0] + i * dilation[0])[:, None] * width + starts[1] + j * dilation[1]
+        better = (candidate > values) | (candidate != candidate)
+        np.copyto(values, candidate, where=better)
+        np.copyto(indices, place, where=better)
+    return values, indices
+
+
+def pooled(
+    n: int, k: int, stride: int, padding: int, dilation: int, ceil_mode: bool
+) -> tuple[np.ndarray, np.ndarray]:
+    """Where each window begins along a dimension of n elements, and its first element inside."""
+    if k < 1 or stride < 1 or dilation < 1:
+        raise RuntimeError(
+            "kernel size, stride and dilation should be greater than zero, but got "
+            f"{k}, {stride} and {dilation}"
+        )
+    span = dilation * (k - 1) + 1
+    if not 0 <= padding <= k // 2:
+        raise RuntimeError(
+            "pad should be smaller than or equal to half of kernel size, and not negative, but got "
+            f"pad = {padding}, kernel size = {k}"
+        )
+    room = n + 2 * padding - span
+    count = (-(-room // stride) if ceil_mode else room // stride) + 1
+    if (count - 1) * stride >= n + padding:
+        count -= 1  # with ceil_mode: it would begin beyond the edge
+    start = np.arange(max(count, 0)) * stride - padding
+    first = start + np.maximum(-(start // dilation), 0) * dilation
+    if (first >= np.minimum(n, start + span)).any():
+        raise RuntimeError(
+            f"a window of {k} elements, {dilation} apart, lies wholly in the padding of an input of "
+            f"size {n}. Try: less padding or dilation"
+        )
+    return start, first
+
+
+def refuse_no_windows(shape: tuple[int, ...], counts: Pair) -> None:
+    """PyTorch's error where not one window fits."""
+    if min(counts) == 0:
+        c, height, width = shape[1:]
+        raise RuntimeError(
+            f"Given input size: ({c}x{height}x{width}). Calculated output size: "
+            f"({c}x{counts[0]}x{counts[1]}). Output size is too small"
+        )
+
+
+def adaptive_max_pool2d(x: np.ndarray, *, output_size: Pair) -> tuple[np.ndarray, np.ndarray]:
+    """(values, indices) as of `max_pool2d`, for so many windows of as equal sizes as can be: the i-th of
+    m along a dimension of n elements is [floor(i n / m), ceil((i + 1) n / m))."""
+    (n, c, height, width) = x.shape
+    rows, columns = (spans(size, m) for size, m in zip((height, width), output_size, strict=True))
+    values = x[:, :, rows.places[:, :1], columns.places[:, 0]]
+    indices = np.broadcast_to(rows.places[:, :1] * width + columns.places[:, 0], values.shape).copy()
+    for i, j in np.ndindex(rows.places.shape[1], columns.places.shape[1]):
+        row, column = rows.places[:, i, None], columns.places[:, j]  # beyond a window's end: its last again
+        candidate = x[:, :, row, column]
+        better = (candidate > values) | (candidate != candidate)
+        np.copyto(values, candidate, where=better)
+        np.copyto(indices, row * width + column, where=better)
+    return values, indices
+
+
+class Spans(NamedTuple):
+    """Windows along a dimension: the places of each, the last repeated up to the longest, and how many
+    they are."""
+
+    places: np.ndarray
+    lengths: np.ndarray
+
+
+def spans(n: int, m: int) -> Spans:
+    """The m windows, of as equal sizes as can be, along n elements."""
+    starts, ends = np.arange(m) * n // m, -(-np.arange(1, m + 1) * n // m)
+    lengths = ends - starts
+    places = starts[:, None] + np.arange(lengths.max(initial=1))
+    return Spans(np.minimum(places, ends[:, None] - 1), lengths)
