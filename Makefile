@@ -54,7 +54,7 @@ test-thorough: $(VENV)/for-tests
 	@HYPOTHESIS_PROFILE=thorough $(PY) -m pytest -n 2 -m "slow or not slow" $(ARGS)
 
 bench: $(VENV)/for-mnist
-	@for each in imports overhead gemm steps compiled; do \
+	@for each in imports overhead gemm steps compiled lenet; do \
 	  echo; echo "== benchmarks/$$each.py"; $(PY) benchmarks/$$each.py || exit 1; done
 
 lint: $(VENV)/for-tests

@@ -18,8 +18,15 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from . import jit
+
 Pair = tuple[int, int]
 UNROLLED = 1 << 18  # elements unrolled at a time: they stay in the cache between writing and reading
+
+# Where the compiled loops win, as measured (docs/benchmarks.md), and are worth compiling:
+FEW = 1 << 18  # products, from which
+SHORT = 8  # columns, from which
+MANY = 1024  # terms of a sum, up to which for the gradient by w
 
 
 class Geometry(NamedTuple):
@@ -30,6 +37,15 @@ class Geometry(NamedTuple):
     padding: Pair
     dilation: Pair
     counts: Pair
+
+    @property
+    def as_lines(self) -> bool:
+        """Are windows single elements, all of them? Then a plane may as well be one long row."""
+        return self.kernel == self.stride == (1, 1) and self.padding == (0, 0)
+
+    def columns(self, plane: Any) -> int:
+        """How long the rows of such a plane are."""
+        return math.prod(plane) if self.as_lines else plane[1]
 
     def padded(self, x: np.ndarray) -> np.ndarray:
         """x between `padding` rows and columns of zeros."""
@@ -105,6 +121,72 @@ def conv2d(
     cross-correlation that networks call convolution, plus bias[o]. Output channel o sees its group's c
     only."""
     area = geometry(x.shape, w.shape[2:], stride, padding, dilation)
+    products, columns = x.shape[0] * math.prod(area.counts) * w.size, area.columns(area.counts)
+    options: Any = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    if direct_wins(products, columns, x, w, x if bias is None else bias):
+        return direct().conv2d(x, w, bias, **options)
+    return conv2d_by_products(x, w, bias, **options)
+
+
+def conv2d_weight_gradient(
+    g: np.ndarray, x: np.ndarray, *, w_shape: tuple[int, ...], stride: Pair = (1, 1),
+    padding: Pair = (0, 0), dilation: Pair = (1, 1), groups: int = 1,
+) -> np.ndarray:  # fmt: skip
+    """The transpose of conv2d in w: each weight receives what it multiplied, times g, summed."""
+    area = geometry(x.shape, w_shape[2:], stride, padding, dilation)
+    products, few = x.shape[0] * math.prod(area.counts) * math.prod(w_shape), math.prod(w_shape[1:]) <= MANY
+    options: Any = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    if few and not area.as_lines and direct_wins(products, area.counts[1], g, x):
+        return direct().conv2d_weight_gradient(g, x, w_shape=w_shape, **options)
+    return conv2d_weight_gradient_by_products(g, x, w_shape=w_shape, **options)
+
+
+def conv2d_input_gradient(
+    g: np.ndarray, w: np.ndarray, *, x_shape: tuple[int, ...], stride: Pair = (1, 1),
+    padding: Pair = (0, 0), dilation: Pair = (1, 1), groups: int = 1,
+) -> np.ndarray:  # fmt: skip
+    """The transpose of conv2d in x: g spread back over the windows that each of its elements saw,
+    and what overlaps added up."""
+    area = geometry(x_shape, w.shape[2:], stride, padding, dilation)
+    products, columns = x_shape[0] * math.prod(area.counts) * w.size, area.columns(x_shape[2:])
+    options: Any = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    if direct_wins(products, columns // stride[1], g, w):
+        return direct().conv2d_input_gradient(g, w, x_shape=x_shape, **options)
+    return conv2d_input_gradient_by_products(g, w, x_shape=x_shape, **options)
+
+
+# ---- by compiled loops, where they win ---------------------------------------------------------------
+
+
+def direct_wins(products: int, columns: int, *arrays: np.ndarray) -> bool:
+    """Is this work for compiled loops? So many products of floats of one dtype, in rows so long that they
+    fill the better part of a vector."""
+    dtype = arrays[0].dtype
+    return (
+        products >= FEW
+        and columns >= SHORT
+        and dtype.char in "fd"
+        and all(a.dtype == dtype for a in arrays)
+        and not jit.unusable()
+    )
+
+
+def direct():
+    """The compiled loops: importing them imports Numba."""
+    from . import direct_convolution
+
+    return direct_convolution
+
+
+# ---- by products of matrices, in NumPy ---------------------------------------------------------------
+
+
+def conv2d_by_products(
+    x: np.ndarray, w: np.ndarray, bias: np.ndarray | None = None, *, stride: Pair = (1, 1),
+    padding: Pair = (0, 0), dilation: Pair = (1, 1), groups: int = 1,
+) -> np.ndarray:  # fmt: skip
+    """`conv2d`, of any dtype."""
+    area = geometry(x.shape, w.shape[2:], stride, padding, dilation)
     (n, c), o = x.shape[:2], w.shape[0]
     windows = area.windows(area.padded(x))
     matrix = w.reshape(groups, o // groups, math.prod(w.shape[1:]))
@@ -117,11 +199,11 @@ def conv2d(
     return y
 
 
-def conv2d_weight_gradient(
+def conv2d_weight_gradient_by_products(
     g: np.ndarray, x: np.ndarray, *, w_shape: tuple[int, ...], stride: Pair = (1, 1),
     padding: Pair = (0, 0), dilation: Pair = (1, 1), groups: int = 1,
 ) -> np.ndarray:  # fmt: skip
-    """The transpose of conv2d in w: each weight receives what it multiplied, times g, summed."""
+    """`conv2d_weight_gradient`, of any dtype."""
     area = geometry(x.shape, w_shape[2:], stride, padding, dilation)
     (n, c), o = x.shape[:2], w_shape[0]
     windows = area.windows(area.padded(x))
@@ -132,12 +214,11 @@ def conv2d_weight_gradient(
     return w.reshape(w_shape)
 
 
-def conv2d_input_gradient(
+def conv2d_input_gradient_by_products(
     g: np.ndarray, w: np.ndarray, *, x_shape: tuple[int, ...], stride: Pair = (1, 1),
     padding: Pair = (0, 0), dilation: Pair = (1, 1), groups: int = 1,
 ) -> np.ndarray:  # fmt: skip
-    """The transpose of conv2d in x: g spread back over the windows that each of its elements saw,
-    and what overlaps added up."""
+    """`conv2d_input_gradient`, of any dtype."""
     area = geometry(x_shape, w.shape[2:], stride, padding, dilation)
     (n, c), o = x_shape[:2], w.shape[0]
     g = g.reshape(n, groups, o // groups, math.prod(area.counts))
@@ -147,6 +228,9 @@ def conv2d_input_gradient(
         spread = np.matmul(matrix, g[some]).reshape(-1, c, *area.kernel, *area.counts)
         area.overlapped(spread, x[some])
     return area.inside(x)
+
+
+# ---- windows as columns ------------------------------------------------------------------------------
 
 
 def unfold(

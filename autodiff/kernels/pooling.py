@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from . import jit
 from .convolution import Geometry, Pair
+
+LARGE = 1 << 15  # elements: from here on compiled loops win (docs/benchmarks.md), and are worth compiling
 
 
 def max_pool2d(
@@ -20,25 +23,50 @@ def max_pool2d(
     Padding is minus infinity. `ceil_mode` lets the last windows reach beyond the lower and right
     edge, if they begin before it.
     """
-    (n, c, height, width), (top, left) = x.shape, padding
-    options = zip((height, width), kernel_size, stride, padding, dilation, strict=True)
+    (height, width), (top, left) = x.shape[2:], padding
+    options: Any = zip((height, width), kernel_size, stride, padding, dilation, strict=True)
     starts, firsts = zip(*(pooled(*option, ceil_mode) for option in options), strict=True)
     counts = (len(starts[0]), len(starts[1]))
     refuse_no_windows(x.shape, counts)
     area = Geometry(kernel_size, stride, padding, dilation, counts)
-    below, right = (s.stop for s in area.seen(kernel_size[0] - 1, kernel_size[1] - 1))
-    least = -math.inf if x.dtype.kind in "fO" else np.iinfo(x.dtype).min
-    wide = np.full((n, c, max(below, top + height), max(right, left + width)), least, x.dtype)
+    first = firsts[0][:, None] * width + firsts[1]
+    if x.size >= LARGE and x.dtype.char in "fd" and not jit.unusable():
+        from . import direct_pooling
+
+        return direct_pooling.max_pool2d(bordered(x, area), first, -top * width - left, width, area)
+    return largest(x, first, area)
+
+
+def bordered(x: np.ndarray, area: Geometry) -> np.ndarray:
+    """x with all that its windows reach: what is not there is the least there is. In order in memory."""
+    (n, c, height, width), (top, left) = x.shape, area.padding
+    below, right = (s.stop for s in area.seen(area.kernel[0] - 1, area.kernel[1] - 1))
+    shape = (n, c, max(below, top + height), max(right, left + width))
+    if shape == x.shape:
+        return np.ascontiguousarray(x)
+    wide = np.full(shape, least(x.dtype), x.dtype)
     wide[:, :, top : top + height, left : left + width] = x
-    values = np.full((n, c, *counts), least, x.dtype)
-    indices = np.empty((n, c, *counts), np.int64)
-    indices[...] = firsts[0][:, None] * width + firsts[1]
-    for i, j in np.ndindex(*kernel_size):
+    return wide
+
+
+def least(dtype: np.dtype):
+    return -math.inf if dtype.kind in "fO" else np.iinfo(dtype).min
+
+
+def largest(x: np.ndarray, firsts: np.ndarray, area: Geometry) -> tuple[np.ndarray, np.ndarray]:
+    """`max_pool2d` in NumPy, for arrays of any dtype; `firsts` has the first place inside of each window."""
+    (n, c, _, width), (top, left) = x.shape, area.padding
+    wide = bordered(x, area)
+    values = np.full((n, c, *area.counts), least(x.dtype), x.dtype)
+    indices = np.empty((n, c, *area.counts), np.int64)
+    indices[...] = firsts
+    rows, columns = (np.arange(m) * s for m, s in zip(area.counts, area.stride, strict=True))
+    for i, j in np.ndindex(*area.kernel):
         candidate = wide[:, :, *area.seen(i, j)]
-        place = (starts[0] + i * dilation[0])[:, None] * width + starts[1] + j * dilation[1]
+        row, column = rows - top + i * area.dilation[0], columns - left + j * area.dilation[1]
         better = (candidate > values) | (candidate != candidate)
         np.copyto(values, candidate, where=better)
-        np.copyto(indices, place, where=better)
+        np.copyto(indices, row[:, None] * width + column, where=better)
     return values, indices
 
 

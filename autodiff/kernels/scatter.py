@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
+from functools import cache
 
 import numpy as np
 
+from . import jit
+
 MANY = 2048  # values from which numbering all places costs less than it saves
+LARGE = 1 << 13  # values from which a compiled loop wins (docs/benchmarks.md), and is worth compiling
 
 
 def add_at(shape: tuple[int, ...], dtype, index: tuple, values: np.ndarray) -> np.ndarray:
@@ -22,3 +27,36 @@ def add_at(shape: tuple[int, ...], dtype, index: tuple, values: np.ndarray) -> n
     else:
         np.add.at(y, index, values)
     return y
+
+
+def add_along_rows(shape: tuple[int, ...], index: np.ndarray, values: np.ndarray) -> np.ndarray:
+    """Zeros of `shape` with values[..., k] added at [..., index[..., k]], all in range: what `add_at` does
+    along the last dimension. As one compiled loop, where that wins."""
+    rows = math.prod(shape[:-1])
+    flat = values.reshape(rows, -1), index.reshape(rows, -1)
+    suits = values.dtype.char in "fd" and index.dtype == np.int64 and values.size >= LARGE
+    if suits and not jit.unusable():
+        y = np.zeros((rows, shape[-1]), values.dtype)
+        loop(values.dtype)(*map(np.ascontiguousarray, flat), y)
+        return y.reshape(shape)
+    return add_at((rows, shape[-1]), values.dtype, (np.arange(rows)[:, None], flat[1]), flat[0]).reshape(
+        shape
+    )
+
+
+def add_in_rows(values, index, y):
+    """y[i, index[i, k]] += values[i, k]."""
+    for i in range(values.shape[0]):
+        for k in range(values.shape[1]):
+            y[i, index[i, k]] += values[i, k]
+
+
+@cache
+def loop(dtype: np.dtype) -> Callable:
+    """`add_in_rows`, compiled for values of this dtype."""
+    from numba import from_dtype, types
+
+    number = from_dtype(dtype)
+    read = [types.Array(each, 2, "C", readonly=True) for each in (number, types.int64)]
+    signature = types.void(*read, types.Array(number, 2, "C"))
+    return jit.compiled(add_in_rows, signature, f"the sum of values by their places for {dtype}")

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..errors import RangeError, ShapeError, broadcast_mismatch, translated
 from ..graph import Variable, tell
-from ..kernels.scatter import add_at
+from ..kernels.scatter import add_along_rows, add_at
 from ..primitive import broadcast_to, constant, general, linear_map
 from .elementwise import add, as_dtype, mul, select, times_number
 from .naming import numpy_names, positive
@@ -139,6 +139,8 @@ def _gather(x, index, *, dim):
 
 def _scatter_sum(x, index, *, dim, to):
     """Zeros of shape `to` with x[i, j, …] added at index[i, j, …] along `dim`."""
+    if dim == len(to) - 1 and index.shape[:-1] == tuple(to[:-1]) and x.shape == index.shape and index.size:
+        return add_along_rows(to, bounded(index, to[dim], dim), x)
     return add_at(to, x.dtype, _along(index, dim, to), x)
 
 

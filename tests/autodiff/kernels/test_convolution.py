@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
-from kernel_support import seeds, small_integers
+from kernel_support import needs_numba, run_python, seeds, small_integers
 
-from autodiff.kernels import convolution
+from autodiff.kernels import convolution, threads
 
 
 def pairs(low, high):
@@ -109,3 +109,120 @@ def test_a_kernel_larger_than_the_image():
 def test_strides_and_their_like_are_checked(wrong):
     with pytest.raises(RuntimeError, match="is not supported"):
         convolution.conv2d(np.zeros((1, 1, 4, 4)), np.zeros((1, 1, 2, 2)), **wrong)
+
+
+# ---- compiled loops beside the products of matrices ---------------------------------------------
+
+
+LAYOUTS = {
+    "in order": lambda a: a,
+    "reversed": lambda a: a[:, :, ::-1, ::-1].copy()[:, :, ::-1, ::-1],
+    "channels last": lambda a: a.transpose(0, 2, 3, 1).copy().transpose(0, 3, 1, 2),
+    "strided": lambda a: np.repeat(np.repeat(a, 2, 2), 3, 3)[:, :, ::2, ::3],
+    "in a larger one": lambda a: np.pad(a, ((0, 0), (1, 0), (2, 1), (1, 3)))[:, 1:, 2:-1, 1:-3],
+    "repeated": lambda a: np.broadcast_to(a[:1], a.shape),
+}
+
+
+@st.composite
+def large_and_small(draw):
+    """`convolutions`, and some whose rows take several vectors, or whose windows are single elements."""
+    x_shape, w_shape, options = draw(convolutions())
+    wide = draw(st.integers(0, 40))
+    if draw(st.booleans()):
+        w_shape = (*w_shape[:2], 1, 1)
+        options = {**options, "stride": (1, 1), "padding": (0, 0)}
+    return (*x_shape[:3], x_shape[3] + wide), (w_shape[0] * draw(st.integers(1, 5)), *w_shape[1:]), options
+
+
+def by_both(name, *operands, **options):
+    """What the compiled loops give, and what the products of matrices do."""
+    twin = getattr(convolution, f"{name}_by_products")
+    return getattr(convolution.direct(), name)(*operands, **options), twin(*operands, **options)
+
+
+@needs_numba
+@given(
+    large_and_small(), st.sampled_from([np.float32, np.float64]), seeds, st.booleans(),
+    st.tuples(*[st.sampled_from(list(LAYOUTS))] * 3), st.integers(1, 3),
+)  # fmt: skip
+def test_compiled_loops_give_what_products_of_matrices_do(case, dtype, seed, with_nan, layouts, count):
+    """Of whole numbers, to the last bit, by any number of threads."""
+    x_shape, w_shape, options = case
+    x, w = small_integers(x_shape, dtype, seed), small_integers(w_shape, dtype, seed + 1)
+    g_shape = convolution.conv2d_by_products(x, w, **options).shape
+    g, bias = small_integers(g_shape, dtype, seed + 2), small_integers(w_shape[:1], dtype, seed + 3)
+    if with_nan:
+        for array, value in ((x, np.nan), (g, np.inf)):
+            array.reshape(-1)[seed % 7 :: 11] = value
+    x, w, g = (LAYOUTS[name](a) if a.size else a for name, a in zip(layouts, (x, w, g), strict=True))
+    direct = convolution.direct()
+    before = threads.chosen, direct.TOGETHER
+    threads.chosen, direct.TOGETHER = count, 0
+    try:
+        with np.errstate(invalid="ignore"):
+            pairs = [
+                by_both("conv2d", x, w, bias, **options),
+                by_both("conv2d_input_gradient", g, w, x_shape=x_shape, **options),
+                by_both("conv2d_weight_gradient", g, x, w_shape=w_shape, **options),
+            ]
+    finally:
+        threads.chosen, direct.TOGETHER = before
+    for found, expected in pairs:
+        np.testing.assert_array_equal(found, expected)
+        assert found.dtype == dtype
+
+
+@needs_numba
+def test_the_number_of_threads_changes_no_bit():
+    rng = np.random.default_rng(0)
+    x, w = (rng.standard_normal(shape).astype(np.float32) for shape in ((9, 4, 20, 21), (14, 4, 3, 5)))
+    g = rng.standard_normal((9, 14, 18, 17)).astype(np.float32)
+    direct, before = convolution.direct(), threads.chosen
+    found = []
+    try:
+        for threads.chosen in (1, 2, 3):
+            found.append(
+                [
+                    direct.conv2d(x, w),
+                    direct.conv2d_input_gradient(g, w, x_shape=x.shape),
+                    direct.conv2d_weight_gradient(g, x, w_shape=w.shape),
+                ]
+            )
+    finally:
+        threads.chosen = before
+    for other in found[1:]:
+        assert all(a.tobytes() == b.tobytes() for a, b in zip(found[0], other, strict=True))
+    np.testing.assert_allclose(found[0][0], convolution.conv2d_by_products(x, w), rtol=1e-4, atol=1e-4)
+
+
+@needs_numba
+@pytest.mark.parametrize("bytes_of_a_vector", ["16", "32"])
+def test_narrower_vectors(bytes_of_a_vector):
+    code = (
+        "import numpy as np\n"
+        "from autodiff.kernels import convolution\n"
+        "rng = np.random.default_rng(0)\n"
+        "x, w = rng.integers(-4, 5, (2, 3, 9, 21)) * 1.0, rng.integers(-4, 5, (7, 3, 3, 2)) * 1.0\n"
+        "options = {'stride': (2, 1), 'padding': (1, 1)}\n"
+        "y = convolution.conv2d_by_products(x, w, **options)\n"
+        "direct = convolution.direct()\n"
+        "assert (direct.conv2d(x, w, **options) == y).all()\n"
+        "g = direct.conv2d_weight_gradient(y, x, w_shape=w.shape, **options)\n"
+        "assert (g == convolution.conv2d_weight_gradient_by_products(y, x, w_shape=w.shape, **options)).all()\n"
+    )
+    run_python(code, AUTODIFF_VECTOR_BYTES=bytes_of_a_vector)
+
+
+def test_small_convolutions_compile_nothing():
+    code = (
+        "import sys, numpy as np\n"
+        "from autodiff.kernels import convolution, pooling\n"
+        "x, w = np.ones((1, 1, 28, 28), np.float32), np.ones((6, 1, 5, 5), np.float32)\n"
+        "y = convolution.conv2d(x, w)\n"
+        "convolution.conv2d_weight_gradient(y, x, w_shape=w.shape)\n"
+        "convolution.conv2d_input_gradient(y, w, x_shape=x.shape)\n"
+        "pooling.max_pool2d(y, kernel_size=(2, 2), stride=(2, 2))\n"
+        "print('numba' in sys.modules)\n"
+    )
+    assert run_python(code) == ("False", "")

@@ -8,9 +8,9 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from kernel_support import seeds, small_integers
+from kernel_support import needs_numba, seeds, small_integers
 
-from autodiff.kernels import pooling
+from autodiff.kernels import pooling, scatter, threads
 
 
 def pairs(low, high):
@@ -83,3 +83,48 @@ def test_pooling_finds_the_largest_and_its_place(case, dtype, seed):
 def test_windows_that_make_no_sense(options, message):
     with pytest.raises(RuntimeError, match=message):
         pooling.max_pool2d(np.zeros((1, 1, 3, 3)), stride=(1, 1), **options)
+
+
+@needs_numba
+@given(
+    poolings(), st.integers(0, 40), st.sampled_from([np.float32, np.float64]), st.data(), st.integers(1, 3)
+)
+def test_compiled_loops_find_the_same_places(case, wide, dtype, data, count):
+    """As those in NumPy, ties, infinities and NaN included, by any number of threads."""
+    shape, options = case
+    shape = (*shape[:3], shape[3] + wide)
+    size = math.prod(shape)
+    few = data.draw(st.lists(values, min_size=1, max_size=30))
+    x = np.resize(np.array(few, dtype), size).reshape(shape)
+    if data.draw(st.booleans()):
+        x = x[:, :, ::-1].copy()[:, :, ::-1]
+    from autodiff.kernels import direct_convolution
+
+    before = threads.chosen, direct_convolution.TOGETHER, pooling.LARGE
+    try:
+        pooling.LARGE = size + 1
+        expected = pooling.max_pool2d(x, **options)
+        threads.chosen, direct_convolution.TOGETHER, pooling.LARGE = count, 0, 0
+        found = pooling.max_pool2d(x, **options)
+    finally:
+        threads.chosen, direct_convolution.TOGETHER, pooling.LARGE = before
+    for ours, theirs in zip(found, expected, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+        assert ours.dtype == theirs.dtype
+
+
+@needs_numba
+@given(
+    st.integers(1, 4), st.integers(1, 9), st.integers(1, 9), st.sampled_from([np.float32, np.float64]), seeds
+)
+def test_values_are_added_along_rows_by_a_loop_as_by_numpy(rows, n, k, dtype, seed):
+    rng = np.random.default_rng(seed)
+    index, numbers = rng.integers(0, n, (1, rows, k)), small_integers((1, rows, k), dtype, seed)
+    expected = scatter.add_along_rows((1, rows, n), index, numbers)
+    before, scatter.LARGE = scatter.LARGE, 0
+    try:
+        found = scatter.add_along_rows((1, rows, n), index, numbers[:, :, ::-1].copy()[:, :, ::-1])
+    finally:
+        scatter.LARGE = before
+    np.testing.assert_array_equal(found, expected)
+    assert found.dtype == dtype
