@@ -44,7 +44,7 @@ from numba.extending import intrinsic
 from . import jit, team
 from .convolution import Geometry, Pair, geometry
 from .team import LAUNCH
-from .vectorised import I64, Variable, Writer, call, size_of, vector_bytes
+from .vectorised import I64, LINE, Variable, Writer, aligned, call, copy, size_of, vector_bytes
 
 CHUNKS = 8  # runs of images whose shares of the gradient by w are added up by themselves
 WIDEST = 4  # segments of a tile, where registers are many
@@ -213,7 +213,9 @@ def correlation_for(number: type, lanes: int, height: int, width: int):
     def correlation(argument, part, parts):
         """Sums over windows. What is where is at `argument`: see `correlate`."""
         (images, groups, channels, terms, rows, columns, x, x_image, x_group, x_row, offsets, w, bias,
-         y, y_image, y_channel, y_row) = words(argument, 17)  # fmt: skip
+         y, y_image, y_channel, y_row,
+         room, top, left, x_channels, height_of_x, width_of_x, given_channel, given_row, wide_channel, wide_row,
+        ) = words(argument, 27)  # fmt: skip
         element = number(0)
         size = size_of(element)
         per_row = -(-columns // lanes)
@@ -222,7 +224,16 @@ def correlation_for(number: type, lanes: int, height: int, width: int):
         most = -(-channels // blocks)  # of their rows
         first, last = images * tiles * part // parts, images * tiles * (part + 1) // parts
         image, tile = first // tiles, first % tiles
-        for _ in range(first, last):
+        memory = np.zeros(room + LINE, np.uint8)  # for an image with its border
+        inside = aligned(memory.ctypes.data) + top * wide_row + left * size
+        for unit in range(first, last):
+            if room and (unit == first or tile == 0):
+                for channel in range(x_channels):
+                    for i in range(height_of_x):
+                        copy(
+                            inside + channel * wide_channel + i * wide_row,
+                            x + image * x_image + channel * given_channel + i * given_row, width_of_x * size,
+                        )  # fmt: skip
             row0, column0 = tile * width // per_row, tile * width % per_row * lanes
             row1, column1 = following(row0, column0, columns, lanes)
             row2, column2 = following(row1, column1, columns, lanes)
@@ -231,16 +242,16 @@ def correlation_for(number: type, lanes: int, height: int, width: int):
             counts = (min(lanes, columns - column0), min(lanes, columns - column1),
                       min(lanes, columns - column2), min(lanes, columns - column3))  # fmt: skip
             for group in range(groups):
-                x_at = x + image * x_image + group * x_group
+                x_at = (aligned(memory.ctypes.data) if room else x + image * x_image) + group * x_group
                 xs = (x_at + row0 * x_row + column0 * size, x_at + row1 * x_row + column1 * size,
                       x_at + row2 * x_row + column2 * size, x_at + row3 * x_row + column3 * size)  # fmt: skip
-                for top in range(0, channels, most):
-                    channel = group * channels + top
+                for begin in range(0, channels, most):
+                    channel = group * channels + begin
                     y_at = y + image * y_image + channel * y_channel
                     ys = (y_at + row0 * y_row + column0 * size, y_at + row1 * y_row + column1 * size,
                           y_at + row2 * y_row + column2 * size, y_at + row3 * y_row + column3 * size)  # fmt: skip
                     add_up(
-                        lanes, height, width, min(most, channels - top), segments, terms, offsets, xs, counts,
+                        lanes, height, width, min(most, channels - begin), segments, terms, offsets, xs, counts,
                         w + channel * terms * size, terms * size, bias + channel * size, ys, y_channel, element,
                     )  # fmt: skip
             tile += 1
@@ -322,14 +333,18 @@ def work_together(job: int, steps: int, *arguments: int) -> None:
 
 
 class Source(NamedTuple):
-    """An image to be summed over: the array, the bytes from one image, channel and row of windows to the
-    next, and the offset in bytes of each term, for the channels of a group."""
+    """Images to be summed over: the array, the bytes from one channel, and from one row of windows, to the
+    next, and the offset in bytes of each term, for the channels of a group. With a border these are those
+    of an image between `top` and `left` zeros and as many as the shape of `wide` leaves, into which the loops
+    copy one at a time: it stays in the cache."""
 
     array: np.ndarray
-    image: int
     channel: int
     row: int
     offsets: np.ndarray
+    top: int = 0
+    left: int = 0
+    wide: Pair | None = None
 
 
 def offsets(channels: int, channel: int, rows: list[int], columns: list[int]) -> np.ndarray:
@@ -339,10 +354,16 @@ def offsets(channels: int, channel: int, rows: list[int], columns: list[int]) ->
     return np.ascontiguousarray(places.reshape(-1))
 
 
-def source(x: np.ndarray, area: Geometry, channels: int) -> Source:
-    """x (N, C, H, W) as the loops need it: with its padding, columns a stride apart beside each other."""
+def source(x: np.ndarray, area: Geometry, channels: int, one_by_one: bool = False) -> Source:
+    """x (N, C, H, W) as the loops need it: with its padding, which they may make `one_by_one`, columns a stride
+    apart beside each other."""
     (n, c, height, width), size = x.shape, x.itemsize
     (kh, kw), (si, sj), (top, left), (di, dj) = area.kernel, area.stride, area.padding, area.dilation
+    if sj == 1 and one_by_one and area.padding != (0, 0):
+        wide = height + 2 * top, width + 2 * left
+        return with_border(
+            x, si, [a * di for a in range(kh)], [b * dj for b in range(kw)], channels, top, left, wide
+        )
     if sj == 1 and area.padding == (0, 0) and dense(x):
         array, row, residue = x, x.strides[2], 0
     else:
@@ -356,7 +377,19 @@ def source(x: np.ndarray, area: Geometry, channels: int) -> Source:
         row, residue = array.strides[2], array.strides[3]
     columns = [b * dj % sj * residue + b * dj // sj * size for b in range(kw)]
     places = offsets(channels, array.strides[1], [a * di * row for a in range(kh)], columns)
-    return Source(array, array.strides[0], array.strides[1], si * row, places)
+    return Source(array, array.strides[1], si * row, places)
+
+
+def with_border(
+    x: np.ndarray, step: int, rows: list[int], columns: list[int], channels: int, top: int, left: int, wide: Pair
+) -> Source:  # fmt: skip
+    """x in the midst of zeros, `wide` in all; the terms are at these rows and columns of that, and windows
+    `step` rows apart."""
+    x = x if dense(x) else np.ascontiguousarray(x)
+    row = wide[1] * x.itemsize
+    channel = wide[0] * row
+    places = offsets(channels, channel, [i * row for i in rows], [j * x.itemsize for j in columns])
+    return Source(x, channel, step * row, places, top, left, wide)
 
 
 def dense(x: np.ndarray) -> bool:
@@ -382,12 +415,14 @@ def correlate(x: Source, w: np.ndarray, bias: np.ndarray, groups: int, y: np.nda
     n, o, rows, columns = y.shape
     if y.size == 0:
         return
-    channels, terms = o // groups, w.shape[1]
-    x_channels = x.array.shape[1] // groups
+    channels, terms, array = o // groups, w.shape[1], x.array
+    room = x.channel * array.shape[1] if x.wide else 0
     work_together(
         compiled(correlation_for, y.dtype), y.size * terms,
-        n, groups, channels, terms, rows, columns, where(x.array), x.image, x.channel * x_channels, x.row,
-        where(x.offsets), where(w), where(bias), where(y), *y.strides[:3],
+        n, groups, channels, terms, rows, columns, where(array), array.strides[0],
+        x.channel * (array.shape[1] // groups), x.row, where(x.offsets), where(w), where(bias),
+        where(y), *y.strides[:3],
+        room, x.top, x.left, *array.shape[1:], *array.strides[1:3], x.channel, x.wide[1] * y.itemsize if x.wide else 0,
     )  # fmt: skip
 
 
@@ -402,7 +437,7 @@ def conv2d(
     y = np.empty((n, o, *line.counts), x.dtype)
     matrix = np.ascontiguousarray(w).reshape(o, math.prod(w.shape[1:]))
     added = np.zeros(o, x.dtype) if bias is None else np.ascontiguousarray(bias)
-    correlate(source(x, line, w.shape[1]), matrix, added, groups, y)
+    correlate(source(x, line, w.shape[1], one_by_one=True), matrix, added, groups, y)
     return y.reshape(n, o, *area.counts)
 
 
@@ -418,8 +453,8 @@ def conv2d_input_gradient(
         return conv2d(g, w, groups=groups)
     sides = zip(x_shape[2:], *area, strict=True)
     phases, borders = zip(*(phases_along(*side) for side in sides), strict=True)
-    wide = bordered(g, borders)
-    channel, row, size = wide.strides[1], wide.strides[2], wide.itemsize
+    (top, bottom), (left, right) = borders
+    wide = top + g.shape[2] + bottom, left + g.shape[3] + right
     parts = w.reshape(groups, o, c, *area.kernel).swapaxes(1, 2)
     x = np.empty(x_shape, g.dtype)
     none = np.zeros(c * groups, g.dtype)
@@ -431,8 +466,7 @@ def conv2d_input_gradient(
                 continue
             y = target if stride[1] == 1 else np.empty(target.shape, g.dtype)
             matrix = parts[:, :, :, down.taps][..., along.taps].reshape(c * groups, -1)
-            places = offsets(o, channel, [i * row for i in down.places], [j * size for j in along.places])
-            spread = Source(wide, wide.strides[0], channel, row, places)
+            spread = with_border(g, 1, down.places, along.places, o, top, left, wide)
             correlate(spread, np.ascontiguousarray(matrix), none, groups, y)
             if y is not target:
                 target[...] = y
@@ -464,17 +498,6 @@ def phases_along(
     return moved, (before, after)
 
 
-def bordered(g: np.ndarray, borders) -> np.ndarray:
-    """g between zeros, rows dense."""
-    (top, bottom), (left, right) = borders
-    if top == bottom == left == right == 0 and dense(g):
-        return g
-    n, o, height, width = g.shape
-    wide = np.zeros((n, o, top + height + bottom, left + width + right), g.dtype)
-    wide[:, :, top : top + height, left : left + width] = g
-    return wide
-
-
 def conv2d_weight_gradient(
     g: np.ndarray, x: np.ndarray, *, w_shape: tuple[int, ...], stride: Pair = (1, 1),
     padding: Pair = (0, 0), dilation: Pair = (1, 1), groups: int = 1,
@@ -491,7 +514,7 @@ def conv2d_weight_gradient(
     windows = source(x, line, w_shape[1])
     work_together(
         compiled(weights_for, x.dtype), g.size * terms,
-        n, chunks, groups, o // groups, terms, *line.counts, where(windows.array), windows.image,
+        n, chunks, groups, o // groups, terms, *line.counts, where(windows.array), windows.array.strides[0],
         windows.channel * w_shape[1], windows.row, where(windows.offsets), where(g), *g.strides[:3],
         where(shares),
     )  # fmt: skip

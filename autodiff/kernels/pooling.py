@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,17 +24,19 @@ def max_pool2d(
     edge, if they begin before it.
     """
     (height, width), (top, left) = x.shape[2:], padding
-    options: Any = zip((height, width), kernel_size, stride, padding, dilation, strict=True)
-    starts, firsts = zip(*(pooled(*option, ceil_mode) for option in options), strict=True)
-    counts = (len(starts[0]), len(starts[1]))
+    options = zip((height, width), kernel_size, stride, padding, dilation, strict=True)
+    (tops, first_rows), (lefts, first_columns) = (
+        pooled(n, k, s, p, d, ceil_mode) for n, k, s, p, d in options
+    )
+    counts = (len(tops), len(lefts))
     refuse_no_windows(x.shape, counts)
     area = Geometry(kernel_size, stride, padding, dilation, counts)
-    first = firsts[0][:, None] * width + firsts[1]
+    firsts = first_rows[:, None] * width + first_columns
     if x.size >= LARGE and x.dtype.char in "fd" and not jit.unusable():
         from . import direct_pooling
 
-        return direct_pooling.max_pool2d(bordered(x, area), first, -top * width - left, width, area)
-    return largest(x, first, area)
+        return direct_pooling.max_pool2d(bordered(x, area), firsts, -top * width - left, width, area)
+    return largest(x, firsts, area)
 
 
 def bordered(x: np.ndarray, area: Geometry) -> np.ndarray:

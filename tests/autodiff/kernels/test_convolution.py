@@ -197,7 +197,7 @@ def test_the_number_of_threads_changes_no_bit():
 
 
 @needs_numba
-@pytest.mark.parametrize("bytes_of_a_vector", ["16", "32"])
+@pytest.mark.parametrize("bytes_of_a_vector", ["32", pytest.param("16", marks=pytest.mark.slow)])
 def test_narrower_vectors(bytes_of_a_vector):
     code = (
         "import numpy as np\n"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from decimal import Decimal, localcontext
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -93,16 +94,21 @@ def test_no_argument_is_written():
     ),
     dtype=st.sampled_from(["float16", "float32", "float64", "int64", "object"]),
     turned=st.booleans(),
+    compiled=st.booleans() if find_spec("numba") else st.just(False),
     data=st.data(),
 )
-def test_gate_is_where_to_the_last_bit(shapes, dtype, turned, data):
-    """NaN, infinity and -0 are kept or cleared like any other number."""
+def test_gate_is_where_to_the_last_bit(shapes, dtype, turned, compiled, data):
+    """NaN, infinity and -0 are kept or cleared like any other number; in a compiled loop, too."""
     special = [0.0, -0.0, 1.5, -2.0] + ([] if dtype == "int64" else [math.inf, -math.inf, math.nan])
     drawn = [data.draw(hnp.arrays(np.float64, shape, elements=st.sampled_from(special))) for shape in shapes]
     x, condition = drawn[0].astype(dtype), drawn[1] > 0
     if turned:
         x, condition = np.asfortranarray(x)[::-1] if x.ndim else x, condition
-    y = kernels.gate(x, condition)
+    before, kernels.LARGE = kernels.LARGE, 0 if compiled else kernels.LARGE
+    try:
+        y = kernels.gate(x, condition)
+    finally:
+        kernels.LARGE = before
     expected = np.where(condition, x, np.zeros((), x.dtype))
     assert y.dtype == expected.dtype and y.shape == expected.shape
     if dtype == "object":
