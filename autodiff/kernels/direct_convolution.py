@@ -41,7 +41,7 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from . import jit, team
+from . import jit, team, vectorised
 from .convolution import Geometry, Pair, geometry
 from .team import LAUNCH
 from .vectorised import I64, LINE, Variable, Writer, aligned, call, copy, size_of, vector_bytes
@@ -310,7 +310,9 @@ def compiled(kind: Callable, dtype: np.dtype) -> int:
         job = weights_for(dtype.type, size // dtype.itemsize, 4 if many else 3, 5 if many else 4)
         title = f"the gradient of convolution by its weights for {dtype}"
     signature = types.void(*[types.int64] * 3)
-    return jit.address(jit.compiled(job, signature, title, error_model="numpy", no_cfunc_wrapper=False))
+    return jit.address(
+        jit.compiled(job, signature, title, (vectorised,), error_model="numpy", no_cfunc_wrapper=False)
+    )
 
 
 @cache

@@ -21,7 +21,7 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from . import jit
+from . import direct_convolution, jit, vectorised
 from .direct_convolution import words, work_together
 from .vectorised import I32, I64, Variable, Writer, size_of, vector_bytes
 
@@ -139,7 +139,10 @@ def compiled(dtype: np.dtype) -> int:
     job = pooling_for(dtype.type, vector_bytes() // dtype.itemsize)
     signature = types.void(*[types.int64] * 3)
     title = f"the pooling of maxima for {dtype}"
-    return jit.address(jit.compiled(job, signature, title, error_model="numpy", no_cfunc_wrapper=False))
+    made_from = vectorised, direct_convolution
+    return jit.address(
+        jit.compiled(job, signature, title, made_from, error_model="numpy", no_cfunc_wrapper=False)
+    )
 
 
 def max_pool2d(

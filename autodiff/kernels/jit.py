@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import sys
 import threading
 import warnings
 from collections.abc import Callable
 from functools import cache
+from pathlib import Path
 
 lock = threading.RLock()  # two threads that want the same kernel compile it once
 made: dict[str, str] = {}  # what is compiled, and the folder of its cache
@@ -28,16 +30,21 @@ def warn_once(text: str) -> None:
     warnings.warn(text, RuntimeWarning, stacklevel=3)
 
 
-def compiled(function: Callable, signature, title: str = "", **flags) -> Callable:
+def compiled(function: Callable, signature, title: str = "", made_from: tuple = (), **flags) -> Callable:
     """`function` as machine code for one signature, which lets other Python threads run meanwhile.
 
     It is loaded from Numba's cache on disk, or compiled, which takes a second or so and is therefore
     announced on stderr, and stored there. (What has no title goes with something that has one.) Numba keys that cache on the function's bytecode, its
-    file and the CPU: what a kernel is made from (constants, flags) belongs in one file with it. A
+    file and the CPU: what a kernel is made from (constants, flags) belongs in one file with it, or in
+    those of the modules `made_from`, whose contents then become a part of its name. A
     cache that cannot be read or written costs a warning and a compile, nothing more.
     """
     import numba
     from numba.core import event
+
+    if made_from:
+        texts = b"".join(Path(module.__file__).read_bytes() for module in made_from)
+        function.__qualname__ += f".{hashlib.sha256(texts).hexdigest()[:12]}"
 
     class Announcement(event.Listener):
         """Numba tells of a compile, and not of a load from the cache."""

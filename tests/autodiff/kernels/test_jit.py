@@ -44,6 +44,24 @@ def test_a_compile_is_announced_in_one_line_and_cached_until_the_source_changes(
     assert copy() == announced
 
 
+POOL = """
+import numpy as np
+from autodiff.kernels import pooling
+pooling.LARGE = 0
+pooling.max_pool2d(np.ones((1, 1, 4, 4), "f"), kernel_size=(2, 2), stride=(2, 2))
+"""
+
+
+@needs_numba
+def test_what_is_made_from_several_files_is_compiled_anew_when_one_of_them_changes(copy):
+    announced = "autodiff: compiling the pooling of maxima for float32 (once; cached) ..."
+    assert copy(POOL) == announced
+    assert copy(POOL) == ""
+    with open(copy.kernels / "vectorised.py", "a", encoding="utf-8") as source:
+        source.write("# another line\n")
+    assert copy(POOL) == announced
+
+
 @needs_numba
 def test_a_cache_that_cannot_be_written_costs_one_warning(copy):
     (copy.kernels / "__pycache__").touch()  # no folder can be made in its place
