@@ -22,7 +22,7 @@ the end:
 What is not as the loops need it is copied first: an image with padding, or, where the stride along a row is
 not 1, one whose columns are sorted by their residue. **How an element is rounded** does not depend on the
 number of threads: for y and the gradient by x, products are added in the order of k; for the gradient by w,
-images are taken together in at most CHUNKS runs, whose sums are added in their order.
+images are taken together in runs, as many as their sizes say, whose sums are added in their order.
 """
 
 # An intrinsic's first parameter is Numba's own: callers leave it out, which pyright does not know.
@@ -46,7 +46,8 @@ from .convolution import Geometry, Pair, geometry
 from .team import LAUNCH
 from .vectorised import I64, LINE, Variable, Writer, aligned, call, copy, size_of, vector_bytes
 
-CHUNKS = 8  # runs of images whose shares of the gradient by w are added up by themselves
+CHUNKS = 8  # runs of images, at least, whose shares of the gradient by w are added up by themselves, and
+NEAR = 1 << 17  # elements of them, at most: every tile reads a run, which stays in the second cache
 WIDEST = 4  # segments of a tile, where registers are many
 TOGETHER = 2**18  # products from which a second thread gains more than it costs to call
 
@@ -225,7 +226,8 @@ def correlation_for(number: type, lanes: int, height: int, width: int):
         first, last = images * tiles * part // parts, images * tiles * (part + 1) // parts
         image, tile = first // tiles, first % tiles
         memory = np.zeros(room + LINE, np.uint8)  # for an image with its border
-        inside = aligned(memory.ctypes.data) + top * wide_row + left * size
+        scratch = aligned(memory.ctypes.data)
+        inside = scratch + top * wide_row + left * size
         for unit in range(first, last):
             if room and (unit == first or tile == 0):
                 for channel in range(x_channels):
@@ -242,7 +244,7 @@ def correlation_for(number: type, lanes: int, height: int, width: int):
             counts = (min(lanes, columns - column0), min(lanes, columns - column1),
                       min(lanes, columns - column2), min(lanes, columns - column3))  # fmt: skip
             for group in range(groups):
-                x_at = (aligned(memory.ctypes.data) if room else x + image * x_image) + group * x_group
+                x_at = (scratch if room else x + image * x_image) + group * x_group
                 xs = (x_at + row0 * x_row + column0 * size, x_at + row1 * x_row + column1 * size,
                       x_at + row2 * x_row + column2 * size, x_at + row3 * x_row + column3 * size)  # fmt: skip
                 for begin in range(0, channels, most):
@@ -257,6 +259,7 @@ def correlation_for(number: type, lanes: int, height: int, width: int):
             tile += 1
             if tile == tiles:
                 image, tile = image + 1, 0
+        memory[0] = 0  # in use until here: Numba frees an array after the last line that names it
 
     return correlation
 
@@ -265,7 +268,7 @@ def weights_for(number: type, lanes: int, height: int, width: int):
     """The job for one dtype, vectors of so many lanes, tiles of so many rows and terms."""
 
     def weights(argument, part, parts):
-        """Sums over images. What is where is at `argument`: see `weigh`."""
+        """Sums over images. What is where is at `argument`: see `conv2d_weight_gradient`."""
         (images, chunks, groups, channels, terms, rows, columns, x, x_image, x_group, x_row, offsets,
          g, g_image, g_channel, g_row, out) = words(argument, 17)  # fmt: skip
         element = number(0)
@@ -511,7 +514,7 @@ def conv2d_weight_gradient(
     n, o, terms = x.shape[0], w_shape[0], math.prod(w_shape[1:])
     if g.size == 0 or terms == 0:
         return np.zeros(w_shape, x.dtype)
-    chunks = min(n, CHUNKS)
+    chunks = min(n, max(CHUNKS, -(-(x.size + g.size) // NEAR)))
     shares = np.empty((chunks, o, terms), x.dtype)
     windows = source(x, line, w_shape[1])
     work_together(
