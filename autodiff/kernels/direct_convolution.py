@@ -49,6 +49,7 @@ from .vectorised import I64, LINE, Variable, Writer, aligned, call, copy, size_o
 CHUNKS = 8  # runs of images, at least, whose shares of the gradient by w are added up by themselves, and
 NEAR = 1 << 17  # elements of them, at most: every tile reads a run, which stays in the second cache
 WIDEST = 4  # segments of a tile, where registers are many
+PIECES = 4  # for each thread, so that nobody waits long for one that the system has taken away
 TOGETHER = 2**18  # products from which a second thread gains more than it costs to call
 
 # ---- the tiles -------------------------------------------------------------------------------------
@@ -298,7 +299,7 @@ def work(job, argument, team, size):
     if size == 1:
         call(job, (argument, 0, 1))
     else:
-        LAUNCH(team, job, argument, size)
+        LAUNCH(team, job, argument, size * PIECES)
 
 
 @cache

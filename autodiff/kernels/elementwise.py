@@ -12,7 +12,7 @@ import numpy as np
 
 from . import jit
 
-LARGE = 1 << 16  # elements: from here on a compiled loop wins (docs/benchmarks.md), and is worth compiling
+LARGE = 1 << 15  # elements: from here on a compiled loop (docs/benchmarks.md) is worth compiling
 
 
 def relu(x: np.ndarray) -> np.ndarray:

@@ -10,7 +10,7 @@ import numpy as np
 from . import jit
 from .convolution import Geometry, Pair
 
-LARGE = 1 << 15  # elements: from here on compiled loops win (docs/benchmarks.md), and are worth compiling
+LARGE = 1 << 15  # elements: from here on compiled loops (docs/benchmarks.md) are worth compiling
 
 
 def max_pool2d(

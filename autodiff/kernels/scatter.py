@@ -11,7 +11,7 @@ import numpy as np
 from . import jit
 
 MANY = 2048  # values from which numbering all places costs less than it saves
-LARGE = 1 << 13  # values from which a compiled loop wins (docs/benchmarks.md), and is worth compiling
+LARGE = 1 << 13  # values from which a compiled loop (docs/benchmarks.md) is worth compiling
 
 
 def add_at(shape: tuple[int, ...], dtype, index: tuple, values: np.ndarray) -> np.ndarray:
