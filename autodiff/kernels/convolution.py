@@ -19,6 +19,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import jit
+from .gemm import DTYPES
 
 Pair = tuple[int, int]
 UNROLLED = 1 << 18  # elements unrolled at a time: they stay in the cache between writing and reading
@@ -165,7 +166,7 @@ def direct_wins(products: int, columns: int, *arrays: np.ndarray) -> bool:
     return (
         products >= FEW
         and columns >= SHORT
-        and dtype.char in "fd"
+        and dtype in DTYPES
         and all(a.dtype == dtype for a in arrays)
         and not jit.unusable()
     )

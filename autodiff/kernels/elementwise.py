@@ -11,6 +11,7 @@ from functools import cache
 import numpy as np
 
 from . import jit
+from .gemm import DTYPES
 
 LARGE = 1 << 15  # elements: from here on a compiled loop (docs/benchmarks.md) is worth compiling
 
@@ -43,7 +44,7 @@ def in_one_loop(x: np.ndarray, condition: np.ndarray) -> bool:
     """Is this gate work for a compiled loop? Large arrays, dense in memory."""
     return (
         x.size >= LARGE
-        and x.dtype.char in "fd"
+        and x.dtype in DTYPES
         and condition.dtype == bool
         and condition.shape == x.shape
         and x.flags.c_contiguous

@@ -9,6 +9,7 @@ import numpy as np
 
 from . import jit
 from .convolution import Geometry, Pair
+from .gemm import DTYPES
 
 LARGE = 1 << 15  # elements: from here on compiled loops (docs/benchmarks.md) are worth compiling
 
@@ -32,7 +33,7 @@ def max_pool2d(
     refuse_no_windows(x.shape, counts)
     area = Geometry(kernel_size, stride, padding, dilation, counts)
     firsts = first_rows[:, None] * width + first_columns
-    if x.size >= LARGE and x.dtype.char in "fd" and not jit.unusable():
+    if x.size >= LARGE and x.dtype in DTYPES and not jit.unusable():
         from . import direct_pooling
 
         return direct_pooling.max_pool2d(bordered(x, area), firsts, -top * width - left, width, area)

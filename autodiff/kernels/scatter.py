@@ -9,6 +9,7 @@ from functools import cache
 import numpy as np
 
 from . import jit
+from .gemm import DTYPES
 
 MANY = 2048  # values from which numbering all places costs less than it saves
 LARGE = 1 << 13  # values from which a compiled loop (docs/benchmarks.md) is worth compiling
@@ -34,7 +35,7 @@ def add_along_rows(shape: tuple[int, ...], index: np.ndarray, values: np.ndarray
     along the last dimension. As one compiled loop, where that wins."""
     rows = math.prod(shape[:-1])
     flat = values.reshape(rows, -1), index.reshape(rows, -1)
-    suits = values.dtype.char in "fd" and index.dtype == np.int64 and values.size >= LARGE
+    suits = values.dtype in DTYPES and index.dtype == np.int64 and values.size >= LARGE
     if suits and not jit.unusable():
         y = np.zeros((rows, shape[-1]), values.dtype)
         loop(values.dtype)(*map(np.ascontiguousarray, flat), y)

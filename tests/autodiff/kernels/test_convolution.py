@@ -214,6 +214,14 @@ def test_narrower_vectors(bytes_of_a_vector):
     run_python(code, AUTODIFF_VECTOR_BYTES=bytes_of_a_vector)
 
 
+def test_numbers_in_the_other_order_of_bytes():
+    rng = np.random.default_rng(0)
+    x, w = rng.integers(-4, 5, (8, 4, 20, 20)) * 1.0, rng.integers(-4, 5, (8, 4, 3, 3)) * 1.0
+    expected = convolution.conv2d_by_products(x, w)
+    other = (a.astype(a.dtype.newbyteorder()) for a in (x, w))
+    np.testing.assert_array_equal(convolution.conv2d(*other), expected)
+
+
 def test_small_convolutions_compile_nothing():
     code = (
         "import sys, numpy as np\n"
