@@ -20,10 +20,13 @@ the end:
     w[o, k]  +=  sum over the lanes of  g[o, i, j ...] · x[i, j ... + offset[k]]
 
 What is not as the loops need it is copied first: an image with padding, one after the other into the same
-memory, or, where the stride along a row is not 1, all of them, columns sorted by their residue. Zeros around
-an image are multiplied too: where w or g is infinite or NaN, so is what it meets there. **How an element is rounded** does not depend on the
-number of threads: for y and the gradient by x, products are added in the order of k; for the gradient by w,
-images are taken together in runs, as many as their sizes say, whose sums are added in their order.
+memory, or, where the stride along a row is not 1, all of them, columns sorted by their residue. The zeros
+of a border are multiplied, too: an infinite w makes NaN of the gradient by x along the edge, where the
+products of matrices have no such term.
+
+**How an element is rounded** does not depend on the number of threads: for y and the gradient by x, products
+are added in the order of k; for the gradient by w, images are taken together in runs, as many as their sizes
+say, whose sums are added in their order.
 """
 
 # An intrinsic's first parameter is Numba's own: callers leave it out, which pyright does not know.
