@@ -39,8 +39,13 @@ def key_of(transform: Any) -> Key | None:
             else (("Normalize", *(each.item() for each in numbers)),)
         )
     if type(transform) is Compose:
-        keys = [key_of(each) for each in transform.transforms]
-        return None if None in keys else sum(keys, ())
+        steps: Key = ()
+        for each in transform.transforms:
+            key = key_of(each)
+            if key is None:
+                return None
+            steps += key
+        return steps
     return None
 
 
