@@ -10,6 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure  # drawn off screen: no display is needed, no pyplot state kept
 
 import autodiff as torch
+from autodiff import Tensor
 from nn.training import Training
 
 INK, SOFT, TRAIN, TEST = "#222222", "#8a8f98", "#3b6fb6", "#d9622b"
@@ -31,7 +32,7 @@ def draw(folder: Path, training: Training, test: Any) -> None:
         "curves": lambda: curves(training.history),
         "confusion": lambda: confusion(guesses.argmax(1), labels, names),
         "mistakes": lambda: mistakes(guesses, images, labels, names),
-        "weights": lambda: weights(training.model),
+        "weights": lambda: weights(training.model, test, names),
     }
     with matplotlib.rc_context(STYLE):
         for name, picture in pictures.items():
@@ -119,19 +120,53 @@ def mistakes(guesses: np.ndarray, images: np.ndarray, labels: np.ndarray, names:
     return figure
 
 
-def weights(model: Any) -> Figure:
-    """The first layer's weights, of the units that the next layer listens to most."""
-    first, second = [p.detach().numpy() for p in model.parameters() if p.ndim == 2][:2]
-    loud = np.argsort(-np.linalg.norm(second, axis=0), kind="stable")[:40]
-    figure = Figure(figsize=(9, 6))
-    for axes, k in zip(figure.subplots(5, 8).flat, [*loud, *[None] * 40], strict=False):
+def weights(model: Any, test: Any, names: list[str]) -> Figure:
+    """What the first layer looks for."""
+    first, *others = [p.detach().numpy() for p in model.parameters() if p.ndim > 1]
+    if first.ndim == 4:
+        return filters(model, torch.stack([test[k][0] for k in range(6)]))
+    if not others:
+        return templates(first, 2, "What speaks for (red) and against (blue) each class, smoothed", names)
+    loud = np.argsort(-np.linalg.norm(others[0], axis=0), kind="stable")[:40]
+    title = "What the first layer looks for: ink for (red) and against (blue) each unit, smoothed"
+    return templates(first[loud], 5, title)
+
+
+def templates(units: np.ndarray, rows: int, title: str, names: list[str] | None = None) -> Figure:
+    """Weights (units, 784) as pictures; of an MLP's first layer those that the next listens to most."""
+    columns = 8 if rows == 5 else 5
+    figure = Figure(figsize=(9, 6 if rows == 5 else 4.3))
+    for k, axes in enumerate(figure.subplots(rows, columns).flat):
         axes.axis("off")
-        if k is not None:
-            unit = smoothed(first[k].reshape(28, 28))
+        if k < len(units):
+            unit = smoothed(units[k].reshape(28, 28))
             limit = np.abs(unit).max()
             axes.imshow(unit, cmap="RdBu_r", vmin=-limit, vmax=limit, interpolation="bicubic")
+            if names:
+                axes.set_title(names[k], loc="center", fontweight="normal")
+    figure.suptitle(title, x=0.01, ha="left", fontweight="bold", fontsize=11)
+    return figure
+
+
+def filters(model: Any, images: Tensor) -> Figure:
+    """The first convolution's kernels, and what each of them finds in the images (N, 1, 28, 28)."""
+    convolution, relu, *_ = model
+    with torch.no_grad():
+        found = relu(convolution(images)).numpy()
+    kernels = convolution.weight.detach().numpy()[:, 0]
+    figure = Figure(figsize=(9, 9.4))
+    grid: Any = figure.subplots(1 + len(images), 1 + len(kernels))
+    for axes in grid.flat:
+        axes.axis("off")
+    for k, kernel in enumerate(kernels):
+        limit = np.abs(kernel).max()
+        grid[0, k + 1].imshow(kernel, cmap="RdBu_r", vmin=-limit, vmax=limit)
+    for n, image in enumerate(images.numpy()[:, 0]):
+        grid[n + 1, 0].imshow(image, cmap="gray_r")
+        for k in range(len(kernels)):
+            grid[n + 1, k + 1].imshow(found[n, k], cmap="gray_r", vmin=0, vmax=found[:, k].max())
     figure.suptitle(
-        "What the first layer looks for: ink for (red) and against (blue) each unit, smoothed",
+        "What the first layer looks for: ink for (red) and against (blue) each map, and what it finds",
         x=0.01, ha="left", fontweight="bold", fontsize=11,
     )  # fmt: skip
     return figure

@@ -20,19 +20,17 @@ if not __package__:  # run as a file: our `examples`, whatever other package is 
 
 import autodiff as torch  # noqa: E402
 import nn  # noqa: E402
+from examples.mnist import networks  # noqa: E402
+from examples.mnist.augment import RandomAffines  # noqa: E402
+from examples.mnist.networks import DATASETS, MODELS, STATE  # noqa: E402
 from nn import checkpoint, optim, transforms  # noqa: E402
 from nn.data import DataLoader, Subset  # noqa: E402
-from nn.datasets import MNIST, FashionMNIST  # noqa: E402
+from nn.datasets import MNIST  # noqa: E402
 from nn.optim.lr_scheduler import StepLR  # noqa: E402
 from nn.training import Callback, Checkpoint, Progress, Training, evaluate  # noqa: E402
 
-DATASETS = {  # class, and the mean and standard deviation of its training pixels
-    "mnist": (MNIST, 0.1307, 0.3081),
-    "fashion-mnist": (FashionMNIST, 0.2860, 0.3530),
-}
 RATES = {"sgd": 0.01, "adam": 0.001, "adamw": 0.001}  # learning rates that suit each optimiser
-CONFIG, STATE, METRICS = "config.json", "checkpoint.safetensors", "metrics.jsonl"
-WEIGHTS = "model.safetensors"
+CONFIG, METRICS, WEIGHTS = "config.json", "metrics.jsonl", "model.safetensors"
 
 DESCRIPTION = """\
 Train a small network to read handwritten digits, on the real 60,000 MNIST images.
@@ -49,11 +47,19 @@ things to try
                                                          length of its own, shorter every epoch
   python -m examples.mnist --hidden 32                   how few units are enough?
   python -m examples.mnist --hidden 256 128              two hidden layers
+  python -m examples.mnist --model linear                no hidden layer at all: ten templates
+  python -m examples.mnist --model lenet --augment --optimizer adam --lr 0.002 --gamma 0.7 \\
+    --epochs 8                                           99.2 percent and more, by convolutions, of
+                                                         images that are varied anew every epoch
   python -m examples.mnist --limit 1000 --epochs 30      few images: watch it learn them by heart,
                                                          while the test accuracy stays behind
   python -m examples.mnist --eager                       the engine, operation by operation
   python -m examples.mnist --lr 1                        too long a stride
   python -m examples.mnist --dataset fashion-mnist       clothes: the same network, a harder task
+
+when it has learnt
+  python -m examples.mnist predict IMAGE                 what it reads in pictures of your own
+  python -m examples.mnist draw                          a page to draw a digit on, and see why
 
 what a run leaves in its folder
   config.json             the settings
@@ -105,8 +111,11 @@ def command_line() -> argparse.ArgumentParser:
     )
 
     add = parser.add_argument_group("the network and how it learns").add_argument
-    add("--hidden", type=count, nargs="+", default=[512], metavar="N",
-        help="units in each hidden layer (default 512)")
+    add("--model", choices=MODELS, default="mlp",
+        help="layers of ReLU units, none of them (784 -> 10), or the convolutional network of 1998 "
+        "(default mlp)")
+    add("--hidden", type=count, nargs="+", metavar="N",
+        help="for mlp: units in each hidden layer (default 512)")
     add("--epochs", type=count, default=10, metavar="N",
         help="how often to go through all training images (default 10)")
     add("--batch-size", type=count, default=64, metavar="N",
@@ -128,6 +137,8 @@ def command_line() -> argparse.ArgumentParser:
     add("--data", type=Path, metavar="DIR",
         help="the folder with the four .gz files (default: the one beside this program); what is "
         "missing is downloaded")
+    add("--augment", action="store_true",
+        help="turn, shift and scale every training image a little, anew each time it comes")
     add("--limit", type=count, metavar="N", help="train on the first N images only")
     add("--test-batch-size", type=count, default=1000, metavar="N",
         help="images at a time when testing; changes nothing but memory (default 1000)")
@@ -192,6 +203,10 @@ def settings(argv: list[str] | None) -> argparse.Namespace:
                     f"this run began with {flag(name)} {shown(kept[name])}: it cannot go on with "
                     f"{shown(getattr(args, name))}. Leave the flag out, or begin another run"
                 )
+    if args.model == "mlp":
+        args.hidden = args.hidden or [512]
+    elif args.hidden:
+        parser.error(f"--hidden is for mlp: {args.model} has its own layers")
     return args
 
 
@@ -277,12 +292,13 @@ def images(args: argparse.Namespace, train: bool) -> Any:
     kind, mean, std = DATASETS[args.dataset]
     # Both data sets' files have the same names: each in a folder of its own.
     root = args.data or (HERE / "data" if kind is MNIST else HERE / "data" / args.dataset)
-    transform = transforms.Compose([transforms.ToTensor(), transforms.Normalize((mean,), (std,))])
-    return kind(root, train=train, download=True, transform=transform)
+    varied = [RandomAffines()] if train and args.augment else []
+    steps = [transforms.ToTensor(), *varied, transforms.Normalize((mean,), (std,))]
+    return kind(root, train=train, download=True, transform=transforms.Compose(steps))
 
 
 def training_run(args: argparse.Namespace, train: Any, test: Any) -> Training:
-    model = nn.MLP(784, *args.hidden, 10)
+    model = networks.built(args.model, args.hidden)
     if args.optimizer == "sgd":
         optimizer = optim.SGD(model.parameters(), lr=args.lr, momentum=args.momentum)
     else:
@@ -367,7 +383,7 @@ def prepare(args: argparse.Namespace) -> tuple[Training, Any]:
         train = Subset(train, range(min(args.limit, len(train))))
 
     torch.manual_seed(args.seed)
-    sizes = " -> ".join(map(str, (784, *args.hidden, 10)))
+    sizes = networks.shape_of(args.model, args.hidden)
     try:
         training = training_run(args, train, test)
     except (MemoryError, ValueError) as error:
@@ -375,7 +391,8 @@ def prepare(args: argparse.Namespace) -> tuple[Training, Any]:
     threads = torch.get_num_threads()
     notice(
         f"{sizes}, {args.optimizer} lr {args.lr:g}, batch {args.batch_size}, seed {args.seed}: "
-        f"{len(train):,} training images, {len(test):,} test images, "
+        f"{len(train):,} training images{', varied' if args.augment else ''}, "
+        f"{len(test):,} test images, "
         f"{threads} thread{'s' if threads > 1 else ''}"
     )
     return training, test
@@ -392,7 +409,8 @@ def begin(args: argparse.Namespace, training: Training, folder: Path) -> list[Ca
             stop(str(error))
         notice(f"no checkpoints: {error}")
     else:
-        callbacks.append(Checkpoint(folder / STATE, args.checkpoint_seconds))
+        network = {"model": args.model, "hidden": args.hidden, "dataset": args.dataset}
+        callbacks.append(Checkpoint(folder / STATE, args.checkpoint_seconds, network=network))
     try:
         if kept:
             training.load_state_dict(checkpoint.load(folder / STATE))

@@ -83,6 +83,8 @@ def receive(url: str, path: Path, most: int) -> None:
     """The answer to `url`, written to `path`: as long as it was announced, and at most `most` bytes."""
     with urllib.request.urlopen(url, timeout=TIMEOUT) as answer, open(path, "wb") as file:
         announced = answer.headers.get("Content-Length")
+        if announced and not announced.isdecimal():
+            raise ValueError(f"the answer's Content-Length is {announced!r}, expected a number of bytes")
         size, received = int(announced) if announced else None, 0
         with progress(size, url.rpartition("/")[2]) as bar:
             while block := answer.read(1 << 16):

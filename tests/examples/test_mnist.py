@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 import examples.mnist
-from examples.mnist import train
+from examples.mnist import networks, train
 from examples.mnist.train import Metrics, command_line, main
 from nn import checkpoint
 from nn.training import Checkpoint, Progress, evaluate
@@ -24,7 +24,7 @@ pytest.importorskip("safetensors")
 
 ROOT = Path(__file__).parents[2]
 FLAGS = """--batch-size --test-batch-size --epochs --lr --gamma --dry-run --seed --log-interval --save-model
---optimizer --momentum --hidden --dataset --data --out --resume --threads --eager --limit --target-accuracy"""
+--optimizer --momentum --model --hidden --augment --dataset --data --out --resume --threads --eager --limit --target-accuracy"""
 SMALL = ["--limit", "640", "--epochs", "2", "--no-pictures"]
 
 
@@ -34,7 +34,7 @@ read = {}
 
 def images_once(args, train):
     """The data sets, read and checked once for all tests."""
-    key = (args.dataset, args.data, train)
+    key = (args.dataset, args.data, args.augment, train)
     if key not in read:
         read[key] = load(args, train)
     return read[key]
@@ -119,6 +119,27 @@ def test_going_on_keeps_the_settings_and_may_raise_the_epochs(capsys):
     assert "give one of them" in refused(["--resume", "run", "--out", "other"], capsys)
     (Path("run") / "config.json").write_text("[1]", encoding="utf-8")
     assert "cannot be read as the settings" in refused(["--resume", "run"], capsys)
+
+
+@pytest.mark.parametrize("model, shape", [("linear", "784 -> 10"), ("mlp", "784 -> 512 -> 10")])
+def test_a_checkpoint_knows_its_network(model, shape, capsys):
+    assert main([*SMALL, "--out", "run", "--model", model, "--epochs", "1"]) == 0
+    assert f"{shape}, sgd" in capsys.readouterr().err
+    network = networks.trained(Path("run"))
+    assert (network.name, network.shape, network.dataset, network.epochs) == (model, shape, "mnist", 1)
+    saved = checkpoint.load("run/checkpoint.safetensors")["model"]
+    for name, weight in network.model.state_dict().items():
+        assert weight.array.tobytes() == saved[name].array.tobytes()
+    assert not network.model.training and network.classes[7] == "7"
+    assert "it cannot go on with lenet" in refused(["--resume", "run", "--model", "lenet"], capsys)
+
+
+def test_the_last_run_is_the_one_that_is_used(monkeypatch, capsys):
+    for name in ("a", "b"):
+        assert main([*SMALL, "--hidden", "4", "--out", f"runs/{name}"]) == 0
+    assert networks.latest().parent.name == "b"
+    os.utime("runs/a/checkpoint.safetensors", (2**32, 2**32))
+    assert networks.trained(None).path.parent.name == "a"
 
 
 def test_resuming_a_folder_without_a_checkpoint_starts_anew(capsys):
@@ -278,11 +299,12 @@ def test_nobody_reads_on():
     process.stderr.close()
 
 
-def test_pictures(capsys):
+@pytest.mark.parametrize("model", ["--hidden 5", "--model linear", "--model lenet"])
+def test_pictures(model, capsys):
     pytest.importorskip("matplotlib")
     from matplotlib.image import imread
 
-    assert main(["--limit", "256", "--epochs", "1", "--hidden", "5", "--out", "run"]) == 0
+    assert main(["--limit", "256", "--epochs", "1", *model.split(), "--out", "run"]) == 0
     for name in ("curves", "confusion", "mistakes", "weights"):
         picture = imread(Path("run") / f"{name}.png")
         assert min(picture.shape[:2]) > 300 and picture[..., :3].std() > 0.01
@@ -321,6 +343,8 @@ def test_without_safetensors_there_are_no_checkpoints_and_a_notice(monkeypatch, 
         (["--hidden", "10000000000000000"], "784 -> 10000000000000000 -> 10 units does not fit"),
         (["--out", "file/run"], "the run's folder cannot be used"),
         (["--optimizer", "adam", "--momentum", "0.5"], "--momentum is for sgd"),
+        (["--model", "cnn"], "choose from"),
+        (["--model", "lenet", "--hidden", "3"], "--hidden is for mlp: lenet has its own layers"),
         (["--data", "file"], "MNIST"),
     ],
 )

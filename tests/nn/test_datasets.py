@@ -9,6 +9,7 @@ import json
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -180,12 +181,17 @@ class Mirror(http.server.BaseHTTPRequestHandler):
         length = len(content)
         if way == "together" and NAMES[0] in name:
             self.server.both_have_asked.wait()
+        if way == "silent":  # takes the call, and says nothing
+            self.close_connection = True
+            return self.wait_for_the_other_side()
         if way in ("absent", "broken"):
             return self.send_error({"absent": 404, "broken": 500}[way])
-        if way in ("moved", "lost", "circle"):
-            target = {"moved": "good", "lost": "absent", "circle": "circle"}[way]
+        if way in ("moved", "lost", "circle", "to-a-file"):
+            target = {"moved": "/good", "lost": "/absent", "circle": "/circle", "to-a-file": "file:///etc"}[
+                way
+            ]
             self.send_response(302)
-            self.send_header("Location", f"/{target}/{name}")
+            self.send_header("Location", f"{target}/{name}")
             self.send_header("Content-Length", "0")
             return self.end_headers()
         if way == "cut":
@@ -198,6 +204,19 @@ class Mirror(http.server.BaseHTTPRequestHandler):
             length = len(content := b"<html>buy this domain</html>")
         elif way == "swelling":
             length = len(content := gzip.compress(bytes(2**24)))
+        elif way == "corrupt":  # as long as it should be, a bit of the pixels is another
+            where = length // 2
+            content = content[:where] + bytes([content[where] ^ 1]) + content[where + 1 :]
+        elif way == "forged":  # a whole file of the right size, of other pixels
+            other = bytearray(CONTENTS[name.removesuffix(".gz")])
+            other[-1] ^= 1
+            length = len(content := gzip.compress(other, mtime=0))
+        elif way == "empty":
+            content, length = b"", 0
+        elif way == "bomb":  # as short as the file may be; it swells to a thousand times that
+            length = len(content := gzip.compress(bytes(2**22), mtime=0))
+        elif way == "misnumbered":
+            length = "many"
         elif way == "endless":
             content, length = bytes(2**24), 2**24
         elif way == "stalled":
@@ -207,11 +226,15 @@ class Mirror(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         try:
             self.wfile.write(content)
-            if way == "stalled":  # the connection stays open until the other side has had enough
-                self.connection.settimeout(20)
-                self.connection.recv(1)
+            if way == "stalled":
+                self.wait_for_the_other_side()
         except OSError:
             self.close_connection = True  # the other side has had enough
+
+    def wait_for_the_other_side(self):
+        """The connection stays open until it has had enough."""
+        self.connection.settimeout(20)
+        self.connection.recv(1)
 
     def log_message(self, *_):
         pass
@@ -219,7 +242,8 @@ class Mirror(http.server.BaseHTTPRequestHandler):
 
 FAILURES = {
     "absent": "404", "broken": "500", "lost": "404", "circle": "infinite loop", "stalled": "timed out", "cut": "announced", "cut-silently": "broken gzip", "other": "found 28 bytes",
-    "page": "found 28 bytes", "swelling": "more than", "endless": "never has",
+    "silent": "timed out", "corrupt": "broken gzip", "forged": "found SHA-256", "empty": "found 0 bytes", "bomb": "found more than 7072 bytes",
+    "misnumbered": "Content-Length", "to-a-file": "not allowed", "page": "found 28 bytes", "swelling": "more than", "endless": "never has",
 }  # fmt: skip
 
 
@@ -248,7 +272,7 @@ def mirrors(server, monkeypatch):
     receive = download.receive
 
     def impatient(url, *arguments, **options):  # with that one mirror alone, so that no test is a race
-        monkeypatch.setattr(download, "TIMEOUT", 0.2 if "/stalled/" in url else 60)
+        monkeypatch.setattr(download, "TIMEOUT", 0.2 if "/stalled/" in url or "/silent/" in url else 60)
         receive(url, *arguments, **options)
 
     monkeypatch.setattr(download, "receive", impatient)
@@ -318,6 +342,18 @@ def test_two_processes_may_fetch_the_same_at_once(tmp_path, mirrors, server):
         assert out == "9\n", err
     assert asked.count(f"together/{NAMES[0]}.gz") == 2
     assert files_under(tmp_path) == sorted(f"{name}.gz" for name in NAMES)
+    same(Tiny(tmp_path, download=True), *ARRAYS[:2])
+
+
+def test_a_killed_download_leaves_no_half_file(tmp_path, mirrors):
+    mirrors("stalled")
+    command = [sys.executable, "-c", FETCHER, str(tmp_path), Tiny.mirrors[0], json.dumps(Tiny.files)]
+    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    while not (left := files_under(tmp_path)) and process.poll() is None:
+        time.sleep(0.01)
+    process.kill()
+    assert process.wait() != 0 and all(name.endswith(".part") for name in left)
+    mirrors("good")
     same(Tiny(tmp_path, download=True), *ARRAYS[:2])
 
 
