@@ -238,9 +238,10 @@ def unfold(
     x: np.ndarray, *, kernel_size: Pair, stride: Pair = (1, 1), padding: Pair = (0, 0),
     dilation: Pair = (1, 1),
 ) -> np.ndarray:  # fmt: skip
-    """The windows of x (N, C, H, W) as the columns of matrices (N, C h w, H' W')."""
+    """The windows of x (N, C, H, W) as the columns of matrices (N, C h w, H' W'): a copy, always."""
     area = geometry(x.shape, kernel_size, stride, padding, dilation)
-    return unrolled(area.windows(area.padded(x)), 1)[:, 0]
+    y = unrolled(area.windows(area.padded(x)), 1)[:, 0]
+    return y.copy() if np.may_share_memory(y, x) else y
 
 
 def fold(

@@ -12,6 +12,7 @@ from ..graph import Variable, tell
 from .elementwise import not_equal, select
 from .indexing import ValuesAndIndices, at, gathered, in_line, nonzero, sorting
 from .naming import numpy_names, positive
+from .reductions import total
 from .shapes import reshape
 
 
@@ -41,7 +42,7 @@ def median(x, dim=None, keepdim=False):
     """The one in the middle, of two the lower, or NaN if there is one; along `dim`, (values, indices)."""
     if dim is None:
         if not math.prod(x.shape):
-            return x.wrap(np.array(math.nan, x.dtype))
+            return total(x) + math.nan
         return median(reshape(x, -1), 0).values
     line, dim = in_line(x), positive(dim, x.ndim)
     n = line.shape[dim]

@@ -170,7 +170,7 @@ m.take_along_dim(f, at, d); m.take_along_dim(x1, m.argsort(x1, d), d)
 F.one_hot(classes); F.one_hot(classes, 4); F.one_hot(classes, num_classes=2)
 m.nonzero(x); x.nonzero(as_tuple=True); m.argwhere(x); x.argwhere()
 x1.index_fill(d, v, n); m.index_fill(x1, d, v, 2); x1.index_copy(d, v[:1], rows[(slice(None),) * (d % x1.ndim) + (slice(0, 1),)])
-m.unique(x); x.unique(return_inverse=True, return_counts=True); m.unique(i, return_counts=True); m.unique(i, dim=d) if i.ndim and len(i) else i
+m.unique(x.detach()); x.detach().unique(return_inverse=True, return_counts=True); m.unique(i, return_counts=True); m.unique(i, dim=d) if i.ndim and len(i) else i
 m.bincount(classes); m.bincount(classes.reshape(-1), minlength=k); m.bincount(v, m.ones(k).double()); m.bincount(i)
 m.isin(i, j); m.isin(i, 2); m.isin(i, w, invert=flag)
 m.sort(x, dim=d, descending=flag, stable=True); x.sort(d).values; x.sort(descending=flag)[0]
