@@ -65,6 +65,11 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
     have no derivative."""
     look_at(input)
     array = values_of(input)
+    if dim is not None and 0 in array.shape and (array.shape[dim] or array.shape.count(0) > 1):
+        raise RuntimeError(
+            "There are 0 sized dimensions, and they aren't selected, so unique cannot be applied: slices of "
+            f"shape {list(array.shape)} along dimension {dim} hold no elements"
+        )
     found, inverse, counts = np.unique(array, False, True, True, axis=dim, equal_nan=False)
     results = [found, inverse.reshape(array.shape) if dim is None else inverse.reshape(-1), counts]
     wanted = [
