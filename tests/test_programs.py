@@ -11,13 +11,7 @@ from running_programs import FOLDER, OUTPUTS, PROGRAMS, assert_prints_alike, pri
 pytest.importorskip("safetensors", reason="safetensors is not installed: pip install safetensors")
 
 
-def named(name):
-    lacking = running_programs.lacking(PROGRAMS[name].needs)
-    reason = f"there is no {', '.join(lacking)} yet"
-    return pytest.param(name, marks=pytest.mark.skipif(bool(lacking), reason=reason))
-
-
-every_program = pytest.mark.parametrize("name", list(map(named, PROGRAMS)))
+every_program = pytest.mark.parametrize("name", PROGRAMS)
 
 
 @pytest.fixture(autouse=True)
@@ -50,8 +44,8 @@ def test_beside_pytorch(name, printed):
 @pytest.mark.parametrize(
     "name, args",
     [
-        pytest.param("vae", "--noise 1 --epochs 1", marks=named("vae").marks),
-        pytest.param("mnist_cnn", "--dropout 0.25 --shuffle --epochs 1", marks=named("mnist_cnn").marks),
+        ("vae", "--noise 1 --epochs 1"),
+        ("mnist_cnn", "--dropout 0.25 --shuffle --epochs 1"),
     ],
 )
 def test_with_chance(name, args):

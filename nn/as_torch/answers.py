@@ -18,7 +18,7 @@ from autodiff.primitive import Primitive
 from autodiff.provenance import describe, ours
 from autodiff.tensor import Handle
 
-from .. import data, datasets, functional, images, init, optim, transforms, utils
+from .. import data, datasets, functional, images, init, models, optim, transforms, utils
 from . import extras, legacy, machine
 
 ROOTS = ("torch", "torchvision")
@@ -31,6 +31,7 @@ transformed = SimpleNamespace(
     grad=autodiff.grad, hessian=autodiff.hessian, jacfwd=autodiff.jacobian, jacrev=autodiff.jacobian,
     jvp=autodiff.jvp, vjp=autodiff.vjp,
 )  # fmt: skip
+pictures = SimpleNamespace(ResNet=models.ResNet, resnet18=models.resnet18)
 
 # Each of PyTorch's modules, and where its names are looked for. What these get later, it has.
 SOURCES: dict[str, tuple[Any, ...]] = {
@@ -59,6 +60,7 @@ SOURCES: dict[str, tuple[Any, ...]] = {
     "torch.xpu": (machine.xpu,),
     "torchvision": (version,),
     "torchvision.datasets": (datasets,),
+    "torchvision.models": (pictures,),
     "torchvision.transforms": (transforms,),
     "torchvision.utils": (images,),
 }
@@ -86,7 +88,6 @@ INSTEAD = {
     "torch.multiprocessing": "one process: the kernels use its threads",
     "torch.onnx": "nn.checkpoint.save_tensors for the weights",
     "torch.utils.tensorboard": "writing numbers to a file of your own",
-    "torchvision.models": "the layers themselves, and weights from a safetensors file by torch.load",
 }
 MISSING = object()
 

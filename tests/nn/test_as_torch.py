@@ -20,7 +20,7 @@ from beside_torch import assert_close, at_least, libraries
 
 import autodiff as ad
 import nn
-from nn import as_torch, checkpoint, data, datasets, functional, init, optim, transforms, utils
+from nn import as_torch, checkpoint, data, datasets, functional, init, models, optim, transforms, utils
 from nn.as_torch import answers, extras, files
 
 ROOT = Path(__file__).parents[2]
@@ -78,6 +78,7 @@ SPELLINGS = {
     "from torch.func import grad as x": ad.grad,
     "from torchvision import datasets, transforms; x = (datasets.MNIST, transforms.Compose)": (datasets.MNIST, transforms.Compose),
     "from torchvision.datasets import FashionMNIST as x": datasets.FashionMNIST,
+    "import torchvision; x = torchvision.models.resnet18": models.resnet18,
     "import torchvision; x = torchvision.transforms.ToTensor": transforms.ToTensor,
     "import torchvision.transforms as T; x = T.Normalize": transforms.Normalize,
     "from torchvision.transforms.transforms import Lambda as x": transforms.Lambda,
@@ -175,8 +176,8 @@ MISSING = [
     ("import torch.optimm", ModuleNotFoundError, "No module named 'torch.optimm'", "program.py:1", "torch.optim, which is near"),
     ("from torch.utils.tensorboard import SummaryWriter", ModuleNotFoundError, "No module named 'torch.utils.tensorboard'",
      "program.py:1", "writing numbers to a file of your own"),
-    ("import torchvision\ntorchvision.models", AttributeError, "module 'torchvision' has no attribute 'models'",
-     "program.py:2", "weights from a safetensors file"),
+    ("import torchvision\ntorchvision.ops", AttributeError, "module 'torchvision' has no attribute 'ops'",
+     "program.py:2", "docs/from-pytorch.md"),
     ("import torch\ntorch.qwertyuiop", AttributeError, "module 'torch' has no attribute 'qwertyuiop'",
      "program.py:2", "docs/from-pytorch.md"),
     ("import torch\ndef f(): return torch.distributed\nf()", AttributeError, "no attribute 'distributed'",

@@ -1,4 +1,4 @@
-"""The MLP and LeNet."""
+"""The MLP, LeNet and the residual network."""
 
 from __future__ import annotations
 
@@ -66,3 +66,69 @@ def test_lenet_beside_pytorch():
     np.testing.assert_allclose(x.grad.numpy(), tx.grad.numpy(), atol=1e-5)
     for ours, its in zip(net.parameters(), theirs.parameters(), strict=True):
         np.testing.assert_allclose(ours.grad.numpy(), its.grad.numpy(), atol=1e-4)
+
+
+# ---- ResNet ----------------------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def resnet():
+    net = nn.models.resnet18(num_classes=10)
+    random = np.random.default_rng(0)
+    for name, buffer in net.named_buffers():  # as if it had been trained
+        if "running" in name:
+            buffer.copy_(ad.from_numpy(random.uniform(0.5, 1.5, buffer.shape).astype(np.float32)))
+    return net.eval()
+
+
+def test_its_names_and_sizes_are_torchvisions(resnet):
+    assert sum(p.numel() for p in nn.models.resnet18().parameters()) == 11_689_512
+    state = resnet.state_dict()
+    assert len(state) == 122
+    block = [f"{part}.{name}" for part, names in (
+        ("conv1", ["weight"]), ("bn1", NORM), ("conv2", ["weight"]), ("bn2", NORM)) for name in names]  # fmt: skip
+    assert [name for name in state if name.startswith("layer1.0.")] == [f"layer1.0.{each}" for each in block]
+    assert [name for name in state if "downsample" in name] == [
+        f"layer{k}.0.downsample.{name}" for k in (2, 3, 4) for name in ("0.weight", *(f"1.{n}" for n in NORM))
+    ]
+    assert state["layer4.0.conv1.weight"].shape == (512, 256, 3, 3) and state["fc.weight"].shape == (10, 512)
+    assert [name for name, _ in resnet.named_children()] == [
+        "conv1", "bn1", "relu", "maxpool", "layer1", "layer2", "layer3", "layer4", "avgpool", "fc",
+    ]  # fmt: skip
+
+
+NORM = ["weight", "bias", "running_mean", "running_var", "num_batches_tracked"]
+
+
+def test_it_computes_what_its_weights_say(resnet):
+    """With PyTorch's functions, from the state_dict alone."""
+    torch = pytest.importorskip("torch", reason="PyTorch is not installed: nothing to compare with")
+    F = torch.nn.functional
+    state = {name: torch.from_numpy(t.numpy()) for name, t in resnet.state_dict().items()}
+
+    def conv(x, name, stride=1, padding=1):
+        return F.conv2d(x, state[f"{name}.weight"], None, stride, padding)
+
+    def norm(x, name):
+        return F.batch_norm(
+            x, *(state[f"{name}.{n}"] for n in ("running_mean", "running_var", "weight", "bias"))
+        )
+
+    x = np.sin(np.arange(2 * 3 * 40 * 40)).astype(np.float32).reshape(2, 3, 40, 40)
+    y = F.max_pool2d(norm(conv(torch.from_numpy(x), "conv1", 2, 3), "bn1").relu(), 3, 2, 1)
+    for stage in (1, 2, 3, 4):
+        for k in (0, 1):
+            name, stride = f"layer{stage}.{k}", 2 if stage > 1 and k == 0 else 1
+            z = norm(conv(y, f"{name}.conv1", stride), f"{name}.bn1").relu()
+            z = norm(conv(z, f"{name}.conv2"), f"{name}.bn2")
+            if f"{name}.downsample.0.weight" in state:
+                y = norm(conv(y, f"{name}.downsample.0", stride, 0), f"{name}.downsample.1")
+            y = (y + z).relu()
+    expected = F.linear(y.mean((2, 3)), state["fc.weight"], state["fc.bias"])
+    with ad.no_grad():
+        np.testing.assert_allclose(resnet(ad.from_numpy(x)).numpy(), expected.numpy(), rtol=2e-4, atol=2e-4)
+
+
+def test_weights_that_were_trained_elsewhere_are_refused_with_the_way_out():
+    with pytest.raises(ValueError, match=r"asked for 'DEFAULT'.* safetensors.torch.save_file"):
+        nn.models.resnet18(weights="DEFAULT")
