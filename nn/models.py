@@ -104,9 +104,13 @@ class ResidualBlock(Module):
         return self.relu(y + passed)
 
 
-def resnet18(*, weights: Any = None, progress: bool = True, **kwargs: Any) -> ResNet:
+def resnet18(
+    *, weights: Any = None, progress: bool = True, pretrained: bool = False, **kwargs: Any
+) -> ResNet:
     """The ResNet of 18 layers, untrained. (torchvision's trained weights are pickles that it downloads:
-    written to a safetensors file there, they load here under the same names.)"""
+    written to a safetensors file there, they load here under the same names. `pretrained` is what older
+    programs say for `weights`.)"""
+    weights = "DEFAULT" if pretrained and weights is None else weights
     if weights is not None:
         raise ValueError(
             f"resnet18 has no trained weights here, and was asked for {weights!r}. Where torchvision is installed, "

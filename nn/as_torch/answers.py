@@ -47,7 +47,7 @@ SOURCES: dict[str, tuple[Any, ...]] = {
     "torch.mps": (machine.mps,),
     "torch.nn": (nn,),
     "torch.nn.functional": (functional,),
-    "torch.nn.init": (init,),
+    "torch.nn.init": (init, legacy.initialisers),
     "torch.nn.utils": (utils,),
     "torch.optim": (optim,),
     "torch.optim.lr_scheduler": (optim.lr_scheduler, legacy.lr_scheduler),

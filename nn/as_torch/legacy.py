@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import warnings
+from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
 
 import autodiff
 from autodiff import Tensor
 
-from .. import optim
+from .. import init, optim
 
 
 def set_default_tensor_type(t: Any) -> None:
@@ -19,3 +21,23 @@ def set_default_tensor_type(t: Any) -> None:
 tensors = SimpleNamespace(set_default_tensor_type=set_default_tensor_type)
 autograd = SimpleNamespace(Variable=Tensor)  # which a Tensor has been since PyTorch 0.4
 lr_scheduler = SimpleNamespace(_LRScheduler=optim.lr_scheduler.LRScheduler)
+
+
+def renamed(old: str) -> Callable[..., Tensor]:
+    """An initialiser by the name that it had before those that write into a tensor got their underscore."""
+    new = getattr(init, f"{old}_")
+
+    def initialiser(*args: Any, **kwargs: Any) -> Tensor:
+        text = f"`nn.init.{old}` is now deprecated in favor of `nn.init.{old}_`"
+        warnings.warn(text, FutureWarning, stacklevel=2)
+        return new(*args, **kwargs)
+
+    initialiser.__name__, initialiser.__doc__ = old, new.__doc__
+    return initialiser
+
+
+initialisers = SimpleNamespace(**{
+    name: renamed(name)
+    for name in ("constant", "dirac", "eye", "kaiming_normal", "kaiming_uniform", "normal", "orthogonal", "sparse",
+                 "uniform", "xavier_normal", "xavier_uniform")
+})  # fmt: skip

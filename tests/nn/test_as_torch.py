@@ -302,6 +302,13 @@ def test_the_older_default(torch):
     assert torch.get_default_dtype() == torch.float32
 
 
+def test_initialisers_before_their_underscore(torch):
+    weight = torch.empty(3, 4)
+    with pytest.warns(FutureWarning, match="in favor of `nn.init.xavier_uniform_`"):
+        assert torch.nn.init.xavier_uniform(weight, gain=2) is weight
+    assert 0 < abs(weight).max() <= 2 * (6 / 7) ** 0.5
+
+
 # ---- compile -------------------------------------------------------------------------------------------
 
 
