@@ -12,13 +12,13 @@ help:
 	@echo "make mnist          train the classic MNIST network on the real images (under a minute)"
 	@echo "make test           run the tests"
 	@echo "make test-thorough  run the slow tests too, and more examples of each property"
-	@echo "make bench          measure, beside PyTorch, JAX and HIPS autograd where they are installed in $(VENV)"
+	@echo "make bench          measure, beside PyTorch, JAX and others where they are installed in $(VENV)"
 	@echo "make lint           check style, types and the order of imports"
 	@echo "make format         format the code"
 	@echo "make clean          remove the environment and everything built"
 	@echo
 	@echo "PYTHON=...          the Python 3.11 or newer to make the environment with (python3)"
-	@echo "ARGS=...            more arguments: make mnist ARGS='--epochs 2', make test ARGS='-k linear'"
+	@echo "ARGS=...            more arguments: make mnist ARGS='--epochs 2', make bench ARGS=--quick"
 
 # An empty file says that a step is done, so that a second call does not repeat it. An environment that is
 # there already, made by hand, serves; what is left of one that failed, or is gone stale, is made anew.
@@ -54,8 +54,7 @@ test-thorough: $(VENV)/for-tests
 	@HYPOTHESIS_PROFILE=thorough $(PY) -m pytest -n 2 -m "slow or not slow" $(ARGS)
 
 bench: $(VENV)/for-mnist
-	@for each in imports overhead gemm steps compiled lenet; do \
-	  echo; echo "== benchmarks/$$each.py"; $(PY) benchmarks/$$each.py || exit 1; done
+	@$(PY) -m benchmarks $(ARGS)
 
 lint: $(VENV)/for-tests
 	@$(PY) -m ruff check .
