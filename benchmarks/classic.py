@@ -19,11 +19,10 @@ import time
 from pathlib import Path
 
 import digits
-from contest import Disagreement, settle
+from contest import ROOT, Disagreement, settle
 from report import Results, Table, median, run
 
 HERE = Path(__file__).resolve().parent
-ROOT = HERE.parent
 PROGRAM = ROOT / "examples" / "mnist" / "tutorial.py"
 EPOCHS = "num_epochs = 10"
 IMPORTS = {  # ours ↦ PyTorch's

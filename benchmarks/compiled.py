@@ -15,8 +15,8 @@ from report import Results, Table, run
 
 # name: layers, loss, batch size, steps in a job
 CASES = {
-    "xor 2-8-1": ((2, 8, 1), "logistic", 4, 400),
-    "moons 2-16-16-1": ((2, 16, 16, 1), "logistic", 32, 300),
+    "xor 2-8-1": ((2, 8, 1), "logistic", 4, 100),
+    "moons 2-16-16-1": ((2, 16, 16, 1), "logistic", 32, 100),
     "mnist 784-512-10": ((784, 512, 10), "classes", 64, 20),
 }
 OPTIMISERS = {"sgd": {"lr": 0.1}, "adam": {"lr": 0.01}}
@@ -76,7 +76,7 @@ def jobs_of(library, nn, optim, kind, cases):
             else:
                 pairs = list(zip(xs, ys, strict=True))
                 all_steps = lambda step=step, pairs=pairs: [step(x, y) for x, y in pairs]
-            losses = lambda values: np.array([float(v) for v in values])
+            losses = lambda values: np.array([float(v.detach()) for v in values])
             found[f"{name}, batch {size}, {optimiser}"] = Job(all_steps, losses, steps)
     return found
 

@@ -15,8 +15,13 @@ import traceback
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from multiprocessing import get_context
+from pathlib import Path
 from signal import Signals
 from typing import Any, NamedTuple
+
+ROOT = Path(__file__).resolve().parent.parent
+if str(ROOT) not in sys.path:  # the packages beside this folder are measured, whatever else is installed
+    sys.path.insert(0, str(ROOT))
 
 THREADS = (
     "OPENBLAS_NUM_THREADS",

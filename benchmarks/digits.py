@@ -5,7 +5,9 @@ from __future__ import annotations
 import gzip
 from pathlib import Path
 
-FOLDER = Path(__file__).resolve().parent.parent / "examples" / "mnist" / "data"
+from contest import ROOT
+
+FOLDER = ROOT / "examples" / "mnist" / "data"
 MEAN, STD = 0.1307, 0.3081  # of the training images' pixels, as everybody writes them
 
 

@@ -29,7 +29,6 @@ CHECKED = 40  # batches whose losses are compared
 JOB = "epoch"
 OURS = "ours, compiled"
 SLOW = {"HIPS autograd": 235, "tinygrad, TinyJit": 94}  # batches they take
-LONG_TO_START = ("torch.compile",)  # left out of a quick run
 
 
 def order(batches):
@@ -298,10 +297,8 @@ SMALL_CONTENDERS = {
 
 
 def measure(args, results: Results) -> None:
-    contenders = {n: c for n, c in CONTENDERS.items() if not (args.quick and n in LONG_TO_START)}
-    results.left_out |= {
-        n: "it takes long to start, and this is --quick" for n in CONTENDERS.keys() - contenders
-    }
+    contenders = {n: c for n, c in CONTENDERS.items() if not (args.quick and n in networks.LONG_TO_START)}
+    results.left_out |= {n: networks.TOO_LONG for n in CONTENDERS.keys() - contenders}
     batches = QUICK if args.quick else BATCHES
     parts = {name: min(batches, SLOW.get(name, batches)) for name in contenders}
     for threads in args.threads:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import math
 
-import peak
 from contest import Job, contest, hold_jax, threads_here
 from report import Results, Table, median, run
 
@@ -72,6 +71,8 @@ def lazy(make, multiply, result, scale):
 
 
 def ours():
+    import peak
+
     from autodiff.kernels import matmul
 
     return jobs_of(lambda a: a, matmul) | {PEAK: peak.job()}
@@ -118,6 +119,8 @@ CONTENDERS = {"ours": ours, "NumPy": numpy, "PyTorch": torch, "JAX": jax}
 
 
 def measure(args, results: Results) -> None:
+    import peak
+
     without = (*(() if args.large else LARGE), *(LONG if args.quick else ()))
     shapes = [name for name in SHAPES if name not in without]
     for threads in args.threads:

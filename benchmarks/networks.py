@@ -7,6 +7,8 @@ from __future__ import annotations
 from contest import Missing, hold_jax, threads_here
 
 BATCH, INPUTS, HIDDEN, CLASSES, LR = 64, 784, 512, 10, 0.01
+LONG_TO_START = ("torch.compile",)  # left out of a quick run
+TOO_LONG = "it takes long to start, and this is a quick run"
 
 
 def weights():

@@ -110,6 +110,10 @@ def ratios(table: Table, panel: Any) -> None:
                 label = None if name in named else name
                 named.add(name)
                 panel.plot(ratio, k, linestyle="", label=label, **style(table, name))
+    for name in table.contenders:
+        instead = {str(line.get(name)) for line in table.cells.values()}
+        if len(instead) == 1 and name not in named and name != table.ours:  # an error, all along
+            panel.plot([], [], linestyle="", label=f"{name}: {instead.pop()}", **style(table, name))
     finish(panel, rows, f"times {table.ours} (the line): it is ahead of what lies to the right", legend=True)
 
 
@@ -127,6 +131,8 @@ def plain(axis: Any) -> None:
     """A logarithmic axis with numbers as they are usually written."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    axis.set_major_locator(LogLocator(subs=(1, 2, 5), numticks=12))
+    low, high = axis.get_view_interval()
+    subs = (1, 1.5, 2, 3, 5, 7) if high < 10 * low else (1, 2, 5) if high < 500 * low else (1,)
+    axis.set_major_locator(LogLocator(subs=subs, numticks=20))
     axis.set_major_formatter(FuncFormatter(lambda x, _: f"{x:,.10g}"))
     axis.set_minor_formatter(NullFormatter())

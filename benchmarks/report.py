@@ -170,8 +170,8 @@ class Results:
         for name, pools in self.pools.items():
             for pool in pools:
                 if pool.get("user_api") == "blas":
-                    found.setdefault(described(pool), []).append(name)
-        return lines + [f"{what}: {'; '.join(names)}." for what, names in found.items()]
+                    found.setdefault(described(pool), []).append(name.partition(", threads: ")[0])
+        return lines + [f"{what}: in {'; '.join(dict.fromkeys(names))}." for what, names in found.items()]
 
     def markdown(self) -> str:
         parts = [f"## {self.name}: {self.title}\n", *(t.markdown() for t in self.tables)]
@@ -191,7 +191,8 @@ class Results:
 def described(pool: dict) -> str:
     """A BLAS: its name, version, the kind of core its code is for, its threads."""
     parts = [pool.get("internal_api"), pool.get("version"), pool.get("architecture")]
-    return f"{' '.join(map(str, filter(None, parts)))}, {pool.get('num_threads')} thread(s)"
+    count = pool.get("num_threads")
+    return f"{' '.join(map(str, filter(None, parts)))}, {count} thread{'' if count == 1 else 's'}"
 
 
 def run(

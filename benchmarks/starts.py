@@ -16,7 +16,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from contest import settle
+from contest import ROOT, settle
 from report import Results, Table, median, run
 
 HERE = Path(__file__).resolve().parent
@@ -40,7 +40,7 @@ COLD_TURNS = 2  # each takes the seconds of a compile
 
 def child(*arguments: str, **variables: str) -> str | None:
     """What a fresh Python prints, or None if it ends with an error."""
-    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (HERE.parent, HERE)))} | variables
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (ROOT, HERE)))} | variables
     done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=environment)
     if done.returncode and "ModuleNotFoundError" not in done.stderr:
         print(done.stderr, file=sys.stderr)

@@ -139,12 +139,12 @@ def test_results_are_written_and_read_again():
         "architecture": "Zen",
         "num_threads": 2,
     }
-    found.pools["NumPy, 2 threads"] = [openblas]
+    found.pools["NumPy, threads: 2"] = [openblas]
     assert Results.read(found.json()) == found
     text = found.markdown()
     assert "## fake: of the tests" in text and "### A table" in text and "A note." in text
     assert "- Left out: absent (not installed)." in text
-    assert "- openblas 1 Zen, 2 thread(s): NumPy, 2 threads." in text
+    assert "- openblas 1 Zen, 2 threads: in NumPy." in text
 
 
 def test_a_picture_has_a_panel_for_each_kind_of_table(tmp_path):
