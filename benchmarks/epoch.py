@@ -310,7 +310,7 @@ def measure(args, results: Results) -> None:
         unit = "seconds an epoch: median (least–most), times ours, compiled"
         table = Table(f"An epoch of MNIST, {text}", unit, {"s": times}, ours=OURS)
         table.notes = [
-            f"{', '.join(names)}: scaled up from {count} of the {BATCHES} batches."
+            f"{'; '.join(names)}: scaled up from {count} of the {BATCHES} batches."
             for count in sorted(set(parts.values()) - {BATCHES})
             if (names := [n for n in times if parts[n] == count])
         ]
