@@ -22,7 +22,19 @@ import pictures  # noqa: E402
 from contest import SLOWING  # noqa: E402
 from report import Results, described_machine  # noqa: E402
 
-NAMES = ("starts", "overhead", "gemm", "steps", "compiled", "epoch", "classic", "chains", "growth", "memory")
+NAMES = (
+    "starts",
+    "overhead",
+    "gemm",
+    "steps",
+    "compiled",
+    "lenet",
+    "epoch",
+    "classic",
+    "chains",
+    "growth",
+    "memory",
+)
 
 
 def main() -> int:

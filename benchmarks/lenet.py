@@ -9,27 +9,21 @@ ours. An epoch is 938 steps. (autodiff.compile does not take convolutions: a com
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
-from contest import arguments, contest, machine, median, save
+import digits
+from contest import Job, contest, threads_here
+from report import Results, Table, median, run
 
 BATCH, LR, STEPS = 64, 0.05, 20
-IMAGES = Path(__file__).parents[1] / "examples" / "mnist" / "data"
 JOB = "step"
 EPOCH = 938  # steps: 60,000 images
 
 
 def batches():
     """Images and labels of the first steps, as the classic program prepares them."""
-    import numpy as np
-
-    from nn.datasets import MNIST
-
-    data = MNIST(IMAGES, train=False)
+    images, labels = digits.read(False)
     n = STEPS * BATCH
-    x = (data.data.numpy()[:n].astype(np.float32) / 255 - np.float32(0.1307)) / np.float32(0.3081)
-    return x.reshape(STEPS, BATCH, 1, 28, 28), data.targets.numpy()[:n].reshape(STEPS, BATCH)
+    x = digits.normalised(images[:n])
+    return x.reshape(STEPS, BATCH, 1, 28, 28), labels[:n].reshape(STEPS, BATCH)
 
 
 def lenet(nn):
@@ -41,7 +35,7 @@ def lenet(nn):
 
 
 def training(library, nn, optim):
-    """The steps as PyTorch's users write them, for a library of its names; `losses()` are those of the first pass."""
+    """The steps as PyTorch's users write them, for a library of its names."""
     import numpy as np
 
     rng = np.random.default_rng(0)
@@ -54,7 +48,7 @@ def training(library, nn, optim):
     images, labels = batches()
     steps = [(library.tensor(x), library.tensor(y)) for x, y in zip(images, labels, strict=True)]
 
-    def run():
+    def all_steps():
         losses = []
         for x, y in steps:
             optimizer.zero_grad()
@@ -64,7 +58,7 @@ def training(library, nn, optim):
             losses.append(loss.detach())
         return losses
 
-    return {JOB: (run, lambda losses: np.array([float(loss) for loss in losses]))}
+    return {JOB: Job(all_steps, lambda losses: np.array([float(loss) for loss in losses]), STEPS)}
 
 
 def ours():
@@ -77,31 +71,25 @@ def ours():
 def torch_eager():
     import torch
 
-    torch.set_num_threads(int(os.environ["OMP_NUM_THREADS"]))
+    torch.set_num_threads(threads_here())
     return training(torch, torch.nn, torch.optim)
 
 
-CONTENDERS = {"ours, eager": ours, "PyTorch, eager": torch_eager}
+OURS = "ours, eager"
+CONTENDERS = {OURS: ours, "PyTorch, eager": torch_eager}
 
 
-def main():
-    args = arguments(__doc__.splitlines()[0])
-    print(machine())
-    everything = {}
+def measure(args, results: Results) -> None:
     for threads in args.threads:
-        found = contest(CONTENDERS, [JOB], threads, args.turns, tolerance=2e-3)
-        print(f"\n{threads} thread{'s' * (threads > 1)}, milliseconds a step, medians of {args.turns} turns")
-        first = median(found[JOB]["ours, eager"])
-        for name, times in found[JOB].items():
-            steps = [t / STEPS * 1e3 for t in times]
-            spread = f"({min(steps):.2f} to {max(steps):.2f})"
-            print(
-                f"{median(steps):9.2f}  {spread:20}{median(times) / first:5.2f}  {name}: "
-                f"{median(steps) * EPOCH * 1e-3:.1f} s an epoch"
-            )
-        everything[f"{threads} threads"] = found
-    save(args.json, everything)
+        outcome = contest(CONTENDERS, [JOB], threads, args.turns, tolerance=2e-3)
+        results.heard(outcome, threads)
+        times = {name: [t * 1e3 for t in each] for name, each in outcome.times[JOB].items()}
+        title = f"A training step of LeNet, {threads} thread{'s' * (threads > 1)}"
+        table = Table(title, "milliseconds a step: median (least–most), times ours", {"ms": times}, ours=OURS)
+        epochs = [f"{name} {median(each) * EPOCH * 1e-3:.1f} s" for name, each in times.items()]
+        table.notes = [f"An epoch of {EPOCH} steps: {'; '.join(epochs)}."]
+        results.add(table)
 
 
 if __name__ == "__main__":
-    main()
+    run(measure, __file__, __doc__)

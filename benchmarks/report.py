@@ -155,9 +155,7 @@ class Results:
     def heard(self, outcome: Outcome, threads: int) -> None:
         """Who was missing, and what the others multiply with."""
         self.left_out |= outcome.left_out
-        self.pools |= {
-            f"{name}, {threads} thread{'s' * (threads > 1)}": p for name, p in outcome.pools.items()
-        }
+        self.pools |= {f"{name}, threads: {threads}": pools for name, pools in outcome.pools.items()}
 
     def add(self, table: Table) -> None:
         """A table, printed at once."""

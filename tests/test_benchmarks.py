@@ -131,7 +131,6 @@ def test_a_table_as_markdown_has_medians_ranges_ratios_and_what_came_instead():
 
 def test_results_are_written_and_read_again():
     found = results(table(notes=["A note."], rivals=("theirs",)))
-    found.left_out["absent"] = "not installed"
     openblas = {
         "user_api": "blas",
         "internal_api": "openblas",
@@ -139,12 +138,13 @@ def test_results_are_written_and_read_again():
         "architecture": "Zen",
         "num_threads": 2,
     }
-    found.pools["NumPy, threads: 2"] = [openblas]
+    pools = {"NumPy": [openblas], "PyTorch, eager": [openblas]}
+    found.heard(contest.Outcome(left_out={"absent": "not installed"}, pools=pools), 2)
     assert Results.read(found.json()) == found
     text = found.markdown()
     assert "## fake: of the tests" in text and "### A table" in text and "A note." in text
     assert "- Left out: absent (not installed)." in text
-    assert "- openblas 1 Zen, 2 threads: in NumPy." in text
+    assert "- openblas 1 Zen, 2 threads: in NumPy; PyTorch, eager." in text
 
 
 def test_a_picture_has_a_panel_for_each_kind_of_table(tmp_path):
