@@ -44,7 +44,9 @@ def build(compiled, args, kwargs, tensors) -> tuple[Any, Any, str]:
         return None, recording, reason
     first, second = written
     difference = first.difference(second)
+    first.forget()
     if difference:
+        second.forget()
         return None, compiled.function(*args, **kwargs), difference
     return Replay(second), None, ""
 
@@ -114,7 +116,10 @@ class Written:
         return ""
 
     def forget(self) -> None:
-        """Let go of all arrays of the recording but its constants."""
+        """Let go of all arrays of the recording but its constants, now: values and the steps that made them
+        point to each other, and would wait for Python's collector."""
+        self.recording.program.forget_examples()
+        self.recording.alive.clear()
         self.recording = self.generator = None
         self.found_free = {}
 
@@ -153,7 +158,6 @@ class Replay:
         self.check: Callable = checker(recording.snapshot, recording.used, recording.names, self.numbers)
         self.snapshot = recording.snapshot
         self.assumes = bool(program.assumptions)
-        program.forget_examples()
         written.forget()
 
     # ---- before the call ------------------------------------------------------------------------------

@@ -6,9 +6,11 @@ waiting for a compiler. The last ones compile.
 
 from __future__ import annotations
 
+import gc
 import random
 import sys
 import threading
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -903,3 +905,26 @@ def test_a_profiler_may_be_at_work(again):
     finally:
         sys.setprofile(None)
     assert seen
+
+
+def test_the_arrays_of_the_recording_are_let_go_at_once():
+    """Values and the steps that made them point to each other: Python's collector would come later."""
+
+    @ad.compile
+    def f(x):
+        for _ in range(5):
+            x = (x * 2).sin()
+        return x.sum()
+
+    x = ad.ones(1000)
+    gc.collect()
+    gc.disable()
+    tracemalloc.start()
+    try:
+        f(x)
+        held = tracemalloc.take_snapshot().filter_traces([tracemalloc.DomainFilter(True, np.lib.tracemalloc_domain)])
+    finally:
+        tracemalloc.stop()
+        gc.enable()
+    large = [trace.size for trace in held.traces if trace.size >= x.numpy().nbytes]
+    assert len(large) <= 3, large
