@@ -31,6 +31,8 @@ DEFAULT, BY_DEFAULT = "threaded", "the default"
 
 SMALL = 32**3  # multiplications; fewer take microseconds in any rung, and never wait for a compile
 
+BATCHED = 96**3  # of each product, where there are many (docs/benchmarks.md)
+
 chosen: ContextVar[str | None] = ContextVar("matmul", default=None)
 by_variable = os.environ.get(VARIABLE) or None
 
@@ -181,8 +183,10 @@ def suits(a: np.ndarray, b: np.ndarray) -> bool:
 
 
 def wins(a: np.ndarray, b: np.ndarray) -> bool:
-    """Is the default rung faster than NumPy here? Vectors are read once; tiles are no help."""
-    return a.shape[-2] > 1 and b.shape[-1] > 1
+    """Is the default rung faster than NumPy here? Vectors are read once; tiles are no help. In a batch of small
+    products it is the calls that cost, and NumPy makes them from C."""
+    (m, k), n = a.shape[-2:], b.shape[-1]
+    return m > 1 and n > 1 and (b.ndim == 2 or m * k * n >= BATCHED)
 
 
 def rung(name: str, dtype) -> Callable[[np.ndarray, np.ndarray, np.ndarray], object]:
