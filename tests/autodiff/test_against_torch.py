@@ -31,7 +31,7 @@ torch.set_num_threads(1)
 # fmt: off
 UNARY = """abs sign exp expm1 log log1p log2 log10 sqrt rsqrt square reciprocal sin cos tan asin acos atan sinh
 cosh tanh sigmoid erf floor ceil round trunc neg isnan isinf isfinite logical_not"""
-BINARY = "add mul div atan2 maximum minimum logical_and logical_or remainder fmod floor_divide pow eq ne lt le gt ge"
+BINARY = "add mul div atan2 maximum minimum logical_and logical_or logical_xor remainder fmod floor_divide pow eq ne lt le gt ge"
 WHOLE = "amax amin all any"  # over one dimension, several, or all
 ALONG = "sum mean prod var std amax amin all any argmax argmin max min"
 
