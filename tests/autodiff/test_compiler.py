@@ -922,7 +922,9 @@ def test_the_arrays_of_the_recording_are_let_go_at_once():
     tracemalloc.start()
     try:
         f(x)
-        held = tracemalloc.take_snapshot().filter_traces([tracemalloc.DomainFilter(True, np.lib.tracemalloc_domain)])
+        held = tracemalloc.take_snapshot().filter_traces(
+            [tracemalloc.DomainFilter(True, np.lib.tracemalloc_domain)]
+        )
     finally:
         tracemalloc.stop()
         gc.enable()
