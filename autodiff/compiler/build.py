@@ -36,6 +36,8 @@ def build(compiled, args, kwargs, tensors) -> tuple[Any, Any, str]:
         if not reason:
             try:
                 written.append(Written(compiled.function, recording, stand_ins, compiled.longest))
+                if len(written) == 1:  # its text and its constants are what will be compared
+                    recording.program.forget_examples()
                 continue
             except Unsupported as error:
                 recording, reason = compiled.function(*args, **kwargs), str(error)

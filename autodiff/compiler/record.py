@@ -74,7 +74,7 @@ class Recording(NamedTuple):
     leaf_gradients: list  # (value, of what it is the gradient)
     plain_arguments: bool  # is every argument a Tensor by itself?
     found_free: dict  # the places of such arrays, and the lines that met them
-    alive: list  # what keeps those places theirs
+    alive: list  # the arrays, which keep those places theirs
     has_constants: bool  # does it use arrays that came from no call: made by the function, it seems
 
 
@@ -473,7 +473,8 @@ def finished(recorder, result, snapshot, names, everything, sources, keep_grad, 
     ]
     return Recording(
         result, program, outputs, gradients, untouched, recorder.draws, snapshot, names, used,
-        differentiable, leaves, same, leaf_gradients, plain, recorder.found_free, recorder.alive,
+        differentiable, leaves, same, leaf_gradients, plain, recorder.found_free,
+        [array for _, array in recorder.free],
         any(v.size != 1 for v, _ in recorder.free),
     )  # fmt: skip
 
