@@ -16,7 +16,7 @@ from ..kernels import convolution, pooling
 from ..primitive import general, linear_map, multilinear, total
 from .indexing import gathered, scatter_sum
 from .reductions import total as sum_over
-from .shapes import flatten, pad, reshape, reshaped
+from .shapes import pad, reshape, reshaped
 
 
 def _conv2d_bias(x, w, bias, *, stride, padding, dilation, groups):
@@ -35,12 +35,17 @@ def biased_tangent(ts, x, w, stride, padding, dilation, groups):
 def largest_rule(g_values, indices, x_shape):
     """Each element receives what the windows that chose it receive."""
     planes = (*x_shape[:2], math.prod(x_shape[2:]))
-    at = scatter_sum(flatten(g_values, 2), flatten(indices, 2), dim=2, to=planes)
+    at = scatter_sum(in_line(g_values), in_line(indices), dim=2, to=planes)
     return reshaped(at, to=x_shape)
 
 
+def in_line(planes):
+    """Each plane's elements in one dimension."""
+    return reshaped(planes, to=(*planes.shape[:2], math.prod(planes.shape[2:])))
+
+
 def largest_tangent(t, indices):
-    chosen = gathered(flatten(t, 2), flatten(indices, 2), dim=2)
+    chosen = gathered(in_line(t), in_line(indices), dim=2)
     return (reshaped(chosen, to=indices.shape),)
 
 

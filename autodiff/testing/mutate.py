@@ -42,7 +42,9 @@ from .museum.matrix import drawn, of_conventions, verdict
 from .museum.mutants import ruled
 from .operations import OPERATIONS
 
-MODULES = (ops.elementwise, ops.reductions, ops.shapes, ops.indexing, ops.contractions, ops.fused)
+MODULES = (
+    ops.elementwise, ops.reductions, ops.shapes, ops.indexing, ops.contractions, ops.convolutions, ops.fused,
+)  # fmt: skip
 ASKED = ("vjp", "jvp", "adjoint", "second order", "shape and dtype")
 DRAWS = 40
 

@@ -374,7 +374,8 @@ ROWS = [
     Operation("exp", one()), Operation("expm1", one()),
     Operation("log", one(*POSITIVE)), Operation("log1p", one(-0.75, 3)),
     Operation("log2", one(*POSITIVE)), Operation("log10", one(*POSITIVE)),
-    Operation("xlogy", st.tuples(distinct((2, 3)), arrays((3,), *POSITIVE)), conventions=((([0.0], [1.0]), [[0], [0]]),)),
+    Operation("xlogy", st.tuples(distinct((2, 3)), arrays((3,), *POSITIVE)), conventions=(
+        (([0.0], [1.0]), [[0], [0]]), (([0.0], [2.0]), [[math.log(2)], [0]]), (([0.0], [-1.0]), [[0], [0]]))),
     Operation("sqrt", one(*POSITIVE), conventions=((([0.0],), [[math.inf]]),)), Operation("rsqrt", one(*POSITIVE)),
     Operation("sin", one()), Operation("cos", one()), Operation("tan", one(-1.25, 1.25)),
     Operation("asin", one(*UNIT)), Operation("acos", one(*UNIT)), Operation("atan", one()),

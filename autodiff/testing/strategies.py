@@ -207,7 +207,7 @@ def einsum_operands(draw, of: Any = arrays) -> tuple:
 
 @st.composite
 def conv2d_operands(draw, of: Any = arrays) -> tuple:
-    """(x, weight, bias, stride, padding, dilation, groups), with what a stride leaves over at the edge."""
+    """(x, weight, bias or None, stride, padding, dilation, groups), with what a stride leaves over at the edge."""
     groups = draw(st.integers(1, 2))
     kernel = draw(st.tuples(st.integers(1, 2), st.integers(1, 3)))
     stride, dilation = (draw(st.tuples(st.integers(1, 2), st.integers(1, 2))) for _ in range(2))
@@ -216,7 +216,8 @@ def conv2d_operands(draw, of: Any = arrays) -> tuple:
     sides = [draw(st.integers(max(1, s - 2 * p), s + 2)) for s, p in zip(spans, padding, strict=True)]
     x = draw(of((draw(st.integers(1, 2)), groups, *sides)))
     w = draw(of((groups * draw(st.integers(1, 2)), 1, *kernel)))
-    return x, w, draw(of(w.shape[:1])), stride, padding, dilation, groups
+    bias = draw(st.one_of(st.none(), of(w.shape[:1])))
+    return x, w, bias, stride, padding, dilation, groups
 
 
 @st.composite

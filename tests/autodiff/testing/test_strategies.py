@@ -55,7 +55,8 @@ def test_operands_go_together(einsum, matmul, conv):
     np.einsum(einsum[0], *einsum[1:])
     np.matmul(*matmul)
     x, w, bias, stride, padding, dilation, groups = conv
-    assert x.shape[1] == w.shape[1] * groups and w.shape[0] % groups == 0 and bias.shape == w.shape[:1]
+    assert x.shape[1] == w.shape[1] * groups and w.shape[0] % groups == 0
+    assert bias is None or bias.shape == w.shape[:1]
     room = [
         n + 2 * p - d * (k - 1)
         for n, p, d, k in zip(x.shape[2:], padding, dilation, w.shape[2:], strict=True)
