@@ -236,25 +236,25 @@ def packing_tile(typing, lanes, height, k, a, a_row, a_column, b, b_row, packed,
         steps, factor, bias, gate, gate_row = arguments[11:]
         w = Writer(builder, signature.args[12], signature.args[0].literal_value)
         rows = signature.args[1].literal_value
-        x = write_products(w, rows, 2, k, a, a_row, a_column, packed, out, out_row, (b, b_row))
-        out_rows = [w.plus(out, i, out_row) for i in range(rows)]
-        gate_rows = [w.plus(gate, i, gate_row) for i in range(rows)]
-        write_steps(w, x, I64(2 * w.lanes), out_rows, steps, factor, bias, gate_rows)
+        write_tile(
+            w, rows, 2, I64(2 * w.lanes), k, a, a_row, a_column, packed, out, out_row,
+            steps, factor, bias, gate, gate_row, lying=(b, b_row),
+        )  # fmt: skip
         return context.get_dummy_value()
 
     return signature, write
 
 
 def write_tile(w: Writer, rows: int, vectors: int, columns, k, a, a_row, a_column, b, out, out_row,
-               steps, factor, bias, gate, gate_row):  # fmt: skip
+               steps, factor, bias, gate, gate_row, lying=None):  # fmt: skip
     """The instructions for a tile of this many rows and vectors."""
-    x = write_products(w, rows, vectors, k, a, a_row, a_column, b, out, out_row)
+    x = write_products(w, rows, vectors, k, a, a_row, a_column, b, out, out_row, lying)
     out_rows = [w.plus(out, i, out_row) for i in range(rows)]
     gate_rows = [w.plus(gate, i, gate_row) for i in range(rows)]
     write_steps(w, x, columns, out_rows, steps, factor, bias, gate_rows)
 
 
-def write_products(w: Writer, rows: int, vectors: int, k, a, a_row, a_column, b, out, out_row, lying=None):  # fmt: skip
+def write_products(w: Writer, rows: int, vectors: int, k, a, a_row, a_column, b, out, out_row, lying):  # fmt: skip
     """The sums of products of a tile, in registers. `lying` is (address, bytes from row to row) of a strip
     of b that is not packed yet: it is read there, and packed by the way."""
     builder = w.builder
@@ -271,7 +271,7 @@ def write_products(w: Writer, rows: int, vectors: int, k, a, a_row, a_column, b,
         if lying:
             for v in range(vectors):
                 w.store(b_vectors[v], w.plus(b_at.get(), v, width))
-                w.fetch(w.plus(w.plus(row, AHEAD, lying[1]), v, width), to_write=False)
+                w.fetch(w.plus(w.plus(row, AHEAD, lying[1]), v, width))
             source.set(builder.add(row, lying[1]))
         for i in range(rows):
             element = w.spread_from(builder.add(place, to_row[i - 1]) if i else place)

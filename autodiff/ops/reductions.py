@@ -307,7 +307,7 @@ def nanmean(x, dim=None, keepdim=False, *, dtype=None):
         raise RuntimeError(
             f"nanmean(): expected input to have floating point or complex dtype but got {x.dtype}: write .float()"
         )
-    return nansum(x, dim, keepdim, dtype=dtype) / sum(not_itself(x) == False, dim, keepdim)  # noqa: E712
+    return nansum(x, dim, keepdim, dtype=dtype) / sum(equal_to(x, x), dim, keepdim)
 
 
 @numpy_names
