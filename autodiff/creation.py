@@ -9,6 +9,7 @@ import numpy as np
 
 from . import dtypes, memory
 from .graph import tell
+from .kernels.alignment import aligned
 from .ops.naming import sizes
 from .tensor import Size, Tensor, as_array, finished
 
@@ -55,19 +56,40 @@ def shaped(name: str, given: tuple, size=None) -> tuple:
     return shape
 
 
+def of_ones(shape: tuple, dtype) -> np.ndarray:
+    array = aligned(shape, dtype)
+    array.fill(1)
+    return array
+
+
 def filled(make):
-    """A constructor of `size` from NumPy's."""
+    """A constructor of `size` from a function of shape and dtype."""
     name = make.__name__
 
     def constructor(*shape, size=None, dtype=None, requires_grad=False, device=None) -> Tensor:
         array = make(shaped(name, shape, size), dtype or dtypes.get_default_dtype())
         return finished(array, requires_grad, device)
 
-    constructor.__name__, constructor.__doc__ = name, f"A Tensor of {name}."
+    constructor.__name__, constructor.__doc__ = name, make.__doc__
     return constructor
 
 
-zeros, ones, empty = filled(np.zeros), filled(np.ones), filled(np.empty)
+@filled
+def zeros(shape, dtype):
+    """A Tensor of zeros."""
+    return aligned(shape, dtype, np.zeros)
+
+
+@filled
+def ones(shape, dtype):
+    """A Tensor of ones."""
+    return of_ones(shape, dtype)
+
+
+@filled
+def empty(shape, dtype):
+    """A Tensor whose values are whatever was in memory."""
+    return aligned(shape, dtype)
 
 
 def full(size, fill_value, *, dtype=None, requires_grad=False, device=None) -> Tensor:
@@ -78,17 +100,17 @@ def full(size, fill_value, *, dtype=None, requires_grad=False, device=None) -> T
 
 def zeros_like(input, *, dtype=None, requires_grad=False, device=None) -> Tensor:
     """Zeros of input's shape and dtype."""
-    return finished(np.zeros(input.shape, dtype or input.dtype), requires_grad, device)
+    return finished(aligned(input.shape, dtype or input.dtype, np.zeros), requires_grad, device)
 
 
 def ones_like(input, *, dtype=None, requires_grad=False, device=None) -> Tensor:
     """Ones of input's shape and dtype."""
-    return finished(np.ones(input.shape, dtype or input.dtype), requires_grad, device)
+    return finished(of_ones(input.shape, dtype or input.dtype), requires_grad, device)
 
 
 def empty_like(input, *, dtype=None, requires_grad=False, device=None) -> Tensor:
     """A Tensor of input's shape and dtype, its values whatever was in memory."""
-    return finished(np.empty(input.shape, dtype or input.dtype), requires_grad, device)
+    return finished(aligned(input.shape, dtype or input.dtype), requires_grad, device)
 
 
 def full_like(input, fill_value, *, dtype=None, requires_grad=False, device=None) -> Tensor:

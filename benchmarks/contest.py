@@ -32,7 +32,7 @@ THREADS = (
 )
 SLOWING = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # would make NumPy look slower than it is
 PAUSE = 0.02  # seconds between turns: threads that spin go to sleep
-TURN = 0.03  # seconds a turn is to last, at the least
+TURN = 0.15  # seconds a turn is to last, at the least: what the others left in the cache is then forgotten
 
 
 class Job(NamedTuple):

@@ -12,6 +12,7 @@ import numpy as np
 from ..functional import fresh
 from ..graph import Leaf, backpropagate, enable_grad, mode, switched
 from ..kernels import generated
+from ..kernels.alignment import aligned
 from ..memory import note_writes, owner, watch
 from ..primitive import Primitive
 from ..provenance import call_site, describe_function
@@ -240,7 +241,7 @@ class Replay:
 
     def working_memory(self) -> list[np.ndarray]:
         """The arrays for intermediate values; several share a buffer."""
-        buffers = [aligned(size * dtype.itemsize).view(dtype) for size, dtype in self.buffers]
+        buffers = [aligned((size,), dtype) for size, dtype in self.buffers]
         return [buffers[n][: math.prod(shape)].reshape(shape) for n, shape in self.working]
 
     def suits(self, tensors: list[Tensor]) -> bool:
@@ -447,13 +448,6 @@ def detached(tree):
 
 def found(of: Any, tensors: list[Tensor]) -> Tensor:
     return of.tensor if isinstance(of, Captured) else tensors[of.index]
-
-
-def aligned(size: int) -> np.ndarray:
-    """Memory that begins at a line of the cache."""
-    whole = np.empty(size + 64, np.uint8)
-    start = -whole.ctypes.data % 64
-    return whole[start : start + size]
 
 
 def mapped(tree: Any, of_tensor: Callable) -> Any:

@@ -472,14 +472,15 @@ def odd_lines(count):
 @njit
 def share(m, n, height, strip, part, parts):
     """The rows and columns of out that are this part's. The parts lie as a grid, whose largest cell has
-    as few tiles as can be."""
+    as few tiles as can be; of such grids, the one whose cells read the least of a and b."""
     tiles, strips = -(-m // height), -(-n // strip)
-    least, across = -1, 1
+    least, fewest, across = -1, -1, 1
     for count in range(parts, 0, -1):
         if parts % count == 0:
-            cost = -(-strips // count) * -(-tiles // (parts // count))
-            if least < 0 or cost < least:
-                least, across = cost, count
+            rows, columns = -(-tiles // (parts // count)), -(-strips // count)
+            cost, lines = rows * columns, rows * height + columns * strip
+            if least < 0 or cost < least or (cost == least and lines < fewest):
+                least, fewest, across = cost, lines, count
     down = parts // across
     i, j = part // across, part % across
     top, bottom = i * tiles // down * height, (i + 1) * tiles // down * height

@@ -209,3 +209,27 @@ def test_compiled_code_that_calls_it_is_linked_anew_in_every_process(tmp_path):
     )
     assert run_python(code)[0] == "15.0 0"
     assert run_python(code)[0] == "15.0 1"
+
+
+@given(
+    st.integers(0, 300), st.integers(0, 300), st.sampled_from([(8, 32), (6, 16), (6, 8)]), st.integers(1, 9)
+)
+def test_the_parts_are_the_whole(m, n, tile, parts):
+    """Each element belongs to one thread, and no thread has many more tiles than it must."""
+    from autodiff.kernels.vectorised import share
+
+    seen = np.zeros((m, n), int)
+    for part in range(parts):
+        top, bottom, left, right = share.py_func(m, n, *tile, part, parts)
+        seen[top:bottom, left:right] += 1
+    assert (seen == 1).all()
+
+
+def test_what_each_thread_reads_of_the_first_layer_it_wrote_the_step_before():
+    """Forward, the weights are the left operand and their gradient's place is the result; both are cut along
+    the units: cut across, each core would fetch half the weights from the other's cache."""
+    from autodiff.kernels.vectorised import share
+
+    forward = [share.py_func(512, 64, 8, 32, part, 2)[:2] for part in (0, 1)]
+    backward = [share.py_func(512, 784, 8, 32, part, 2)[:2] for part in (0, 1)]
+    assert forward == backward == [(0, 256), (256, 512)]
