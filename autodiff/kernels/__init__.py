@@ -7,12 +7,12 @@ asked for, never before; without it the NumPy twins serve.
 from __future__ import annotations
 
 from . import convolution, elementwise, pooling, scatter, softmax, updates
-from .gemm import RUNGS, matmul, rung, use
+from .gemm import RUNGS, linear, matmul, rung, use
 from .report import info
 from .threads import get_num_threads, limit_blas_at_import, set_num_threads
 
 __all__ = [
-    "RUNGS", "convolution", "elementwise", "get_num_threads", "info", "matmul", "pooling", "rung", "scatter",
+    "RUNGS", "convolution", "elementwise", "get_num_threads", "info", "linear", "matmul", "pooling", "rung", "scatter",
     "set_num_threads", "softmax", "updates", "use",
 ]  # fmt: skip
 

@@ -8,7 +8,8 @@
     numpy       np.matmul, the twin they must all agree with: BLAS, in several threads
 
 The first three are in this file, in plain Python; the next two in `vectorised.py` and `team.py`. Every
-rung has the same signature, `(a, b, out)`. `use(name)` and AUTODIFF_MATMUL choose one.
+rung has the same signature, `(a, b, out)`, and may be given a bias as well, whose elements are added to the
+columns of out. `use(name)` and AUTODIFF_MATMUL choose one.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ import numpy as np
 from . import jit
 
 VARIABLE = "AUTODIFF_MATMUL"
-DTYPES = frozenset((np.dtype(np.float32), np.dtype(np.float64)))
+FLOAT32, FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
+DTYPES = frozenset((FLOAT32, FLOAT64))
 
 # What serves when nobody chooses, wherever `wins` says so: docs/benchmarks.md has the measurements.
 DEFAULT, BY_DEFAULT = "threaded", "the default"
@@ -139,21 +141,16 @@ def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
     The compiled rungs take float32 and float64, not too small; all else is NumPy's.
     """
-    name, who = in_use()
-    if name == "numpy" or not suits(a, b):
+    multiply = serving(a, b)
+    if multiply is None:
         return np.matmul(a, b)
     if a.ndim == b.ndim == 2:
-        if who is BY_DEFAULT and not wins(a, b):
-            return np.matmul(a, b)
         out = np.empty((len(a), b.shape[1]), a.dtype)
-        rung(name, a.dtype)(a, b, out)
+        multiply(a, b, out)
         return out
     rows, columns = a.shape[-2:-1], b.shape[-1:] if b.ndim > 1 else ()  # a vector lacks one of them
     left = a if rows else a[None, :]
     right = b if columns else b[:, None]
-    if who is BY_DEFAULT and not wins(left, right):
-        return np.matmul(a, b)
-    multiply = rung(name, a.dtype)
     if right.ndim == 2:  # a batch times one matrix: all its rows at once
         batch = left.shape[:-2]
         out = np.empty((math.prod(left.shape[:-1]), right.shape[1]), a.dtype)
@@ -168,45 +165,67 @@ def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
     return out.reshape(batch + rows + columns)
 
 
-def suits(a: np.ndarray, b: np.ndarray) -> bool:
-    """Is it work for a compiled rung? What is wrong is not: np.matmul says it best."""
-    if not (type(a) is type(b) is np.ndarray and a.dtype is b.dtype and a.dtype in DTYPES):
-        return False  # (a dtype in the machine's byte order is one object)
+def linear(x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:
+    """x @ weight.T + bias, with the bits of matmul and addition; a compiled rung adds the bias while the sums are
+    still in registers."""
+    b = weight.T
+    dense = bias.dtype is x.dtype and bias.flags.c_contiguous and bias.flags.aligned
+    multiply = serving(x, b) if dense and x.ndim == 2 else None
+    if multiply is None:
+        y = matmul(x, b)
+        y += bias
+        return y
+    out = np.empty((len(x), len(weight)), x.dtype)
+    multiply(x, b, out, bias)
+    return out
+
+
+def serving(a: np.ndarray, b: np.ndarray) -> Callable[..., object] | None:
+    """The compiled rung that multiplies these; None if it is NumPy's work."""
+    name, who = in_use()
+    dtype = a.dtype
+    if name == "numpy" or type(a) is not np.ndarray or type(b) is not np.ndarray or dtype is not b.dtype:
+        return None
+    if dtype is not FLOAT32 and dtype is not FLOAT64:  # each is one object, in the machine's byte order
+        return None
     if a.ndim == b.ndim == 2:
         (m, k), (depth, n) = a.shape, b.shape
+        least = SMALL
     elif a.ndim and b.ndim:
         k, depth = a.shape[-1], b.shape[max(b.ndim - 2, 0)]
         m, n = a.shape[-2] if a.ndim > 1 else 1, b.shape[-1] if b.ndim > 1 else 1
+        # In a batch of small products it is the calls that cost, and NumPy makes them from C.
+        least = BATCHED if b.ndim > 2 and who is BY_DEFAULT else SMALL
     else:
-        return False
-    return k == depth and m * k * n >= SMALL and a.flags.aligned and b.flags.aligned
-
-
-def wins(a: np.ndarray, b: np.ndarray) -> bool:
-    """Is the default rung faster than NumPy here? Vectors are read once; tiles are no help. In a batch of small
-    products it is the calls that cost, and NumPy makes them from C."""
-    (m, k), n = a.shape[-2:], b.shape[-1]
-    return m > 1 and n > 1 and (b.ndim == 2 or m * k * n >= BATCHED)
-
-
-def rung(name: str, dtype) -> Callable[[np.ndarray, np.ndarray, np.ndarray], object]:
-    """The function (a, b, out) that writes a @ b into out, for matrices of this dtype that lie in
-    memory in any way, out apart from a and b. NumPy's, with a warning, where Numba can't be used."""
-    if known(name) != "numpy" and jit.unusable():
-        jit.warn_once(f"Numba can't be used ({jit.unusable()}): NumPy multiplies, not {name!r}")
-        name = "numpy"
-    return made(name, np.dtype(dtype))
+        return None
+    if k != depth or m * k * n < least or not (a.flags.aligned and b.flags.aligned):
+        return None  # what is wrong, if something is, np.matmul says best
+    if who is BY_DEFAULT and (m == 1 or n == 1):
+        return None  # vectors are read once; tiles are no help
+    return rung(name, dtype.char)
 
 
 @cache
-def made(name: str, dtype: np.dtype) -> Callable[[np.ndarray, np.ndarray, np.ndarray], object]:
-    """`rung`, where it is known that Numba serves."""
+def rung(name: str, dtype) -> Callable[..., object]:
+    """The function (a, b, out, bias=None) that writes a @ b into out, or a @ b + bias, for matrices of this
+    dtype that lie in memory in any way, out apart from a and b, and a dense bias. NumPy's, with a warning,
+    where Numba can't be used."""
+    if known(name) != "numpy" and jit.unusable():
+        jit.warn_once(f"Numba can't be used ({jit.unusable()}): NumPy multiplies, not {name!r}")
+        name = "numpy"
     if name == "numpy":
-        return lambda a, b, out: np.matmul(a, b, out=out)
-    return by_loops(name, dtype) if name in LOOPS else by_tiles(name, dtype)
+        return by_numpy
+    make = by_loops if name in LOOPS else by_tiles
+    return make(name, np.dtype(dtype))
 
 
-def by_loops(name: str, dtype: np.dtype) -> Callable[[np.ndarray, np.ndarray, np.ndarray], object]:
+def by_numpy(a, b, out, bias=None):
+    np.matmul(a, b, out=out)
+    if bias is not None:
+        out += bias
+
+
+def by_loops(name: str, dtype: np.dtype) -> Callable[..., object]:
     """A rung of this file."""
     import numba
 
@@ -220,7 +239,8 @@ def by_loops(name: str, dtype: np.dtype) -> Callable[[np.ndarray, np.ndarray, np
     title = f"the {name!r} matmul for {dtype}"
     kernel = jit.compiled(LOOPS[name], signature, title, fastmath={"contract"})
 
-    def multiply(a, b, out):
+    def multiply(a, b, out, bias=None):
+        result = out
         # a b is also (b.T a.T).T: of the two, the one that needs less copied
         if copied(b, out) > copied(a.T, out.T):
             a, b, out = b.T, a.T, out.T
@@ -228,29 +248,34 @@ def by_loops(name: str, dtype: np.dtype) -> Callable[[np.ndarray, np.ndarray, np
         kernel(a, np.ascontiguousarray(b), target)
         if target is not out:
             out[...] = target
+        if bias is not None:
+            result += bias
 
     return multiply
 
 
-def by_tiles(name: str, dtype: np.dtype) -> Callable[[np.ndarray, np.ndarray, np.ndarray], object]:
+def by_tiles(name: str, dtype: np.dtype) -> Callable[..., object]:
     """The rungs of `vectorised.py`, alone or with a team."""
     from . import team, vectorised
 
     kernel = vectorised.multiply(dtype, vectorised.vector_bytes())
     together = vectorised.TOGETHER if name == "threaded" else math.inf
 
-    def multiply(a, b, out):
+    none = np.empty(0, dtype)
+
+    def multiply(a, b, out, bias=None):
         if not out.flags.c_contiguous and out.strides[1] != out.itemsize and out.shape[1] != 1:
-            if out.strides[0] != out.itemsize and out.shape[0] != 1 and out.size:
+            if bias is not None or (out.strides[0] != out.itemsize and out.shape[0] != 1 and out.size):
                 target = np.empty(out.shape, out.dtype)  # neither its rows nor its columns are dense
-                multiply(a, b, target)
+                multiply(a, b, target, bias)
                 out[...] = target
                 return
             a, b, out = b.T, a.T, out.T
+        extra = none if bias is None else bias
         if len(a) * b.size >= together:
-            team.run(kernel, a, b, out)
+            team.run(kernel, a, b, extra, out)
         else:
-            kernel(a, b, out, 0, 1)
+            kernel(a, b, extra, out, 0, 1)
 
     return multiply
 

@@ -71,16 +71,21 @@ from .team import LAUNCH, ROOM, link
 
 ACCUMULATE, SCALE, BIAS, RELU, GATE = 1, 2, 4, 8, 16  # the steps
 
-# Sizes. A strip of b, CHAIN rows by two vectors, is 16 KiB where a vector has 32 bytes, which leaves the
-# first cache, 32 KiB or more, room for six rows of a; a block of a is 264 KiB in the second.
-CHAIN = 256
-BLOCK_ROWS = 168  # a multiple of both heights of a tile
+# Sizes. Sixteen registers hold 6 · 2 sums, two vectors of b and one of a; AVX-512 has thirty-two, for 6 · 4, four
+# and one. Wider is better than higher: what the processor does beside multiplying, it does for each row.
+HEIGHT = 6
+HEIGHTS = (HEIGHT, 4, 2, 1)  # the tiles that there are instructions for, and
+NARROW = 12  # one more, a single vector wide: so high that no sum waits for the one before it
+# A strip of b, CHAIN rows by four vectors of 64 bytes, is 40 KiB, which leaves the first cache, 48 KiB where there are
+# such vectors, room for six rows of a (by two vectors of 32 it is 10 KiB); a block of a is 211 KiB in the second.
+CHAIN = 160
+BLOCK_ROWS = 336  # a multiple of HEIGHT
 BLOCK_COLUMNS = 512  # so that b's packed strips, 4 MiB, stay in the third
 GROUP_BYTES = 512  # of a row of b are packed at a time: lines of the cache are then used whole
 LINE = 64
 AHEAD = 8
 LAST = 48
-TOGETHER = 2**18  # products from which a second thread gains more than it costs to call
+TOGETHER = 2**19  # products from which a second thread gains more than it costs to call
 
 VARIABLE = "AUTODIFF_VECTOR_BYTES"  # 64, 32 or 16: in place of what the processor has, for tests
 I1, I32, I64 = ir.IntType(1), ir.IntType(32), ir.IntType(64)
@@ -196,27 +201,39 @@ class Variable:
 # ---- the tile -------------------------------------------------------------------------------------
 
 
+def widths(across: int) -> list[int]:
+    """The vectors that a tile may be wide, at most `across`: of three there are no tiles, but one of two and one of
+    one."""
+    return [1, 2, 4][: across.bit_length()]
+
+
+def which_width(builder, columns, lanes: int):
+    """The number, in the list of widths, of that for so many columns: 1 for more than a vector, 2 for more than
+    two."""
+    more = [builder.icmp_signed(">", columns, I64(v * lanes)) for v in (1, 2)]
+    return builder.add(*(builder.zext(each, I64) for each in more))
+
+
 @intrinsic(prefer_literal=True)
-def tile(typing, lanes, height, rows, columns, k, a, a_row, a_column, b, out, out_row,
+def tile(typing, lanes, across, rows, columns, k, a, a_row, a_column, b, out, out_row,
          steps, factor, bias, gate, gate_row):  # fmt: skip
-    """The tile at `out`: `rows` rows, at most `height`, by `columns` columns, at most two vectors. b is a
-    packed strip, two vectors from row to row. The instructions are written for every number of rows
-    and for one and two vectors, so that the last tiles of a matrix cost no more than they must."""
-    signature = types.void(lanes, height, *[types.int64] * 10, factor, *[types.int64] * 3)
+    """The tile at `out`, of a height and a width that there are instructions for; the last vector may be no whole
+    one. b is a packed strip, `across` vectors from row to row."""
+    signature = types.void(lanes, across, *[types.int64] * 10, factor, *[types.int64] * 3)
 
     def write(context, builder, signature, arguments):
         w = Writer(builder, factor, lanes.literal_value)
+        most = across.literal_value
         rows, columns = arguments[2:4]
-        two = builder.icmp_signed(">", columns, I64(w.lanes))
-        which = builder.add(builder.mul(rows, I64(2)), builder.zext(two, I64))
+        width = which_width(builder, columns, w.lanes)
         done = builder.append_basic_block("done")
-        choice = builder.switch(which, done)
-        for count in range(1, height.literal_value + 1):
-            for vectors in (1, 2):
+        choice = builder.switch(builder.add(builder.mul(rows, I64(3)), width), done)
+        for number, vectors in enumerate(widths(most)):
+            for count in (NARROW, *HEIGHTS) if vectors == 1 else HEIGHTS:
                 block = builder.append_basic_block(f"tile_{count}x{vectors}")
-                choice.add_case(I64(2 * count + vectors - 1), block)
+                choice.add_case(I64(3 * count + number), block)
                 builder.position_at_end(block)
-                write_tile(w, count, vectors, *arguments[3:])
+                write_tile(w, count, vectors, most, *arguments[3:])
                 builder.branch(done)
         builder.position_at_end(done)
         return context.get_dummy_value()
@@ -225,19 +242,19 @@ def tile(typing, lanes, height, rows, columns, k, a, a_row, a_column, b, out, ou
 
 
 @intrinsic(prefer_literal=True)
-def packing_tile(typing, lanes, height, k, a, a_row, a_column, b, b_row, packed, out, out_row,
+def packing_tile(typing, lanes, across, k, a, a_row, a_column, b, b_row, packed, out, out_row,
                  steps, factor, bias, gate, gate_row):  # fmt: skip
     """A whole tile, whose strip of b is read where it lies, and packed for the tiles after it: the
     processor stores while it multiplies."""
-    signature = types.void(lanes, height, *[types.int64] * 10, factor, *[types.int64] * 3)
+    signature = types.void(lanes, across, *[types.int64] * 10, factor, *[types.int64] * 3)
 
     def write(context, builder, signature, arguments):
-        lanes, height, k, a, a_row, a_column, b, b_row, packed, out, out_row = arguments[:11]
+        k, a, a_row, a_column, b, b_row, packed, out, out_row = arguments[2:11]
         steps, factor, bias, gate, gate_row = arguments[11:]
         w = Writer(builder, signature.args[12], signature.args[0].literal_value)
-        rows = signature.args[1].literal_value
+        vectors = signature.args[1].literal_value
         write_tile(
-            w, rows, 2, I64(2 * w.lanes), k, a, a_row, a_column, packed, out, out_row,
+            w, HEIGHT, vectors, vectors, I64(vectors * w.lanes), k, a, a_row, a_column, packed, out, out_row,
             steps, factor, bias, gate, gate_row, lying=(b, b_row),
         )  # fmt: skip
         return context.get_dummy_value()
@@ -245,16 +262,18 @@ def packing_tile(typing, lanes, height, k, a, a_row, a_column, b, b_row, packed,
     return signature, write
 
 
-def write_tile(w: Writer, rows: int, vectors: int, columns, k, a, a_row, a_column, b, out, out_row,
+def write_tile(w: Writer, rows: int, vectors: int, across: int, columns, k, a, a_row, a_column, b, out, out_row,
                steps, factor, bias, gate, gate_row, lying=None):  # fmt: skip
-    """The instructions for a tile of this many rows and vectors."""
-    x = write_products(w, rows, vectors, k, a, a_row, a_column, b, out, out_row, lying)
+    """The instructions for a tile of this many rows and vectors, on a strip that is `across` vectors wide."""
+    x = write_products(w, rows, vectors, across, k, a, a_row, a_column, b, out, out_row, lying)
     out_rows = [w.plus(out, i, out_row) for i in range(rows)]
     gate_rows = [w.plus(gate, i, gate_row) for i in range(rows)]
     write_steps(w, x, columns, out_rows, steps, factor, bias, gate_rows)
 
 
-def write_products(w: Writer, rows: int, vectors: int, k, a, a_row, a_column, b, out, out_row, lying):  # fmt: skip
+def write_products(
+    w: Writer, rows: int, vectors: int, across: int, k, a, a_row, a_column, b, out, out_row, lying
+):
     """The sums of products of a tile, in registers. `lying` is (address, bytes from row to row) of a strip
     of b that is not packed yet: it is read there, and packed by the way."""
     builder = w.builder
@@ -278,7 +297,7 @@ def write_products(w: Writer, rows: int, vectors: int, k, a, a_row, a_column, b,
             for v in range(vectors):
                 x[i][v].set(w.multiply_add(element, b_vectors[v], x[i][v].get()))
         a_at.set(builder.add(place, a_column))
-        b_at.set(w.plus(b_at.get(), 2, width))
+        b_at.set(w.plus(b_at.get(), across, width))
 
     # Before the last of many we ask for what will be written, which is far away, perhaps; sooner, and the
     # cache would have dropped it again.
@@ -291,8 +310,9 @@ def write_products(w: Writer, rows: int, vectors: int, k, a, a_row, a_column, b,
             with builder.if_then(many):
                 for i in range(rows):
                     address = w.plus(out, i, out_row)
-                    w.fetch(address, to_write=True)
-                    w.fetch(w.plus(address, 1, vectors * width - 1), to_write=True)
+                    for at in range(0, vectors * width, LINE):
+                        w.fetch(builder.add(address, I64(at)), to_write=True)
+                    w.fetch(builder.add(address, I64(vectors * width - 1)), to_write=True)
     return x
 
 
@@ -352,20 +372,24 @@ def write_steps(w: Writer, x, columns, out_rows, steps, factor, bias, gate_rows)
 
 
 @intrinsic(prefer_literal=True)
-def settle(typing, lanes, source, columns, out, steps, factor, bias, gate):
-    """The steps of one row of at most two vectors, whose sums of products lie at `source`."""
-    signature = types.void(lanes, *[types.int64] * 4, factor, *[types.int64] * 2)
+def settle(typing, lanes, across, source, columns, out, steps, factor, bias, gate):
+    """The steps of one row of a tile's width, whose sums of products lie at `source`."""
+    signature = types.void(lanes, across, *[types.int64] * 4, factor, *[types.int64] * 2)
 
     def write(context, builder, signature, arguments):
-        _, source, columns, out, steps, factor, bias, gate = arguments
-        w = Writer(builder, signature.args[5], signature.args[0].literal_value)
-        two = builder.icmp_signed(">", columns, I64(w.lanes))
-        with builder.if_else(two) as (wide, narrow):
-            for place, vectors in ((wide, 2), (narrow, 1)):
-                with place:
-                    sums = [w.load(w.plus(source, v, w.lanes * w.size)) for v in range(vectors)]
-                    x = [[Variable(builder, vector) for vector in sums]]
-                    write_steps(w, x, columns, [out], steps, factor, bias, [gate])
+        source, columns, out, steps, factor, bias, gate = arguments[2:]
+        w = Writer(builder, signature.args[6], signature.args[0].literal_value)
+        done = builder.append_basic_block("settled")
+        choice = builder.switch(which_width(builder, columns, w.lanes), done)
+        for number, vectors in enumerate(widths(signature.args[1].literal_value)):
+            block = builder.append_basic_block(f"settle_{vectors}")
+            choice.add_case(I64(number), block)
+            builder.position_at_end(block)
+            sums = [w.load(w.plus(source, v, w.lanes * w.size)) for v in range(vectors)]
+            x = [[Variable(builder, vector) for vector in sums]]
+            write_steps(w, x, columns, [out], steps, factor, bias, [gate])
+            builder.branch(done)
+        builder.position_at_end(done)
         return context.get_dummy_value()
 
     return signature, write
@@ -393,29 +417,31 @@ def copy(typing, target, source, count):
 
 
 @intrinsic(prefer_literal=True)
-def copy_strips(typing, lanes, count, target, strip_bytes, source, source_row, rows, columns, element):
-    """`count` neighbouring strips of two vectors, `rows` rows of them, each strip to a place of its own.
+def copy_strips(
+    typing, lanes, across, count, target, strip_bytes, source, source_row, rows, columns, element
+):
+    """`count` neighbouring strips of `across` vectors, `rows` rows of them, each strip to a place of its own.
     Of a single strip only the first `columns` columns, and zeros beside them."""
-    signature = types.void(lanes, count, *[types.int64] * 6, element)
+    signature = types.void(lanes, across, count, *[types.int64] * 6, element)
 
     def write(context, builder, signature, arguments):
-        _, _, target, strip_bytes, source, source_row, rows, columns, _ = arguments
+        target, strip_bytes, source, source_row, rows, columns, _ = arguments[3:]
         w = Writer(builder, element, lanes.literal_value)
-        width, strips = w.lanes * w.size, count.literal_value
-        masks = (
-            [w.mask(builder.sub(columns, I64(v * w.lanes))) for v in (0, 1)] if strips == 1 else [None] * 2
-        )
+        width, strips, vectors = w.lanes * w.size, count.literal_value, across.literal_value
+        masks: list = [None] * vectors
+        if strips == 1:
+            masks = [w.mask(builder.sub(columns, I64(v * w.lanes))) for v in range(vectors)]
         from_row, to_row = Variable(builder, source), Variable(builder, target)
         with cgutils.for_range(builder, rows):
             row, place = from_row.get(), to_row.get()
-            for line in range(0, 2 * strips * width, LINE):
+            for line in range(0, vectors * strips * width, LINE):
                 w.fetch(builder.add(w.plus(row, AHEAD, source_row), I64(line)))
             for s in range(strips):
-                for v in (0, 1):
-                    vector = w.load(w.plus(row, 2 * s + v, width), masks[v])
+                for v in range(vectors):
+                    vector = w.load(w.plus(row, vectors * s + v, width), masks[v])
                     w.store(vector, w.plus(w.plus(place, s, strip_bytes), v, width))
             from_row.set(builder.add(row, source_row))
-            to_row.set(w.plus(place, 2, width))
+            to_row.set(w.plus(place, vectors, width))
         return context.get_dummy_value()
 
     return signature, write
@@ -488,16 +514,35 @@ def share(m, n, height, strip, part, parts):
     return min(m, top), min(m, bottom), min(n, left), min(n, right)
 
 
-def gemm_for(number: type, lanes: int, height: int, group: int):
-    """The kernel for matrices of float32 or float64, vectors of so many lanes, tiles of so many rows, and
-    so many strips packed at a time. These are constants to Numba, and its cache tells kernels apart by
-    them."""
+@njit
+def width_for(left, lanes, across):
+    """How many columns the next tile has where so many are left."""
+    if left >= across * lanes:
+        return across * lanes
+    return 2 * lanes if 2 * lanes < left <= 3 * lanes else left
+
+
+@njit
+def height_for(left, narrow):
+    """How many rows the next tile has where so many are left."""
+    if narrow and left >= NARROW:
+        return NARROW
+    for height in HEIGHTS:
+        if height <= left:
+            return height
+    return 0
+
+
+def gemm_for(number: type, lanes: int, across: int, group: int):
+    """The kernel for matrices of float32 or float64, vectors of so many lanes, tiles and strips so many vectors
+    wide, and so many strips packed at a time. These are constants to Numba, and its cache tells kernels apart
+    by them."""
 
     def gemm(m, n, k, a, a_row, a_column, b, b_row, b_column, out, out_row,
              steps, factor, bias, gate, gate_row, part, parts):  # fmt: skip
         scale = number(factor)
         size = size_of(scale)
-        strip = 2 * lanes
+        strip = across * lanes
         # Where b would have to be transposed to be packed, and a is much smaller, a is, and we make the
         # transpose of out, which is small too, and turn that.
         turned = (
@@ -509,22 +554,22 @@ def gemm_for(number: type, lanes: int, height: int, group: int):
         )
         if turned:
             m, n, a, a_row, a_column, b, b_row, b_column = n, m, b, b_column, b_row, a, a_column, a_row
-        top, bottom, left, right = share(m, n, height, strip, part, parts)
+        top, bottom, left, right = share(m, n, HEIGHT, strip, part, parts)
         if top >= bottom or left >= right:
             return
         chains = max(1, -(-k // CHAIN))
         depth = max(1, -(-k // chains))
         blocks = -(-(bottom - top) // BLOCK_ROWS)
-        block_rows = -(-(bottom - top) // (blocks * height)) * height
+        block_rows = -(-(bottom - top) // (blocks * HEIGHT)) * HEIGHT
 
         # Strips of b are always packed. Only if other rows will need them are all kept.
         row_bytes = strip * size
         strip_bytes = depth * row_bytes
-        strips = -(-min(right - left, BLOCK_COLUMNS) // strip)
+        strips = -(-min(right - left, BLOCK_COLUMNS) // strip) + 1  # one may be cut in two
         kept = strips * chains if blocks > 1 else 1
         # Blocks of a are packed as they lie, by rows or by columns, where they will be read several times.
         by_rows = a_column == size
-        pack_a = (blocks > 1 or a_row == size) and (by_rows or a_row == size) and right - left >= 8 * strip
+        pack_a = (blocks > 1 or a_row == size) and (by_rows or a_row == size) and right - left >= 16 * lanes
         line_bytes = odd_lines((depth if by_rows else block_rows) * size)
         a_bytes = (block_rows if by_rows else depth) * line_bytes if pack_a else 0
         across_bytes = odd_lines(-(-(right - left) // strip) * row_bytes)
@@ -559,9 +604,10 @@ def gemm_for(number: type, lanes: int, height: int, group: int):
                             copy(packed_a + p * line_bytes, a_block + p * a_column, (i1 - i0) * size)
                         a_block, a_right = packed_a, line_bytes
 
-                    for j in range(j0, j1, strip):
-                        columns = min(strip, j1 - j)
-                        place = first_strip + (j - j0) // strip if blocks > 1 else 0
+                    j, number_of_strip = j0, 0
+                    while j < j1:
+                        columns = width_for(j1 - j, lanes, across)
+                        place = first_strip + number_of_strip if blocks > 1 else 0
                         packed = packed_b + place * strip_bytes
                         i = i0
                         if i0 == top:
@@ -572,6 +618,7 @@ def gemm_for(number: type, lanes: int, height: int, group: int):
                                     if in_group == 0:
                                         copy_strips(
                                             lanes,
+                                            across,
                                             group,
                                             packed,
                                             strip_bytes,
@@ -581,16 +628,25 @@ def gemm_for(number: type, lanes: int, height: int, group: int):
                                             strip,
                                             scale,
                                         )
-                                elif columns == strip and i1 - i0 >= height:
+                                elif columns == strip and i1 - i0 >= HEIGHT:
                                     packing_tile(
-                                        lanes, height, terms, a_block, a_down, a_right, b_strip, b_row, packed,
+                                        lanes, across, terms, a_block, a_down, a_right, b_strip, b_row, packed,
                                         target + i * target_row + j * size, target_row,
                                         now, scale, bias + j * size, gate + i * gate_row + j * size, gate_row,
                                     )  # fmt: skip
-                                    i += height
+                                    i += HEIGHT
                                 else:
                                     copy_strips(
-                                        lanes, 1, packed, strip_bytes, b_strip, b_row, terms, columns, scale
+                                        lanes,
+                                        across,
+                                        1,
+                                        packed,
+                                        strip_bytes,
+                                        b_strip,
+                                        b_row,
+                                        terms,
+                                        columns,
+                                        scale,
                                     )
                             elif b_row == size and terms >= lanes:
                                 for p in range(0, terms, lanes):
@@ -610,20 +666,21 @@ def gemm_for(number: type, lanes: int, height: int, group: int):
                                         )
 
                         while i < i1:
-                            rows = min(height, i1 - i)
-                            if height < i1 - i < 2 * height:
-                                rows = (i1 - i + 1) // 2  # the last two tiles share what is left
+                            rows = height_for(i1 - i, columns <= lanes)
                             tile(
-                                lanes, height, rows, columns, terms,
+                                lanes, across, rows, columns, terms,
                                 a_block + (i - i0) * a_down, a_down, a_right, packed,
                                 target + i * target_row + j * size, target_row,
                                 now, scale, bias + j * size, gate + i * gate_row + j * size, gate_row,
                             )  # fmt: skip
                             i += rows
+                        j += columns
+                        number_of_strip += 1
 
         if turned:
-            for j in range(top, bottom, strip):
-                columns = min(strip, bottom - j)
+            j = top
+            while j < bottom:
+                columns = width_for(bottom - j, lanes, across)
                 for i in range(left, right, lanes):
                     for q in range(0, columns, lanes):
                         transpose(
@@ -632,9 +689,10 @@ def gemm_for(number: type, lanes: int, height: int, group: int):
                         )  # fmt: skip
                     for row in range(min(lanes, right - i)):
                         settle(
-                            lanes, square + row * row_bytes, columns, out + (i + row) * out_row + j * size,
+                            lanes, across, square + row * row_bytes, columns, out + (i + row) * out_row + j * size,
                             steps, scale, bias + j * size, gate + (i + row) * gate_row + j * size,
                         )  # fmt: skip
+                j += columns
         memory[0] = 0  # in use until here: Numba frees an array after the last line that names it
 
     return gemm
@@ -745,14 +803,15 @@ def together_for(kernel: str):
 
 
 def multiply_for(name: str):
-    """out = a @ b for NumPy's arrays, by the function of this name."""
+    """out = a @ b for NumPy's arrays, or a @ b + bias unless that has no elements, by the function of this
+    name."""
 
-    def multiply(a, b, out, team, size):
+    def multiply(a, b, bias, out, team, size):
         call(
             linked(name),
             (out.shape[0], out.shape[1], a.shape[1], a.ctypes.data, a.strides[0], a.strides[1],
              b.ctypes.data, b.strides[0], b.strides[1], out.ctypes.data, out.strides[0],
-             0, 1.0, 0, 0, 0, team, size),
+             BIAS if bias.size else 0, 1.0, bias.ctypes.data, 0, 0, team, size),
         )  # fmt: skip
 
     return multiply
@@ -761,9 +820,10 @@ def multiply_for(name: str):
 # ---- compiled -------------------------------------------------------------------------------------
 
 
-def name_of(function: Callable, inputs: list, name: str, title: str = "") -> str:
+def name_of(function: Callable, inputs: list, name: str, title: str = "", made_from: tuple = ()) -> str:
     """Compile a function of integers and floats, and let LLVM know it by this name, which is returned."""
-    code = jit.compiled(function, types.void(*inputs), title, error_model="numpy", no_cfunc_wrapper=False)
+    flags = {"error_model": "numpy", "no_cfunc_wrapper": False}
+    code = jit.compiled(function, types.void(*inputs), title, made_from, **flags)
     binding.add_symbol(name, jit.address(code))
     return name
 
@@ -771,9 +831,8 @@ def name_of(function: Callable, inputs: list, name: str, title: str = "") -> str
 @cache
 def kernel(dtype: np.dtype, size: int) -> str:
     """The name of the kernel for one dtype and vectors of `size` bytes, for a team or for one thread."""
-    # Sixteen registers hold 6 · 2 sums, two vectors of b and one of a. AVX-512 has thirty-two.
-    height = 8 if size == 64 else 6
-    gemm = gemm_for(dtype.type, size // dtype.itemsize, height, GROUP_BYTES // (2 * size))
+    across = 4 if size == 64 else 2
+    gemm = gemm_for(dtype.type, size // dtype.itemsize, across, GROUP_BYTES // (across * size))
     suffix = f"{dtype}_{size}"
     part = name_of(gemm, INPUTS, f"autodiff_gemm_part_{suffix}", f"the 'vectorised' matmul for {dtype}")
     name_of(job, [types.int64] * 3, "autodiff_gemm_job")
@@ -787,10 +846,12 @@ def external(dtype) -> types.ExternalFunction:
 
 
 @cache
-def multiply(dtype: np.dtype, size: int) -> Callable[[np.ndarray, np.ndarray, np.ndarray, int, int], None]:
-    """(a, b, out, team, threads): out = a @ b by vectors of `size` bytes, for matrices that lie in memory
-    in any way: one signature for all of them. Only the columns of out lie side by side."""
+def multiply(dtype: np.dtype, size: int) -> Callable[..., None]:
+    """(a, b, bias, out, team, threads): out = a @ b + bias by vectors of `size` bytes, for matrices that lie
+    in memory in any way: one signature for all of them. Only the columns of out lie side by side, and the
+    elements of bias, if it has any."""
     element = from_dtype(dtype)
     operand, out = types.Array(element, 2, "A", readonly=True), types.Array(element, 2, "A")
-    signature = types.void(operand, operand, out, types.int64, types.int64)
+    bias = types.Array(element, 1, "C", readonly=True)
+    signature = types.void(operand, operand, bias, out, types.int64, types.int64)
     return jit.compiled(multiply_for(kernel(dtype, size)), signature)

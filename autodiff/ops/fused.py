@@ -24,9 +24,7 @@ from .shapes import permuted, reshaped
 
 def _linear(x, weight, bias):
     """x @ weightᵀ + bias."""
-    y = kernels.matmul(x, weight.T)
-    y += bias
-    return y
+    return kernels.linear(x, weight, bias)
 
 
 def linear_tangent(ts, x, weight):

@@ -41,6 +41,41 @@ def test_a_rung_is_exact_on_whole_numbers(name, m, n, p, dtype, how, seed):
 
 
 @every_rung
+@given(sizes, sizes, sizes, dtypes, st.tuples(layouts, layouts, layouts), seeds)
+def test_a_bias_is_added_to_every_row(name, m, n, p, dtype, how, seed):
+    a = laid_out(small_integers((m, n), dtype, seed), how[0])
+    b = laid_out(small_integers((n, p), dtype, seed + 1), how[1])
+    bias = small_integers((p,), dtype, seed + 2)
+    out = laid_out(np.full((m, p), np.nan, dtype), how[2])
+    out.flags.writeable = True
+    kernels.rung(name, dtype)(a, b, out, bias)
+    np.testing.assert_array_equal(out, np.matmul(a, b) + bias)
+
+
+def strange(bias):
+    """Biases that compiled code does not take as they are."""
+    apart = np.repeat(bias, 2)[::2]
+    shifted = np.empty(bias.nbytes + 1, np.uint8)[1:].view(bias.dtype)
+    shifted[...] = bias
+    return [apart, shifted, bias.astype(np.float16)]
+
+
+@every_rung
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_linear_has_the_bits_of_a_product_and_an_addition(name, dtype, all_sizes):
+    rng = np.random.default_rng(0)
+    x, weight, bias = (rng.standard_normal(shape).astype(dtype) for shape in ((13, 300), (40, 300), (40,)))
+    with kernels.use(name):
+        for added in [bias, *strange(bias)]:
+            expected = kernels.matmul(x, weight.T) + added
+            np.testing.assert_array_equal(kernels.linear(x, weight, added), expected)
+        stacked = np.stack([x, x])
+        np.testing.assert_array_equal(
+            kernels.linear(stacked, weight, bias)[1], kernels.matmul(x, weight.T) + bias
+        )
+
+
+@every_rung
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_a_rung_rounds_no_worse_than_a_sum_of_so_many_terms(name, dtype):
     rng = np.random.default_rng(0)
