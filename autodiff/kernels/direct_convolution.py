@@ -45,16 +45,14 @@ from numba import njit, types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from . import jit, team, vectorised
+from . import jobs, vectorised
 from .convolution import Geometry, Pair, geometry
-from .team import LAUNCH
-from .vectorised import I64, LINE, Variable, Writer, aligned, call, copy, size_of, vector_bytes
+from .jobs import words, work_together
+from .vectorised import I64, LINE, Variable, Writer, aligned, copy, size_of, vector_bytes
 
 CHUNKS = 8  # runs of images, at least, whose shares of the gradient by w are added up by themselves, and
 NEAR = 1 << 17  # elements of them, at most: every tile reads a run, which stays in the second cache
 WIDEST = 4  # segments of a tile, where registers are many
-PIECES = 4  # for each thread, so that nobody waits long for one that the system has taken away
-TOGETHER = 2**18  # products from which a second thread gains more than it costs to call
 
 # ---- the tiles -------------------------------------------------------------------------------------
 
@@ -192,17 +190,6 @@ def lanes_added_up(w: Writer, vector):
     return builder.extract_element(vector, ir.IntType(32)(0))
 
 
-@intrinsic(prefer_literal=True)
-def words(typing, address, count):
-    """So many integers from an address on, as a tuple."""
-
-    def write(context, builder, signature, arguments):
-        kind = context.get_value_type(signature.return_type)
-        return builder.load(builder.inttoptr(arguments[0], kind.as_pointer()))
-
-    return types.UniTuple(types.int64, count.literal_value)(address, count), write
-
-
 # ---- the loops around them: jobs, which a team's threads have parts of -------------------------------
 
 
@@ -298,14 +285,6 @@ def weights_for(number: type, lanes: int, height: int, width: int):
     return weights
 
 
-def work(job, argument, team, size):
-    """A job done by a team, or, where that is 0, by the caller alone."""
-    if size == 1:
-        call(job, (argument, 0, 1))
-    else:
-        LAUNCH(team, job, argument, size * PIECES)
-
-
 @cache
 def compiled(kind: Callable, dtype: np.dtype) -> int:
     """The address of a job for this dtype."""
@@ -317,26 +296,7 @@ def compiled(kind: Callable, dtype: np.dtype) -> int:
     else:
         job = weights_for(dtype.type, size // dtype.itemsize, 4 if many else 3, 5 if many else 4)
         title = f"the gradient of convolution by its weights for {dtype}"
-    signature = types.void(*[types.int64] * 3)
-    return jit.address(
-        jit.compiled(job, signature, title, (vectorised,), error_model="numpy", no_cfunc_wrapper=False)
-    )
-
-
-@cache
-def worker() -> Callable:
-    """`work`, compiled."""
-    team.link()
-    return jit.compiled(work, types.void(*[types.int64] * 4), error_model="numpy")
-
-
-def work_together(job: int, steps: int, *arguments: int) -> None:
-    """A job of so many steps, by all threads if it is worth their while."""
-    told = np.array(arguments, np.int64)
-    if steps < TOGETHER:
-        worker()(job, told.ctypes.data, 0, 1)
-    else:
-        team.run(worker(), job, told.ctypes.data)
+    return jobs.ready(job, title, (vectorised, jobs))
 
 
 # ---- what is where, for NumPy's arrays -------------------------------------------------------------------

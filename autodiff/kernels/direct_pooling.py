@@ -21,8 +21,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
-from . import direct_convolution, jit, vectorised
-from .direct_convolution import words, work_together
+from . import jobs, vectorised
+from .jobs import words, work_together
 from .vectorised import I32, I64, Variable, Writer, size_of, vector_bytes
 
 
@@ -137,12 +137,7 @@ def pooling_for(number: type, lanes: int):
 def compiled(dtype: np.dtype) -> int:
     """The address of the job for this dtype."""
     job = pooling_for(dtype.type, vector_bytes() // dtype.itemsize)
-    signature = types.void(*[types.int64] * 3)
-    title = f"the pooling of maxima for {dtype}"
-    made_from = vectorised, direct_convolution
-    return jit.address(
-        jit.compiled(job, signature, title, made_from, error_model="numpy", no_cfunc_wrapper=False)
-    )
+    return jobs.ready(job, f"the pooling of maxima for {dtype}", (vectorised, jobs))
 
 
 def max_pool2d(

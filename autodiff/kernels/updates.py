@@ -2,16 +2,14 @@
 rounding agrees too: factors are worked out in double precision, then rounded to the dtype of p. The
 gradient g is only read.
 
-Each step is there twice: in NumPy, an operation on whole arrays after the other, and as one loop over the
-elements, compiled, which reads and writes every array once. The loop serves large arrays, and gives the
-same bits: neither adds up anything, and the loop's arithmetic is NumPy's, in its order.
+Each step is there twice: here in NumPy, an operation on whole arrays after the other, and in
+`direct_updates.py` as one loop over the elements, which reads and writes every array once. That serves large
+arrays, and gives the same bits: neither adds up anything, and the loop's arithmetic is NumPy's, in its order.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from functools import cache
 
 import numpy as np
 
@@ -44,9 +42,10 @@ def sgd(
     Nesterov's rule d + momentum v (Sutskever et al. 2013)."""
     number = p.dtype.type
     if in_one_loop(p, g, velocity):
-        flat = [p.reshape(-1) if a is None else a.reshape(-1) for a in (p, g, velocity)]
-        numbers = map(number, (lr, momentum, 1 - dampening, weight_decay))
-        loop(sgd_loop, p.dtype)(*flat, *numbers, nesterov, maximize, first)
+        from . import direct_updates
+
+        numbers = (lr, momentum, 1 - dampening, weight_decay)
+        direct_updates.run("sgd", (p, g, velocity), numbers, (nesterov, maximize, first))
         return
     d = -g if maximize else g
     if weight_decay:
@@ -76,12 +75,14 @@ def adam(
     """
     number = p.dtype.type
     if in_one_loop(p, g, mean, square, largest):
-        flat = [p.reshape(-1) if a is None else a.reshape(-1) for a in (p, g, mean, square, largest)]
+        from . import direct_updates
+
         decay = 1 - lr * weight_decay if decoupled else 1
         corrected, root = lr / (1 - beta1**step), math.sqrt(1 - beta2**step)
         added = 0 if decoupled else weight_decay
-        numbers = map(number, (corrected, 1 - beta1, beta1, beta2, 1 - beta2, eps, root, added, decay))
-        loop(adam_loop, p.dtype)(*flat, *numbers, beta1 <= 0.5, maximize, amsgrad)
+        numbers = (corrected, 1 - beta1, beta1, beta2, 1 - beta2, eps, root, added, decay)
+        arrays, flags = (p, g, mean, square, largest), (beta1 <= 0.5, maximize, amsgrad)
+        direct_updates.run("adam", arrays, numbers, flags)
         return
     d = -g if maximize else g
     if weight_decay and decoupled:
@@ -106,53 +107,3 @@ def adam(
     np.multiply(mean, number(lr / (1 - beta1**step)), out=term)
     term /= root
     p -= term
-
-
-# ---- as one loop ------------------------------------------------------------------------------------
-
-
-def sgd_loop(p, g, velocity, lr, momentum, undamped, weight_decay, nesterov, maximize, first):
-    """`sgd`, element by element. (Without momentum there is no velocity: it is not looked at.)"""
-    for i in range(p.size):
-        d = -g[i] if maximize else g[i]
-        if weight_decay != 0:
-            d += weight_decay * p[i]
-        if momentum != 0:
-            v = d if first else momentum * velocity[i] + undamped * d
-            velocity[i] = v
-            d = d + momentum * v if nesterov else v
-        p[i] -= lr * d
-
-
-def adam_loop(
-    p, g, mean, square, largest, lr, near, far, beta2, unbeta2, eps, root, weight_decay, decay, from_end, maximize,
-    amsgrad,
-):  # fmt: skip
-    """`adam`, element by element: lr and root are corrected for the step's number."""
-    for i in range(p.size):
-        d = -g[i] if maximize else g[i]
-        p[i] *= decay
-        if weight_decay != 0:
-            d += weight_decay * p[i]
-        change = d - mean[i]
-        m = d - far * change if from_end else mean[i] + near * change
-        mean[i] = m
-        s = square[i] * beta2 + d * unbeta2 * d
-        square[i] = s
-        if amsgrad:
-            s = s if s >= largest[i] or s != s else largest[i]
-            largest[i] = s
-        p[i] -= m * lr / (np.sqrt(s) / root + eps)
-
-
-@cache
-def loop(function: Callable, dtype: np.dtype) -> Callable:
-    """The loop, compiled for arrays of this dtype."""
-    from numba import boolean, from_dtype, types
-
-    number = from_dtype(dtype)
-    written, read = types.Array(number, 1, "C"), types.Array(number, 1, "C", readonly=True)
-    arrays, numbers = ([written], 4) if function is sgd_loop else ([written] * 3, 9)
-    signature = types.void(written, read, *arrays, *[number] * numbers, *[boolean] * 3)
-    name = function.__name__.removesuffix("_loop")
-    return jit.compiled(function, signature, f"the step of {name} for {dtype}", error_model="numpy")

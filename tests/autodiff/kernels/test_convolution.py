@@ -156,9 +156,10 @@ def test_compiled_loops_give_what_products_of_matrices_do(case, dtype, seed, wit
         for array, value in ((x, np.nan), (g, np.inf)):
             array.reshape(-1)[seed % 7 :: 11] = value
     x, w, g = (LAYOUTS[name](a) if a.size else a for name, a in zip(layouts, (x, w, g), strict=True))
-    direct = convolution.direct()
-    before = threads.chosen, direct.TOGETHER
-    threads.chosen, direct.TOGETHER = count, 0
+    from autodiff.kernels import jobs
+
+    before = threads.chosen, jobs.TOGETHER
+    threads.chosen, jobs.TOGETHER = count, 0
     try:
         with np.errstate(invalid="ignore"):
             pairs = [
@@ -167,7 +168,7 @@ def test_compiled_loops_give_what_products_of_matrices_do(case, dtype, seed, wit
                 by_both("conv2d_weight_gradient", g, x, w_shape=w_shape, **options),
             ]
     finally:
-        threads.chosen, direct.TOGETHER = before
+        threads.chosen, jobs.TOGETHER = before
     for found, expected in pairs:
         np.testing.assert_array_equal(found, expected)
         assert found.dtype == dtype

@@ -98,16 +98,16 @@ def test_compiled_loops_find_the_same_places(case, wide, dtype, data, count):
     x = np.resize(np.array(few, dtype), size).reshape(shape)
     if data.draw(st.booleans()):
         x = x[:, :, ::-1].copy()[:, :, ::-1]
-    from autodiff.kernels import direct_convolution
+    from autodiff.kernels import jobs
 
-    before = threads.chosen, direct_convolution.TOGETHER, pooling.LARGE
+    before = threads.chosen, jobs.TOGETHER, pooling.LARGE
     try:
         pooling.LARGE = size + 1
         expected = pooling.max_pool2d(x, **options)
-        threads.chosen, direct_convolution.TOGETHER, pooling.LARGE = count, 0, 0
+        threads.chosen, jobs.TOGETHER, pooling.LARGE = count, 0, 0
         found = pooling.max_pool2d(x, **options)
     finally:
-        threads.chosen, direct_convolution.TOGETHER, pooling.LARGE = before
+        threads.chosen, jobs.TOGETHER, pooling.LARGE = before
     for ours, theirs in zip(found, expected, strict=True):
         np.testing.assert_array_equal(ours, theirs)
         assert ours.dtype == theirs.dtype
