@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -62,7 +63,7 @@ def of_ones(shape: tuple, dtype) -> np.ndarray:
     return array
 
 
-def filled(make):
+def filled(make: Callable) -> Callable[..., Tensor]:
     """A constructor of `size` from a function of shape and dtype."""
     name = make.__name__
 
