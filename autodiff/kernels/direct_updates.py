@@ -14,7 +14,7 @@ import numpy as np
 from numba import from_dtype, njit, types
 
 from . import jit, jobs, team
-from .jobs import PIECES, TOGETHER, at, numbers, words
+from .jobs import TOGETHER, at, numbers, words
 from .team import LAUNCH, link
 from .vectorised import linked, name_of
 
@@ -57,6 +57,8 @@ def adam_loop(p, g, mean, square, largest, rates, from_end, maximize, amsgrad):
 
 
 # ---- in parts: a job for a team, and who hands it over ---------------------------------------------------
+# As many parts as threads, so that each has the rows that are its own in the products of matrices: its core's cache
+# holds their gradient, and will be asked for the new weights.
 
 
 def sgd_job_for(number: type):
@@ -78,7 +80,7 @@ def sgd_for(job: str):
             sgd_loop(p, g, velocity, (rates[0], rates[1], rates[2], rates[3]), nesterov, maximize, first)
             return
         told = np.array([p.size, at(p), at(g), at(velocity), at(rates), nesterov, maximize, first])
-        LAUNCH(team, linked(job), told.ctypes.data, size * PIECES)
+        LAUNCH(team, linked(job), told.ctypes.data, size)
         told[0] = 0  # in use until here: Numba frees an array after the last line that names it
 
     return sgd
@@ -110,7 +112,7 @@ def adam_for(job: str):
         told = np.array([
             p.size, at(p), at(g), at(mean), at(square), at(largest), at(rates), from_end, maximize, amsgrad
         ])  # fmt: skip
-        LAUNCH(team, linked(job), told.ctypes.data, size * PIECES)
+        LAUNCH(team, linked(job), told.ctypes.data, size)
         told[0] = 0  # as above
 
     return adam
