@@ -50,7 +50,7 @@ def in_one_loop(x: np.ndarray, condition: np.ndarray) -> bool:
         and x.flags.c_contiguous
         and x.flags.aligned
         and condition.flags.c_contiguous
-        and not jit.unusable()
+        and jit.serves()
     )
 
 

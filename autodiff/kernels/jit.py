@@ -6,12 +6,15 @@ import hashlib
 import sys
 import threading
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 
 lock = threading.RLock()  # two threads that want the same kernel compile it once
 made: dict[str, str] = {}  # what is compiled, and the folder of its cache
+hurried: ContextVar[bool] = ContextVar("hurried", default=False)
 
 
 @cache
@@ -22,6 +25,21 @@ def unusable() -> str:
     except Exception as error:  # no wheel, a NumPy it does not know, a broken library: it can be any
         return f"{type(error).__name__}: {error}".splitlines()[0]
     return "NUMBA_DISABLE_JIT is set" if getattr(config, "DISABLE_JIT", False) else ""
+
+
+@contextmanager
+def in_a_hurry() -> Iterator[None]:
+    """Inside, nobody waits for a compile where NumPy gives the same bits: it would not be called again."""
+    before = hurried.set(True)
+    try:
+        yield
+    finally:
+        hurried.reset(before)
+
+
+def serves() -> bool:
+    """May a loop be compiled here that has the bits of its NumPy twin?"""
+    return not hurried.get() and not unusable()
 
 
 @cache

@@ -28,7 +28,7 @@ def in_one_loop(p: np.ndarray, *others: np.ndarray | None) -> bool:
             or (a.dtype == p.dtype and a.shape == p.shape and a.flags.c_contiguous and a.flags.aligned)
             for a in (p, *others)
         )
-        and not jit.unusable()
+        and jit.serves()
     )
 
 

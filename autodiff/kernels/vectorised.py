@@ -15,7 +15,7 @@ instructions itself, in LLVM's language. `tile` below does that. All around it, 
 into tiles and in which order they are visited, is plain Numba: `gemm`.
 
 **Calling it.** From Python there is `rung("vectorised", dtype)`. Compiled functions call the same machine
-code, in which the tile can be worked on before it is stored:
+code, which can go on with a tile while its numbers are in registers, or in the first cache:
 
     gemm = vectorised.external(np.float32)      # compiled, or loaded from the cache, here
 
@@ -215,11 +215,10 @@ def which_width(builder, columns, lanes: int):
 
 
 @intrinsic(prefer_literal=True)
-def tile(typing, lanes, across, rows, columns, k, a, a_row, a_column, b, out, out_row,
-         steps, factor, bias, gate, gate_row):  # fmt: skip
+def tile(typing, lanes, across, rows, columns, k, a, a_row, a_column, b, out, out_row, steps, factor):
     """The tile at `out`, of a height and a width that there are instructions for; the last vector may be no whole
-    one. b is a packed strip, `across` vectors from row to row."""
-    signature = types.void(lanes, across, *[types.int64] * 10, factor, *[types.int64] * 3)
+    one. b is a packed strip, `across` vectors from row to row. Of the steps SCALE and ACCUMULATE are taken."""
+    signature = types.void(lanes, across, *[types.int64] * 10, factor)
 
     def write(context, builder, signature, arguments):
         w = Writer(builder, factor, lanes.literal_value)
@@ -242,20 +241,18 @@ def tile(typing, lanes, across, rows, columns, k, a, a_row, a_column, b, out, ou
 
 
 @intrinsic(prefer_literal=True)
-def packing_tile(typing, lanes, across, k, a, a_row, a_column, b, b_row, packed, out, out_row,
-                 steps, factor, bias, gate, gate_row):  # fmt: skip
+def packing_tile(typing, lanes, across, k, a, a_row, a_column, b, b_row, packed, out, out_row, steps, factor):
     """A whole tile, whose strip of b is read where it lies, and packed for the tiles after it: the
     processor stores while it multiplies."""
-    signature = types.void(lanes, across, *[types.int64] * 10, factor, *[types.int64] * 3)
+    signature = types.void(lanes, across, *[types.int64] * 10, factor)
 
     def write(context, builder, signature, arguments):
-        k, a, a_row, a_column, b, b_row, packed, out, out_row = arguments[2:11]
-        steps, factor, bias, gate, gate_row = arguments[11:]
+        k, a, a_row, a_column, b, b_row, packed, out, out_row, steps, factor = arguments[2:]
         w = Writer(builder, signature.args[12], signature.args[0].literal_value)
         vectors = signature.args[1].literal_value
         write_tile(
             w, HEIGHT, vectors, vectors, I64(vectors * w.lanes), k, a, a_row, a_column, packed, out, out_row,
-            steps, factor, bias, gate, gate_row, lying=(b, b_row),
+            steps, factor, lying=(b, b_row),
         )  # fmt: skip
         return context.get_dummy_value()
 
@@ -263,12 +260,17 @@ def packing_tile(typing, lanes, across, k, a, a_row, a_column, b, b_row, packed,
 
 
 def write_tile(w: Writer, rows: int, vectors: int, across: int, columns, k, a, a_row, a_column, b, out, out_row,
-               steps, factor, bias, gate, gate_row, lying=None):  # fmt: skip
+               steps, factor, lying=None):  # fmt: skip
     """The instructions for a tile of this many rows and vectors, on a strip that is `across` vectors wide."""
     x = write_products(w, rows, vectors, across, k, a, a_row, a_column, b, out, out_row, lying)
+    with w.has(steps, SCALE):
+        factors = w.spread(factor)
+        for register in sum(x, []):
+            register.set(w.builder.fmul(factors, register.get()))
     out_rows = [w.plus(out, i, out_row) for i in range(rows)]
-    gate_rows = [w.plus(gate, i, gate_row) for i in range(rows)]
-    write_steps(w, x, columns, out_rows, steps, factor, bias, gate_rows)
+    with w.has(steps, ACCUMULATE):
+        combine(w, x, columns, out_rows, lambda x, old: w.builder.fadd(old, x))
+    store(w, x, columns, out_rows)
 
 
 def write_products(
@@ -316,83 +318,89 @@ def write_products(
     return x
 
 
-def write_steps(w: Writer, x, columns, out_rows, steps, factor, bias, gate_rows):
-    """The steps, on the sums x of a tile, and its way to `out_rows`, where it is `columns` wide."""
-    builder = w.builder
-    rows, vectors = len(x), len(x[0])
+def everywhere(w: Writer, x, columns, do) -> None:
+    """do(i, v, mask) for every vector of rows x, which are `columns` wide, with the mask that it needs: only the
+    last of a row can have lanes that lie outside."""
+    last = len(x[0]) - 1
+    full = w.builder.icmp_signed("==", columns, I64((last + 1) * w.lanes))
+    inside = w.mask(w.builder.sub(columns, I64(last * w.lanes)))
+
+    def do_all(mask):
+        for i in range(len(x)):
+            for v in range(last + 1):
+                do(i, v, mask if v == last else None)
+
+    if (
+        w.lanes * w.size == 64
+    ):  # AVX-512 has masks that cost nothing; half the instructions are half the compile
+        do_all(inside)
+        return
+    with w.builder.if_else(full) as (whole, cut):
+        with whole:
+            do_all(None)
+        with cut:
+            do_all(inside)
+
+
+def combine(w: Writer, x, columns, other_rows, f) -> None:
+    """x = f(x, the vectors that lie in memory at these addresses of rows)."""
     width = w.lanes * w.size
 
-    # Only the last vector can have lanes that lie outside.
-    full = builder.icmp_signed("==", columns, I64(vectors * w.lanes))
-    last = w.mask(builder.sub(columns, I64((vectors - 1) * w.lanes)))
+    def one(i, v, mask):
+        x[i][v].set(f(x[i][v].get(), w.load(w.plus(other_rows[i], v, width), mask)))
 
-    def everywhere(do):
-        """do(i, v, mask) for every vector of the tile, with the mask that it needs."""
+    everywhere(w, x, columns, one)
 
-        def do_all(mask):
-            for i in range(rows):
-                for v in range(vectors):
-                    do(i, v, mask if v == vectors - 1 else None)
 
-        if width == 64:  # AVX-512 has masks that cost nothing; half the instructions are half the compile
-            do_all(last)
-            return
-        with builder.if_else(full) as (inside, at_the_edge):
-            with inside:
-                do_all(None)
-            with at_the_edge:
-                do_all(last)
-
-    def combine(other_rows, f):
-        """x = f(x, the vectors that lie in memory at these addresses of rows)."""
-
-        def one(i, v, mask):
-            x[i][v].set(f(x[i][v].get(), w.load(w.plus(other_rows[i], v, width), mask)))
-
-        everywhere(one)
-
-    def zero_where(condition, value):
-        return builder.select(condition, w.zero, value)
-
-    with w.has(steps, SCALE):
-        factors = w.spread(factor)
-        for register in sum(x, []):
-            register.set(builder.fmul(factors, register.get()))
-    with w.has(steps, ACCUMULATE):
-        combine(out_rows, lambda x, old: builder.fadd(old, x))
-    with w.has(steps, BIAS):
-        combine([bias] * rows, lambda x, bias: builder.fadd(x, bias))
-    with w.has(steps, RELU):  # ordered: NaN is not <= 0, and stays
-        for register in sum(x, []):
-            value = register.get()
-            register.set(zero_where(builder.fcmp_ordered("<=", value, w.zero), value))
-    with w.has(steps, GATE):  # ordered: NaN is not 0, and opens the gate
-        combine(gate_rows, lambda x, gate: zero_where(builder.fcmp_ordered("==", gate, w.zero), x))
-    everywhere(lambda i, v, mask: w.store(x[i][v].get(), w.plus(out_rows[i], v, width), mask))
+def store(w: Writer, x, columns, rows) -> None:
+    """x to memory, at these addresses of rows."""
+    width = w.lanes * w.size
+    everywhere(w, x, columns, lambda i, v, mask: w.store(x[i][v].get(), w.plus(rows[i], v, width), mask))
 
 
 @intrinsic(prefer_literal=True)
-def settle(typing, lanes, across, source, columns, out, steps, factor, bias, gate):
-    """The steps of one row of a tile's width, whose sums of products lie at `source`."""
-    signature = types.void(lanes, across, *[types.int64] * 4, factor, *[types.int64] * 2)
+def settle(typing, lanes, across, source, columns, out, steps, bias, gate, element):
+    """One row of a complete tile, from `source` to `out`, which may be the same, by the steps BIAS, RELU and GATE.
+    It lies in the first cache yet; in every tile's registers they would be most of what there is to compile."""
+    signature = types.void(lanes, across, *[types.int64] * 6, element)
 
     def write(context, builder, signature, arguments):
-        source, columns, out, steps, factor, bias, gate = arguments[2:]
-        w = Writer(builder, signature.args[6], signature.args[0].literal_value)
+        source, columns, out, steps, bias, gate, _ = arguments[2:]
+        w = Writer(builder, element, signature.args[0].literal_value)
         done = builder.append_basic_block("settled")
         choice = builder.switch(which_width(builder, columns, w.lanes), done)
         for number, vectors in enumerate(widths(signature.args[1].literal_value)):
             block = builder.append_basic_block(f"settle_{vectors}")
             choice.add_case(I64(number), block)
             builder.position_at_end(block)
-            sums = [w.load(w.plus(source, v, w.lanes * w.size)) for v in range(vectors)]
-            x = [[Variable(builder, vector) for vector in sums]]
-            write_steps(w, x, columns, [out], steps, factor, bias, [gate])
+            write_last_steps(w, vectors, source, columns, out, steps, bias, gate)
             builder.branch(done)
         builder.position_at_end(done)
         return context.get_dummy_value()
 
     return signature, write
+
+
+def write_last_steps(w: Writer, vectors: int, source, columns, out, steps, bias, gate) -> None:
+    """The instructions for a row of this many vectors."""
+    builder = w.builder
+    x = [[Variable(builder, w.zero) for _ in range(vectors)]]
+    combine(w, x, columns, [source], lambda x, sums: sums)
+
+    def zero_where(condition, value):
+        return builder.select(condition, w.zero, value)
+
+    with w.has(steps, BIAS):
+        combine(w, x, columns, [bias], lambda x, bias: builder.fadd(x, bias))
+    with w.has(steps, RELU):  # ordered: NaN is not <= 0, and stays
+        for register in x[0]:
+            value = register.get()
+            register.set(zero_where(builder.fcmp_ordered("<=", value, w.zero), value))
+    with w.has(steps, GATE):  # ordered: NaN is not 0, and opens the gate
+        combine(
+            w, x, columns, [gate], lambda x, gate: zero_where(builder.fcmp_ordered("==", gate, w.zero), x)
+        )
+    store(w, x, columns, [out])
 
 
 # ---- packing: parts of a and b, moved to where they lie densely -----------------------------------
@@ -578,9 +586,9 @@ def gemm_for(number: type, lanes: int, across: int, group: int):
         packed_b = aligned(memory.ctypes.data)
         packed_a = aligned(packed_b + kept * strip_bytes)
         square = aligned(packed_a + a_bytes)
-        target, target_row, target_steps = out, out_row, steps
+        target, target_row = out, out_row
         if turned:
-            target, target_row, target_steps = square + lanes * row_bytes, across_bytes, 0
+            target, target_row = square + lanes * row_bytes, across_bytes
             target -= top * target_row + left * size
 
         for j0 in range(left, right, BLOCK_COLUMNS):
@@ -589,9 +597,8 @@ def gemm_for(number: type, lanes: int, across: int, group: int):
                 i1 = min(i0 + block_rows, bottom)
                 for k0 in range(0, max(k, 1), depth):
                     terms = min(depth, k - k0)
-                    now = target_steps if k0 == 0 else target_steps | ACCUMULATE
-                    if k0 + terms < k:
-                        now &= ACCUMULATE | SCALE
+                    now = steps & (ACCUMULATE | SCALE) if k0 == 0 else steps & SCALE | ACCUMULATE
+                    last = steps & (BIAS | RELU | GATE) if k0 + terms >= k and not turned else 0
                     first_strip = k0 // depth * strips
 
                     a_block, a_down, a_right = a + i0 * a_row + k0 * a_column, a_row, a_column
@@ -609,45 +616,22 @@ def gemm_for(number: type, lanes: int, across: int, group: int):
                         columns = width_for(j1 - j, lanes, across)
                         place = first_strip + number_of_strip if blocks > 1 else 0
                         packed = packed_b + place * strip_bytes
-                        i = i0
+                        packing = False  # by the first tile
+                        b_strip = b + k0 * b_row + j * b_column
                         if i0 == top:
-                            b_strip = b + k0 * b_row + j * b_column
                             if b_column == size:
                                 in_group = (j - j0) // strip % group
                                 if blocks > 1 and j + (group - in_group) * strip <= j1:
                                     if in_group == 0:
                                         copy_strips(
-                                            lanes,
-                                            across,
-                                            group,
-                                            packed,
-                                            strip_bytes,
-                                            b_strip,
-                                            b_row,
-                                            terms,
-                                            strip,
-                                            scale,
-                                        )
+                                            lanes, across, group, packed, strip_bytes, b_strip, b_row, terms, strip, scale
+                                        )  # fmt: skip
                                 elif columns == strip and i1 - i0 >= HEIGHT:
-                                    packing_tile(
-                                        lanes, across, terms, a_block, a_down, a_right, b_strip, b_row, packed,
-                                        target + i * target_row + j * size, target_row,
-                                        now, scale, bias + j * size, gate + i * gate_row + j * size, gate_row,
-                                    )  # fmt: skip
-                                    i += HEIGHT
+                                    packing = True
                                 else:
                                     copy_strips(
-                                        lanes,
-                                        across,
-                                        1,
-                                        packed,
-                                        strip_bytes,
-                                        b_strip,
-                                        b_row,
-                                        terms,
-                                        columns,
-                                        scale,
-                                    )
+                                        lanes, across, 1, packed, strip_bytes, b_strip, b_row, terms, columns, scale
+                                    )  # fmt: skip
                             elif b_row == size and terms >= lanes:
                                 for p in range(0, terms, lanes):
                                     p = min(p, terms - lanes)
@@ -665,14 +649,27 @@ def gemm_for(number: type, lanes: int, across: int, group: int):
                                             size,
                                         )
 
+                        i = i0
                         while i < i1:
                             rows = height_for(i1 - i, columns <= lanes)
-                            tile(
-                                lanes, across, rows, columns, terms,
-                                a_block + (i - i0) * a_down, a_down, a_right, packed,
-                                target + i * target_row + j * size, target_row,
-                                now, scale, bias + j * size, gate + i * gate_row + j * size, gate_row,
-                            )  # fmt: skip
+                            a_rows, out_rows = a_block + (i - i0) * a_down, target + i * target_row + j * size
+                            if packing and i == i0:
+                                packing_tile(
+                                    lanes, across, terms, a_rows, a_down, a_right, b_strip, b_row, packed,
+                                    out_rows, target_row, now, scale,
+                                )  # fmt: skip
+                            else:
+                                tile(
+                                    lanes, across, rows, columns, terms, a_rows, a_down, a_right, packed,
+                                    out_rows, target_row, now, scale,
+                                )  # fmt: skip
+                            if last:
+                                for row in range(i, i + rows):
+                                    at = target + row * target_row + j * size
+                                    settle(
+                                        lanes, across, at, columns, at,
+                                        last, bias + j * size, gate + row * gate_row + j * size, scale,
+                                    )  # fmt: skip
                             i += rows
                         j += columns
                         number_of_strip += 1
@@ -690,7 +687,7 @@ def gemm_for(number: type, lanes: int, across: int, group: int):
                     for row in range(min(lanes, right - i)):
                         settle(
                             lanes, across, square + row * row_bytes, columns, out + (i + row) * out_row + j * size,
-                            steps, scale, bias + j * size, gate + (i + row) * gate_row + j * size,
+                            steps, bias + j * size, gate + (i + row) * gate_row + j * size, scale,
                         )  # fmt: skip
                 j += columns
         memory[0] = 0  # in use until here: Numba frees an array after the last line that names it

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import shutil
 
+import numpy as np
 import pytest
 from kernel_support import ROOT, needs_numba, run_python
+
+from autodiff.kernels import elementwise, jit, updates
 
 MULTIPLY = """
 import sys, warnings
@@ -130,3 +133,30 @@ with ThreadPoolExecutor(4) as pool:
 """
     )
     assert copy(code).count("compiling the 'reordered'") == 1
+
+
+def test_in_a_hurry_numpy_does_what_has_the_same_bits():
+    """Recordings run twice: they don't wait for loops that the program will not call."""
+    p, g = np.ones((512, 512), np.float32), np.full((512, 512), 3, np.float32)
+    with jit.in_a_hurry():
+        assert not updates.in_one_loop(p, g) and not elementwise.in_one_loop(p, p > 0)
+    assert updates.in_one_loop(p, g) == elementwise.in_one_loop(p, p > 0) == (not jit.unusable())
+
+
+@needs_numba
+def test_a_compiled_step_compiles_no_loop_of_the_optimiser(tmp_path):
+    _, said = run_python(
+        "import autodiff, nn\n"
+        "layer = nn.Linear(300, 200)\n"
+        "optimizer = nn.optim.SGD(layer.parameters(), lr=0.1)\n"
+        "@autodiff.compile\n"
+        "def step(x):\n"
+        "    optimizer.zero_grad()\n"
+        "    loss = layer(x).relu().sum()\n"
+        "    loss.backward()\n"
+        "    optimizer.step()\n"
+        "    return loss\n"
+        "step(autodiff.ones(300, 300))\n",
+        NUMBA_CACHE_DIR=str(tmp_path / "numba"), AUTODIFF_CACHE_DIR=str(tmp_path / "programs"),
+    )  # fmt: skip
+    assert "compiling step" in said and "sgd" not in said and "gate" not in said
