@@ -31,7 +31,7 @@ THREADS = (
     "AUTODIFF_NUM_THREADS",
 )
 SLOWING = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")  # would make NumPy look slower than it is
-PAUSE = 0.02  # seconds between turns: threads that spin go to sleep
+PAUSE = 0.12  # seconds between turns of several threads: those that wait, spinning, for more work go to sleep
 TURN = 0.15  # seconds a turn is to last, at the least: what the others left in the cache is then forgotten
 
 
@@ -191,7 +191,8 @@ def contest(
             for turn in range(turns):
                 first = turn % len(able)
                 for c in able[first:] + able[:first]:
-                    time.sleep(PAUSE)
+                    if threads > 1:
+                        time.sleep(PAUSE)
                     if not once:
                         c.ask(job, 1)  # awake again
                     times[c.name].append(c.ask(job, calls[c]))

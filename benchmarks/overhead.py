@@ -1,6 +1,6 @@
 """The engines' own cost: recording and walking back small operations, where the numbers themselves cost nothing.
 
-    python benchmarks/overhead.py [--turns 41] [--json overhead.json]
+    python benchmarks/overhead.py [--turns 11] [--json overhead.json]
 
 `a*b`, and `(a*b+c).sum().backward()` for three gradients, float32, 1 and 64 elements, one thread. An engine that
 records nothing before its result is asked for has no `a*b`; micrograd holds one number each, and so does the work of
@@ -137,4 +137,4 @@ def measure(args, results: Results) -> None:
 
 
 if __name__ == "__main__":
-    run(measure, __file__, __doc__, turns=41, threads=(1,))
+    run(measure, __file__, __doc__, turns=11, threads=(1,))
