@@ -13,7 +13,7 @@ from functools import cache
 import numpy as np
 from numba import from_dtype, njit, types
 
-from . import jit, jobs, team
+from . import jit, jobs, team, vectorised
 from .jobs import TOGETHER, at, numbers, words
 from .team import LAUNCH, link
 from .vectorised import linked, name_of
@@ -24,7 +24,7 @@ from .vectorised import linked, name_of
 @njit(error_model="numpy")
 def sgd_loop(p, g, velocity, rates, nesterov, maximize, first):
     """`updates.sgd`, element by element. (Without momentum there is no velocity: it is not looked at.)"""
-    lr, momentum, undamped, weight_decay = rates
+    lr, momentum, undamped, weight_decay = rates[0], rates[1], rates[2], rates[3]
     for i in range(p.size):
         d = -g[i] if maximize else g[i]
         if weight_decay != 0:
@@ -39,7 +39,8 @@ def sgd_loop(p, g, velocity, rates, nesterov, maximize, first):
 @njit(error_model="numpy")
 def adam_loop(p, g, mean, square, largest, rates, from_end, maximize, amsgrad):
     """`updates.adam`, element by element: lr and root are corrected for the step's number."""
-    lr, near, far, beta2, unbeta2, eps, root, weight_decay, decay = rates
+    lr, near, far, beta2, unbeta2 = rates[0], rates[1], rates[2], rates[3], rates[4]
+    eps, root, weight_decay, decay = rates[5], rates[6], rates[7], rates[8]
     for i in range(p.size):
         d = -g[i] if maximize else g[i]
         p[i] *= decay
@@ -65,10 +66,9 @@ def sgd_job_for(number: type):
     def sgd_job(argument, part, parts):
         size, p, g, velocity, rates, nesterov, maximize, first = words(argument, 8)
         i, j = size * part // parts, size * (part + 1) // parts
-        r = numbers(rates, 0, 4, number)
         sgd_loop(
             numbers(p, i, j, number), numbers(g, i, j, number), numbers(velocity, i, j, number),
-            (r[0], r[1], r[2], r[3]), nesterov, maximize, first,
+            numbers(rates, 0, 4, number), nesterov, maximize, first,
         )  # fmt: skip
 
     return sgd_job
@@ -77,7 +77,7 @@ def sgd_job_for(number: type):
 def sgd_for(job: str):
     def sgd(p, g, velocity, rates, nesterov, maximize, first, team, size):
         if size == 1:
-            sgd_loop(p, g, velocity, (rates[0], rates[1], rates[2], rates[3]), nesterov, maximize, first)
+            sgd_loop(p, g, velocity, rates, nesterov, maximize, first)
             return
         told = np.array([p.size, at(p), at(g), at(velocity), at(rates), nesterov, maximize, first])
         LAUNCH(team, linked(job), told.ctypes.data, size)
@@ -90,11 +90,10 @@ def adam_job_for(number: type):
     def adam_job(argument, part, parts):
         size, p, g, mean, square, largest, rates, from_end, maximize, amsgrad = words(argument, 10)
         i, j = size * part // parts, size * (part + 1) // parts
-        r = numbers(rates, 0, 9, number)
         adam_loop(
             numbers(p, i, j, number), numbers(g, i, j, number), numbers(mean, i, j, number),
             numbers(square, i, j, number), numbers(largest, i, j, number),
-            (r[0], r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8]), from_end, maximize, amsgrad,
+            numbers(rates, 0, 9, number), from_end, maximize, amsgrad,
         )  # fmt: skip
 
     return adam_job
@@ -103,11 +102,7 @@ def adam_job_for(number: type):
 def adam_for(job: str):
     def adam(p, g, mean, square, largest, rates, from_end, maximize, amsgrad, team, size):
         if size == 1:
-            r = rates
-            adam_loop(
-                p, g, mean, square, largest, (r[0], r[1], r[2], r[3], r[4], r[5], r[6], r[7], r[8]),
-                from_end, maximize, amsgrad,
-            )  # fmt: skip
+            adam_loop(p, g, mean, square, largest, rates, from_end, maximize, amsgrad)
             return
         told = np.array([
             p.size, at(p), at(g), at(mean), at(square), at(largest), at(rates), from_end, maximize, amsgrad
@@ -127,12 +122,13 @@ def compiled(name: str, dtype: np.dtype, count: int) -> Callable:
     link()
     job_for, step_for = STEPS[name]
     job = f"autodiff_{name}_job_{dtype}"
-    name_of(job_for(dtype.type), [types.int64] * 3, job, made_from=(jobs,))
+    made_from = jobs, vectorised
+    name_of(job_for(dtype.type), [types.int64] * 3, job, made_from=made_from)
     number = from_dtype(dtype)
     written, read = types.Array(number, 1, "C"), types.Array(number, 1, "C", readonly=True)
     signature = types.void(written, read, *[written] * (count - 2), read, *[types.int64] * 5)
     title = f"the step of {name} for {dtype}"
-    return jit.compiled(step_for(job), signature, title, (jobs,), error_model="numpy")
+    return jit.compiled(step_for(job), signature, title, made_from, error_model="numpy")
 
 
 def run(name: str, arrays: tuple, rates: tuple, flags: tuple) -> None:

@@ -1,7 +1,7 @@
 """Jobs: loops in parts, which the threads of a team do together.
 
 A job is a function (argument, part, parts) that does one of so many parts of its work. All that it has to know
-lies at the address `argument`: words of 64 bits, sizes and addresses, which `work_together` puts there.
+lies at the address `argument`: words of 64 bits, sizes and addresses. `work_together` puts them there.
 """
 
 # An intrinsic's first parameter is Numba's own: callers leave it out, which pyright does not know.

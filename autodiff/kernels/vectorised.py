@@ -332,7 +332,7 @@ def everywhere(w: Writer, x, columns, do) -> None:
 
     if (
         w.lanes * w.size == 64
-    ):  # AVX-512 has masks that cost nothing; half the instructions are half the compile
+    ):  # AVX-512 has masks that cost nothing, and half the instructions compile faster
         do_all(inside)
         return
     with w.builder.if_else(full) as (whole, cut):
@@ -361,7 +361,7 @@ def store(w: Writer, x, columns, rows) -> None:
 @intrinsic(prefer_literal=True)
 def settle(typing, lanes, across, source, columns, out, steps, bias, gate, element):
     """One row of a complete tile, from `source` to `out`, which may be the same, by the steps BIAS, RELU and GATE.
-    It lies in the first cache yet; in every tile's registers they would be most of what there is to compile."""
+    It lies in the first cache yet; done in registers, they would be compiled for each kind of tile."""
     signature = types.void(lanes, across, *[types.int64] * 6, element)
 
     def write(context, builder, signature, arguments):
