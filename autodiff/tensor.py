@@ -636,12 +636,13 @@ class Tensor(Variable):
         """self ← function(self, …), as an in-place operator means it."""
         recording, interpreters = mode.get()
         primitive = function if isinstance(function, Primitive) else None
-        if primitive is not None and primitive.ufunc is not None and not interpreters:
-            if not recording or (self.origin is None and not any(map(tracked, args))):
-                return self.written(primitive, args)
+        recording = recording and any(map(tracked, (self, *args, *kwargs.values())))
+        if primitive is not None and primitive.ufunc is not None and not interpreters and not recording:
+            return self.written(primitive, args)
         old = self
         if recording and (self.seen_from.base if self.seen_from else self).looked_at():
-            old = Tensor.wrap(self.array.copy(), self.origin)  # for the rules, when the memory is written
+            copy = ops.clone(Tensor.wrap(self.array))  # for the rules, when the memory is written
+            old = Tensor.wrap(copy.array, self.origin)
         return self.become(function(old, *args, **kwargs))
 
     @quietly

@@ -21,21 +21,25 @@ from __future__ import annotations
 import os
 import sys
 import threading
+from collections import Counter
 from collections.abc import Callable
 from functools import update_wrapper
 from typing import Any
 
+import numpy as np
+
 from .. import ops
 from ..dtypes import get_default_dtype
-from ..graph import mode
+from ..graph import Origin, inspector, mode
 from ..provenance import describe_function
 from ..tensor import Tensor
-from .state import Wrapper
+from .state import PLAIN, Wrapper
 
 VARIABLE = "AUTODIFF_COMPILE"  # 0: every compiled function runs eagerly
 # A program that ran less than LONG calls before it no longer fitted was not worth its compiling. After so many
 # of them in a row, or so many recordings that gave a program known before, or none, the function runs eagerly.
 LONG, MOST_PROGRAMS, MOST_RECORDINGS, MOST_UNSETTLED = 10, 8, 32, 4
+MOST_KINDS = 16  # of calls that differ in nothing but numbers, texts and objects
 LONGEST = 1500  # lines of source, which Numba compiles in a minute or two
 
 
@@ -55,8 +59,9 @@ class Compiled(Wrapper):
     It gives what the function gives, and leaves behind what the function leaves: parameters, buffers and
     the optimiser's state are written where they are. It is recorded anew for other shapes and dtypes, other
     arguments that are no Tensors, and when something that it reads has changed: a setting such as
-    `model.training` or a momentum, a parameter that was replaced, whether a gradient is wanted. A learning
-    rate that an optimiser reads may change at every call.
+    `model.training` or a momentum, a parameter that was replaced, a hook, whether a gradient is wanted. A
+    learning rate that an optimiser reads may change at every call. It looks for settings in closures, in
+    globals, modules, classes and functions that are the user's, and in every object that these lead to.
 
     Python runs only when the function is recorded, so what it does beside computing (printing, counting)
     is not done again. A function that looks at values (`if loss > 3`, `.item()`), or does what can't be
@@ -73,6 +78,7 @@ class Compiled(Wrapper):
     def __init__(self, function: Callable, keep_grad: bool = False, longest: int | None = LONGEST):
         self.function, self.keep_grad, self.longest = function, keep_grad, longest
         self.programs: dict[tuple, list] = {}  # by the kind of call: what was made, the latest first
+        self.kinds: Counter[Any] = Counter()  # by what these have in common: how many kinds of calls
         self.tries: dict[tuple, int] = {}  # recordings since the last program that ran long
         self.texts: dict[tuple, set] = {}  # and the sources that they gave
         self.eager: dict[tuple, str] = {}  # the kinds of call that can't be compiled, and why
@@ -82,7 +88,7 @@ class Compiled(Wrapper):
 
     def __call__(self, *args, **kwargs):
         recording, interpreters = mode.get()
-        if interpreters:  # part of another recording
+        if interpreters or inspector.get() is not None:  # part of another recording, or to be looked at
             return self.function(*args, **kwargs)
         tensors: list[Tensor] = []
         key = (
@@ -121,7 +127,7 @@ class Compiled(Wrapper):
             first = tuple(b.detach()[start] for b in batches)
             key = (mode.get()[0], get_default_dtype(), kind_of(first, tensors), ())
             done = 0
-            if not mode.get()[1]:
+            if not mode.get()[1] and inspector.get() is None:
                 for program in self.programs.get(key, ()):
                     numbers = program.check()
                     if (
@@ -153,6 +159,14 @@ class Compiled(Wrapper):
         """Record the call, compile the program, and run that."""
         from .build import build
 
+        if key not in self.programs:
+            common = outline(key)
+            if self.kinds[common] == MOST_KINDS:  # it will not come again: nothing is kept
+                self.tell(
+                    "it is called with ever new numbers or objects: give it Tensors, and the same objects"
+                )
+                return self.function(*args, **kwargs)
+            self.kinds[common] += 1
         programs = self.programs.setdefault(key, [])
         if key not in self.tries or (programs and programs[0].runs >= LONG):
             self.tries[key], self.texts[key] = 0, set()
@@ -255,19 +269,37 @@ def together(trees: list, of_tensors: Callable) -> Any:
 
 
 def kind_of(tree: Any, tensors: list) -> Any:
-    """What a call is recorded for: shapes, dtypes and whether gradients are wanted of the Tensors in it,
-    which are added to the list; the rest as it is."""
+    """What a call is recorded for: shapes, dtypes, whether gradients are wanted and who looks at them, of the
+    Tensors in it, which are added to the list; the rest as it is."""
     if isinstance(tree, Tensor):
         tensors.append(tree)
         array = tree.array
-        return array.shape, array.dtype, tree.origin is None
+        return array.shape, array.dtype, tree.origin is None or hooks_of(tree.origin)
     if isinstance(tree, (list, tuple)):
         return (type(tree), *[kind_of(each, tensors) for each in tree])
     if isinstance(tree, dict):
         return (dict, *[(name, kind_of(each, tensors)) for name, each in tree.items()])
-    if tree is None or isinstance(tree, (bool, int, float, str, bytes)):
+    if isinstance(tree, np.ndarray):
+        return np.ndarray
+    if isinstance(tree, float):
+        return type(tree), repr(tree)  # 0.0 is not -0.0, and NaN is NaN
+    if tree is None or isinstance(tree, (bool, int, str, bytes)):
         return type(tree), tree
     return Same(tree)
+
+
+def outline(kind: Any) -> Any:
+    """What a kind of call has in common with those that differ in nothing but values and objects."""
+    if isinstance(kind, Same):
+        return type(kind.thing)
+    if not isinstance(kind, tuple):
+        return kind
+    is_value = len(kind) == 2 and isinstance(kind[0], type) and issubclass(kind[0], PLAIN)
+    return kind[0] if is_value else tuple(map(outline, kind))
+
+
+def hooks_of(origin: Origin) -> tuple:
+    return tuple(map(Same, origin.stop.hooks.values())) if origin.stop is not None else ()
 
 
 class Same:

@@ -158,8 +158,8 @@ class Replay:
         self.settle_outputs(recording)
         self.kinds = self.kinds_of_parameters(program)
         self.machine = generated.function(self.title, self.text, self.name, self.kinds, "bool")
-        self.check: Callable = checker(recording.snapshot, recording.used, recording.names, self.numbers)
-        self.snapshot = recording.snapshot
+        self.check: Callable = checker(recording.watched, recording.snapshot, recording.used, self.numbers)
+        self.watched = recording.watched
         self.assumes = bool(program.assumptions)
         written.forget()
 
@@ -256,14 +256,13 @@ class Replay:
             grad = found(of, tensors).grad
             if grad is None or grad.array.shape != example.shape or not grad.array.flags.c_contiguous:
                 return False
-        return all(found(of, tensors).grad is None for of in self.ungraded)
+        return not self.ungraded or all(found(of, tensors).grad is None for of in self.ungraded)
 
     def misfit(self) -> str:
         """What has changed since it was recorded."""
         from .state import Snapshot
 
-        now = Snapshot(self.function)
-        return now.changed_since(self.snapshot, {str(slot.key) for slot, _ in now.slots.values()})
+        return Snapshot(self.watched.roots, self.watched.names).changed_since(self.watched)
 
     # ---- the call ---------------------------------------------------------------------------------------
 

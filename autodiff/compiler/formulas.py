@@ -236,6 +236,6 @@ def literal(value: Any, dtype: np.dtype) -> str:
         text = str(value32) if np.isfinite(value32) else repr(float(value32))
     if math.isinf(value) or math.isnan(value) or text in ("inf", "-inf", "nan"):
         text = "nan" if math.isnan(value) else "-inf" if text.startswith("-") else "inf"
-    if text.endswith(".0") and dtype == np.float32:
+    if text.endswith(".0") and dtype == np.float32 and text != "-0.0":  # the whole number 0 has no sign
         text = text[:-2]
     return text if dtype == np.float64 else f"{dtype}({text})"

@@ -113,6 +113,7 @@ class Generator:
         self.nests: list[Nest] = []
         self.local: dict[Value, str] = {}  # in the nest being written: the variable that holds it
         self.aliases: dict[Value, Value] = {}  # a value → the input in whose memory it is
+        self.assumed = set(program.assumptions)
         self.reading: dict[Value, bool] | None = None
         self.here: Index = ()
         self.check()
@@ -396,10 +397,13 @@ class Generator:
 
     def fuse(self, new: Nest, finals: dict) -> None:
         """Add a nest to the last one that it may share loops with; it may pass others on the way, unless
-        it needs what they make, or they read what it overwrites."""
+        it needs what they make, or they read what it overwrites. Nothing is overwritten where a condition is
+        still to be checked."""
         overwritten = {finals[v] for v in new.values if v in finals}
         for k in range(len(self.nests) - 1, -1, -1):
             old = self.nests[k]
+            if overwritten and not self.assumed.isdisjoint(old.values):
+                break
             needs = [x for x in new.reads if x in old.values]
             clashes = [t for t in overwritten if t in old.reads]
             if not old.block and old.shape == new.shape:
@@ -510,7 +514,6 @@ class Generator:
         write = Writer()
         for v, name in self.result_of.items():
             self.name[v] = name
-        assumed = {v: k for k, v in enumerate(self.program.assumptions) if isinstance(v, Value)}
         written = False
         self.last_comment: list[str] = []
         for nest in self.nests:
@@ -521,7 +524,7 @@ class Generator:
             else:
                 self.write_nest(write, nest)
             for v in nest.values:
-                if v in assumed:
+                if v in self.assumed:
                     if written:
                         raise Unsupported("a condition is checked after something has been written")
                     write(f"if not {self.name[v]}:")

@@ -107,17 +107,27 @@ class Program:
         self.writes = [(target, v) for target, v in self.writes if v is not target]
         self.steps = steps
         self.sweep()
+        self.conditions_first()
         return self
 
     def sweep(self) -> None:
         """Only what somebody reads."""
-        wanted = {*self.outputs, *self.assumptions, *(v for _, v in self.writes)}
+        self.steps = self.leading_to({*self.outputs, *self.assumptions, *(v for _, v in self.writes)})
+
+    def conditions_first(self) -> None:
+        """What is assumed is worked out before all else, so before anything is written."""
+        conditions = self.leading_to({*self.assumptions})
+        known = set(conditions)
+        self.steps = conditions + [step for step in self.steps if step not in known]
+
+    def leading_to(self, wanted: set[Value]) -> list[Step]:
+        """The steps that make these values, and what they are made from."""
         kept = []
         for step in reversed(self.steps):
             if any(output in wanted for output in step.outputs):
                 kept.append(step)
                 wanted.update(x for x in step.inputs if isinstance(x, Value))
-        self.steps = kept[::-1]
+        return kept[::-1]
 
     def forget_examples(self) -> None:
         """Let go of the arrays of the recording, but for those of constants."""
@@ -156,9 +166,17 @@ def as_number(value: Value):
         return value
     if example.size > 1 and any(example.strides):
         first = example.reshape(-1)[0] if example.flags.c_contiguous else example[(0,) * example.ndim]
-        if not (example == first).all():
+        if not (example == first).all() or (not first and not same_sign(example)):
             return value
     return Number(example[(0,) * example.ndim].item(), example.dtype, example.shape)
+
+
+def same_sign(zeros: np.ndarray) -> bool:
+    """0.0 is not -0.0."""
+    if zeros.dtype.kind != "f":
+        return True
+    negative = np.signbit(zeros)
+    return bool(negative.all() or not negative.any())
 
 
 def in_memory(value: Value, now: Any) -> Any:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import inspect
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from types import FunctionType
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -19,7 +21,7 @@ from ..random import Draw
 from ..tensor import Tensor
 from . import compositions
 from .program import Program, Step, Value
-from .state import Executed, Slot, Snapshot, is_settled
+from .state import PLAIN, Executed, How, Slot, Snapshot, is_settled
 
 
 class Argument(NamedTuple):
@@ -66,8 +68,8 @@ class Recording(NamedTuple):
     gradients: list  # (Argument or Captured, Value or None): what `.grad` is set to
     needs_no_gradient: list  # those whose .grad must be None when the call begins
     draws: list  # the arguments of each random draw
-    snapshot: Snapshot
-    names: set[str]
+    snapshot: Snapshot  # what the function could see
+    watched: Snapshot  # what of that the code could see that ran
     used: set[int]  # ids of the captured Tensors that matter
     differentiable: bool  # may the caller walk back from the result?
     leaves: list  # what such a walk may arrive at
@@ -372,7 +374,10 @@ def record(
     """(the Recording of a call, "") if it can be replayed, and everything is as before the call; else
     (the function's result, why not), and the call has been made. A reason that begins with "*" may
     not hold the next time."""
-    before, recorder, executed = Snapshot(function), Recorder(function), Executed()
+    if has_array((args, kwargs)):
+        return function(*args, **kwargs), "a NumPy array is among its arguments: it should be a Tensor"
+    roots = [(function, ""), *objects_in(function, args, kwargs)]
+    before, recorder, executed = Snapshot(roots), Recorder(function), Executed()
     for k, t in enumerate(tensors):
         recorder.enter(t.array, Value(t.array, source=Argument(k)))
     sources: dict[int, Any] = {id(t): Captured(t, path) for path, t in before.tensors.values()}
@@ -387,24 +392,24 @@ def record(
                 recorder.enter(t.grad.array, Value(t.grad.array, source=Gradient(sources[key])))
     with executed, in_a_hurry(), switched(interpreters=(recorder,)):
         result = function(*args, **kwargs)
-    after, names = Snapshot(function), executed.names()
-    changed = after.changed_since(before, names)
+    after = Snapshot(roots, executed.names())
+    changed = after.changed_since(before)
     if changed and not recorder.reason:
         recorder.reason = f"*{changed} changes during the call"
     if recorder.reason:
         return result, recorder.reason
     try:
         plain = not kwargs and all(isinstance(a, Tensor) for a in args)
-        recording = finished(recorder, result, before, names, everything, sources, keep_grad, plain)
+        recording = finished(recorder, result, before, after, everything, sources, keep_grad, plain)
     except Unreplayable as error:
         return result, str(error)
     recorder.undo([t.origin for t in everything.values() if type(t.origin) is Leaf])
     return recording, ""
 
 
-def finished(recorder, result, snapshot, names, everything, sources, keep_grad, plain) -> Recording:
+def finished(recorder, result, snapshot, watched, everything, sources, keep_grad, plain) -> Recording:
     """The Recording, from what the recorder has seen."""
-    settle_numbers(recorder, snapshot, names)
+    settle_numbers(recorder, watched)
     outputs, differentiable, same, walked = [], False, {}, False
     for t in tensors_in(result):
         if id(t) in everything:
@@ -473,19 +478,20 @@ def finished(recorder, result, snapshot, names, everything, sources, keep_grad, 
         sources[key] for key, t in everything.items() if t.origin is not None and key in used | arguments
     ]
     return Recording(
-        result, program, outputs, gradients, untouched, recorder.draws, snapshot, names, used,
+        result, program, outputs, gradients, untouched, recorder.draws, snapshot, watched, used,
         differentiable, leaves, same, leaf_gradients, plain, recorder.found_free,
         [array for _, array in recorder.free],
         any(v.size != 1 for v, _ in recorder.free),
     )  # fmt: skip
 
 
-def settle_numbers(recorder: Recorder, snapshot: Snapshot, names: set[str]) -> None:
+def settle_numbers(recorder: Recorder, watched: Snapshot) -> None:
     """Where each number comes from that an update was given: the slots that hold that very object, where
     the code that ran may have looked. One that is nowhere is a constant."""
+    names = watched.names or set()
     for number, value in recorder.numbers.values():
         slots = tuple(
-            slot for slot, held in snapshot.slots.values() if held is number and is_mentioned(slot, names)
+            slot for slot, held in watched.slots.values() if held is number and is_mentioned(slot, names)
         )
         if slots:
             value.source = Setting(slots)
@@ -494,7 +500,8 @@ def settle_numbers(recorder: Recorder, snapshot: Snapshot, names: set[str]) -> N
 def is_mentioned(slot: Slot | None, names: set[str]) -> bool:
     """Do all the names that lead to it occur in the code that ran?"""
     while slot is not None:
-        if isinstance(slot.key, str) and slot.key not in names:
+        of_function = slot.how is How.ATTRIBUTE and isinstance(slot.holder, FunctionType)
+        if isinstance(slot.key, str) and slot.key not in names and not of_function:
             return False
         slot = slot.parent
     return True
@@ -554,6 +561,32 @@ def tensors_in(tree: Any) -> list[Tensor]:
     elif not isinstance(tree, (list, tuple)):
         return []
     return [t for each in tree for t in tensors_in(each)]
+
+
+def objects_in(function: Callable, args: tuple, kwargs: dict) -> Iterator[tuple[Any, str]]:
+    """What is given to a function beside Tensors and plain values, and what that is called there."""
+    try:
+        waiting = [
+            (v, name) for name, v in inspect.signature(function).bind(*args, **kwargs).arguments.items()
+        ]
+    except (TypeError, ValueError):  # some functions tell nothing about themselves
+        waiting = [(v, f"argument_{k}") for k, v in enumerate((*args, *kwargs.values()))]
+    while waiting:
+        thing, path = waiting.pop()
+        if isinstance(thing, dict):
+            waiting += [(v, f"{path}[{name!r}]") for name, v in thing.items()]
+        elif isinstance(thing, (list, tuple)):
+            waiting += [(v, f"{path}[{k}]") for k, v in enumerate(thing)]
+        elif not isinstance(thing, (Tensor, *PLAIN)):
+            yield thing, path
+
+
+def has_array(tree: Any) -> bool:
+    if isinstance(tree, dict):
+        tree = tree.values()
+    elif not isinstance(tree, (list, tuple)):
+        return isinstance(tree, np.ndarray)
+    return any(map(has_array, tree))
 
 
 def address(array: np.ndarray) -> int:

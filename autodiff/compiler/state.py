@@ -1,12 +1,24 @@
-"""What a function can see beside its arguments: the Tensors and the settings that it reaches by
-closure, and a check, made of plain comparisons, that they are what they were."""
+"""What a function can see beside the Tensors that it is given: those, and the settings, that it reaches by
+closure or through the objects among its arguments; and a check, made of plain comparisons, that they are what they were."""
 
 from __future__ import annotations
 
+import math
 import sys
-from collections.abc import Callable, Iterable, Iterator
-from functools import partial
-from types import BuiltinFunctionType, CellType, CodeType, FunctionType, MethodType, ModuleType
+import sysconfig
+from collections import Counter, deque
+from collections.abc import Callable, Iterator
+from enum import Enum
+from functools import cache, cached_property, partial
+from types import (
+    BuiltinFunctionType,
+    CellType,
+    CodeType,
+    FunctionType,
+    MemberDescriptorType,
+    MethodType,
+    ModuleType,
+)
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -18,9 +30,18 @@ from ..random import Generator
 from ..tensor import Tensor
 
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
-CLOSED = (type, ModuleType, np.ndarray, np.generic, np.dtype, CodeType, BuiltinFunctionType, Primitive, Generator,
-          np.random.Generator)  # fmt: skip
+CLOSED = (
+    np.generic,
+    np.dtype,
+    CodeType,
+    BuiltinFunctionType,
+    Primitive,
+    Generator,
+    np.random.Generator,
+    Tensor,
+)
 LONGEST = 1000  # containers with more than so many entries are data, not settings
+INSTALLED = tuple(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
 
 
 class Wrapper:
@@ -29,18 +50,175 @@ class Wrapper:
     function: Callable
 
 
+# ---- what may change ---------------------------------------------------------------------------------
+
+
+class How(Enum):
+    """How a slot is read."""
+
+    ENTRY = "holder[key]"
+    CELL = "holder.cell_contents"
+    ATTRIBUTE = "holder.key"
+    CLASS = "holder.__dict__[key]"
+
+
 class Slot(NamedTuple):
-    """A place that holds something: an entry of a dict (an instance's, too), a list or a tuple, or the
-    cell of a closure."""
+    """A place that holds something: an entry of a dict (an instance's or a module's, too), a list or a tuple,
+    the cell of a closure, an attribute that is in no dict, what a class has under a name."""
 
     holder: Any
     key: Any
     path: str  # what a user would call it
     parent: Slot | None
-    of_instance: bool
+    by_name: bool = False  # is it seen only by code that mentions the key?
+    how: How = How.ENTRY
 
     def get(self) -> Any:
-        return self.holder.cell_contents if type(self.holder) is CellType else self.holder[self.key]
+        match self.how:
+            case How.ENTRY:
+                return self.holder[self.key]
+            case How.CELL:
+                return self.holder.cell_contents
+            case How.ATTRIBUTE:
+                return getattr(self.holder, self.key)
+            case How.CLASS:
+                return vars(self.holder)[self.key]
+
+
+class Measure(NamedTuple):
+    """What of a container is compared, beside what its slots hold."""
+
+    text: str
+    of: Callable
+
+
+SIZE = Measure("len({})", len)
+ENTRIES = Measure("len({}.__dict__)", lambda kind: len(vars(kind)))  # of a class
+MEMBERS = Measure("{}", frozenset)
+BYTES = Measure("{}.tobytes()", np.ndarray.tobytes)
+
+
+def measure_of(thing: Any) -> Measure | None:
+    if isinstance(thing, (dict, list, deque)):
+        return SIZE if len(thing) <= LONGEST else None
+    if isinstance(thing, set):
+        return MEMBERS if len(thing) <= LONGEST else None
+    if isinstance(thing, np.ndarray):
+        return BYTES if thing.size <= LONGEST and not thing.dtype.hasobject else None
+    return ENTRIES if isinstance(thing, type) else None
+
+
+# ---- what belongs to whom ----------------------------------------------------------------------------
+
+
+@cache
+def of_library(filename: str) -> bool:
+    """Does this file belong to a library: to Python, to what is installed, to these packages? A library's
+    modules, classes and functions hold no settings of the user's."""
+    return ours[filename] or filename.startswith((*INSTALLED, "<frozen "))
+
+
+def is_closed(thing: Any) -> bool:
+    """Is there nothing in it that may change?"""
+    if isinstance(thing, type):
+        module = sys.modules.get(thing.__module__)
+        return module is not None and is_closed(module)
+    if isinstance(thing, ModuleType):
+        file = getattr(thing, "__file__", None)
+        return thing.__name__ in sys.builtin_module_names if file is None else of_library(file)
+    return isinstance(thing, (*PLAIN, *CLOSED))
+
+
+def within(thing: Any) -> list[tuple[Any, str]]:
+    """What belongs to an object for good, so that no slot needs to be watched, and its name."""
+    match thing:
+        case Wrapper():
+            return [(thing.function, "")]
+        case MethodType():
+            return [(thing.__func__, ""), (thing.__self__, "self")]
+        case partial():
+            return [(thing.func, ""), (thing.args, "args"), (thing.keywords, "")]
+        case property():
+            return [(thing.fget, ""), (thing.fset, "")]
+        case staticmethod() | classmethod():
+            return [(thing.__func__, "")]
+        case cached_property():
+            return [(thing.func, "")]
+        case FunctionType():
+            cells = [(cell.cell_contents, name) for name, cell in closure_of(thing) if is_full(cell)]
+            if not of_library(thing.__code__.co_filename):
+                return [(kind, "") for kind, name in cells if name == "__class__"]
+            defaults = [(default, "") for default in thing.__defaults__ or ()]
+            return cells + defaults + [(v, name) for name, v in (thing.__kwdefaults__ or {}).items()]
+        case type():
+            return [(kind, "") for kind in thing.__mro__[1:]]
+    return [(type(thing), "")]
+
+
+def slots_of(thing: Any, path: str, parent: Slot | None) -> Iterator[Slot]:
+    """The slots of one object, under the names by which a user would speak of them."""
+    dotted = f"{path}." if path else ""
+    match thing:
+        case Wrapper() | MethodType() | partial() | property():
+            return
+        case FunctionType():
+            if of_library(thing.__code__.co_filename):
+                return
+            for name, cell in closure_of(thing):
+                if name != "__class__":
+                    yield Slot(cell, None, name, parent, how=How.CELL)
+            for name in sorted(names_in(thing.__code__) & thing.__globals__.keys()):
+                yield Slot(thing.__globals__, name, name, parent)
+            for name in ("__defaults__", "__kwdefaults__"):
+                if getattr(thing, name):
+                    yield Slot(thing, name, f"{dotted}{name}", parent, how=How.ATTRIBUTE)
+        case dict():
+            for key in list(thing) if len(thing) <= LONGEST else ():
+                name = key if isinstance(key, str) else str(key) if isinstance(key, int) else "…"
+                yield Slot(thing, key, f"{dotted}{name}", parent)
+        case list() | tuple() | deque():
+            for k in range(len(thing)) if len(thing) <= LONGEST else ():
+                yield Slot(thing, k, f"{path}[{k}]", parent)
+        case type():
+            for key in list(vars(thing)):
+                yield Slot(thing, key, f"{dotted}{key}", parent, True, How.CLASS)
+            return
+    own = own_entries(thing)
+    for key in list(own or ()):
+        inner = key in ("_modules", "_parameters", "_buffers")  # their entries read as attributes
+        if key != "_compiled":  # methods, compiled: each is watched by itself
+            yield Slot(own, key, path if inner else f"{dotted}{key}", parent, True)
+    for key in attributes_in_no_dict(type(thing)):
+        yield Slot(thing, key, f"{dotted}{key}", parent, True, How.ATTRIBUTE)
+
+
+def own_entries(thing: Any) -> dict | None:
+    """The dict of an instance's, a function's or a module's attributes, if it has one."""
+    own = getattr(thing, "__dict__", None)
+    return own if isinstance(own, dict) else None
+
+
+@cache
+def attributes_in_no_dict(kind: type) -> tuple[str, ...]:
+    """The names in the `__slots__` of a class of the user's, and of those that it is made from."""
+    return tuple(
+        name
+        for each in kind.__mro__
+        if not is_closed(each)
+        for name, entry in vars(each).items()
+        if isinstance(entry, MemberDescriptorType)
+    )
+
+
+def closure_of(function: FunctionType) -> list[tuple[str, CellType]]:
+    return list(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
+
+
+def is_full(cell: CellType) -> bool:
+    try:
+        return cell.cell_contents is not cell
+    except ValueError:
+        return False
 
 
 def names_in(code: CodeType) -> set[str]:
@@ -80,133 +258,114 @@ class Executed:
         return set().union(*map(names_in, self.codes))
 
 
-def reachable(function: Callable) -> Iterator[tuple[Slot, Any]]:
-    """Every slot that can be reached from a function, and what it holds."""
-    seen: set[int] = set()
-    waiting: list[tuple[Any, str, Slot | None]] = [(function, "", None)]
-    while waiting:
-        thing, path, parent = waiting.pop()
-        if id(thing) in seen or isinstance(thing, (*PLAIN, *CLOSED, Tensor)):
-            continue
-        seen.add(id(thing))
-        for slot in slots_of(thing, path, parent):
-            try:
-                value = slot.get()
-            except ValueError:  # a cell that is still empty
-                continue
-            yield slot, value
-            waiting.append((value, slot.path, slot))
-        waiting += [(inner, name or path, parent) for inner, name in within(thing)]
-
-
-def within(thing: Any) -> list[tuple[Any, str]]:
-    """What belongs to an object for good, so that no slot needs to be watched, and its name."""
-    if isinstance(thing, Wrapper):
-        return [(thing.function, "")]
-    if isinstance(thing, MethodType):
-        return [(thing.__func__, ""), (thing.__self__, "self")]
-    if isinstance(thing, partial):
-        return [(thing.func, ""), (thing.args, "args"), (thing.keywords, "")]
-    if isinstance(thing, FunctionType) or not hasattr(thing, "__dict__"):
-        return []
-    return [
-        (f, "") for kind in type(thing).__mro__ for f in vars(kind).values() if isinstance(f, FunctionType)
-    ]
-
-
-def slots_of(thing: Any, path: str, parent: Slot | None) -> Iterable[Slot]:
-    """The slots of one object, under the names by which a user would speak of them."""
-    dotted = f"{path}." if path else ""
-    if isinstance(thing, (Wrapper, MethodType, partial)):
-        return
-    if isinstance(thing, FunctionType):
-        for name, cell in zip(thing.__code__.co_freevars, thing.__closure__ or (), strict=True):
-            yield Slot(cell, None, name, parent, False)
-        # a library's modules hold no settings of the user's
-        names = set() if ours[thing.__code__.co_filename] else names_in(thing.__code__)
-        for name in sorted(names & thing.__globals__.keys()):
-            yield Slot(thing.__globals__, name, name, parent, False)
-        for k in range(len(thing.__defaults__ or ())):
-            yield Slot(thing.__defaults__, k, f"{dotted}default {k}", parent, False)
-        for key in thing.__kwdefaults__ or {}:
-            yield Slot(thing.__kwdefaults__, key, key, parent, False)
-    elif isinstance(thing, dict):
-        if len(thing) <= LONGEST:
-            for key in thing:
-                name = key if isinstance(key, str) else str(key) if isinstance(key, int) else "…"
-                yield Slot(thing, key, f"{dotted}{name}", parent, False)
-    elif isinstance(thing, (list, tuple)):
-        if len(thing) <= LONGEST:
-            for k in range(len(thing)):
-                yield Slot(thing, k, f"{path}[{k}]", parent, False)
-    elif hasattr(thing, "__dict__"):
-        own = vars(thing)
-        for key in list(own):
-            inner = key in ("_modules", "_parameters", "_buffers")  # their entries read as attributes
-            yield Slot(own, key, path if inner else f"{dotted}{key}", parent, True)
+# ---- all of it at one moment --------------------------------------------------------------------------
 
 
 class Snapshot:
-    """What the slots hold at one moment."""
+    """What can be reached from some objects, each with what it is called, at one moment; with `names`, by code
+    that mentions only these."""
 
-    def __init__(self, function: Callable):
-        self.slots: dict[tuple[int, Any], tuple[Slot, Any]] = {}
+    def __init__(self, roots: list[tuple[Any, str]], names: set[str] | None = None):
+        self.roots, self.names = roots, names
+        self.slots: dict[tuple[int, Any], tuple[Slot, Any]] = {}  # each, and what it holds
+        self.measured: dict[
+            int, tuple[Any, Measure, Any, str]
+        ] = {}  # containers, and what was measured of them
         self.tensors: dict[int, tuple[str, Tensor]] = {}  # by id, each by the shortest path to it
         self.arrays: dict[int, np.ndarray] = {}  # the array that each had, by the id of the Tensor
-        for slot, value in reachable(function):
-            self.slots[id(slot.holder), hashable(slot.key)] = slot, value
-            if isinstance(value, Tensor):
-                self.arrays[id(value)] = value.array
-                known = self.tensors.get(id(value))
-                if known is None or len(slot.path) < len(known[0]):
-                    self.tensors[id(value)] = slot.path, value
+        seen: set[int] = set()
+        waiting: list[tuple[Any, str, Slot | None]] = [(thing, path, None) for thing, path in roots]
+        while waiting:
+            thing, path, parent = waiting.pop()
+            if id(thing) in seen or is_closed(thing):
+                continue
+            seen.add(id(thing))
+            self.measure(thing, path)
+            for slot in slots_of(thing, path, parent):
+                if names is not None and slot.by_name and slot.key not in names:
+                    continue
+                try:
+                    value = slot.get()
+                except (ValueError, AttributeError):  # a cell, or an attribute, that is still empty
+                    continue
+                self.enter(slot, value)
+                waiting.append((value, slot.path, slot))
+            waiting += [(inner, name or path, parent) for inner, name in within(thing)]
         for slot, value in self.slots.values():  # what an optimiser keeps of a parameter: by its name
             owner = slot.parent.key if slot.parent else None
             if isinstance(value, Tensor) and isinstance(owner, Tensor) and id(owner) in self.tensors:
                 self.tensors[id(value)] = f"{self.tensors[id(owner)][0]}.{slot.key}", value
 
-    def changed_since(self, before: Snapshot, names: set[str]) -> str:
-        """A slot that code with these names may read, and that holds something else than before; or
-        a Tensor with another array; "" if there is none."""
+    def measure(self, thing: Any, path: str) -> None:
+        named = isinstance(thing, (FunctionType, ModuleType, type))  # all that they hold is found by name
+        for each in (thing,) if named else (thing, own_entries(thing)):
+            measure = measure_of(each)
+            if measure is not None:
+                self.measured[id(each)] = each, measure, measure.of(each), path
+
+    def enter(self, slot: Slot, value: Any) -> None:
+        self.slots[place(slot)] = slot, value
+        if isinstance(value, Tensor):
+            self.arrays[id(value)] = value.array
+            known = self.tensors.get(id(value))
+            if known is None or len(slot.path) < len(known[0]):
+                self.tensors[id(value)] = slot.path, value
+
+    def changed_since(self, before: Snapshot) -> str:
+        """A slot that holds something else than before, a Tensor with another array, a container with other
+        entries; "" if there is none."""
+        more: Counter[int] = Counter()
         for key, (slot, value) in self.slots.items():
-            if slot.of_instance and slot.key not in names:
-                continue
             if key not in before.slots:
-                if isinstance(value, (dict, list)) and not value:
-                    continue  # something may be put there one day
-                return slot.path
-            old = before.slots[key][1]
-            if old is not value and not (
-                type(old) is type(value) and isinstance(value, PLAIN) and old == value
-            ):
+                if not isinstance(value, (dict, list)) or value:
+                    return slot.path
+                more[id(slot.holder)] += 1  # something may be put there one day
+            elif not is_same(before.slots[key][1], value):
                 return slot.path
         for key, array in self.arrays.items():
             if before.arrays.get(key, array) is not array:
                 return self.tensors[key][0]
+        for key, (_, measure, value, path) in self.measured.items():
+            if key in before.measured:
+                old = before.measured[key][2]
+                if value != (old + more[key] if measure is SIZE else old):
+                    return path
         return ""
 
 
-def hashable(key: Any) -> Any:
-    return id(key) if isinstance(key, Tensor) else key
+def place(slot: Slot) -> tuple[int, Any]:
+    """What tells a slot from another."""
+    return id(slot.holder), id(slot.key) if isinstance(slot.key, Tensor) else slot.key
 
 
-def checker(snapshot: Snapshot, used: set[int], names: set[str], numbers: list[list[Slot]]) -> Callable:
-    """A function of no arguments: None if something a call depends on is no longer as in the snapshot,
-    else the `numbers` as they are now.
+def is_same(a: Any, b: Any) -> bool:
+    """The same object, or an equal number or text of the same kind: 1 is not True, and 0.0 not -0.0."""
+    if a is b:
+        return True
+    if type(a) is not type(b) or not isinstance(a, PLAIN) or a != b:
+        return False
+    return not isinstance(a, float) or math.copysign(1, a) == math.copysign(1, b)
 
-    `used` are the ids of the Tensors that the program reads or writes. A number that several slots held
-    when it was recorded must be the same in all of them.
+
+def checker(
+    watched: Snapshot, snapshot: Snapshot, used: set[int], numbers: list[list[Slot]]
+) -> Callable[[], tuple | None]:
+    """A function of no arguments: None if something a call depends on is no longer what it was, else the
+    `numbers` as they are now.
+
+    `watched` is what the code that ran could see, `snapshot` everything; `used` are the ids of the Tensors that
+    the program reads or writes. A number that several slots held when it was recorded must be the same in all.
     """
-    relevant: dict[tuple[int, Any], Slot] = {}
-    free = {(id(s.holder), hashable(s.key)) for slots in numbers for s in slots}
-    for key, (slot, value) in snapshot.slots.items():
-        if key in free or (slot.of_instance and slot.key not in names and id(value) not in used):
-            continue
-        each: Slot | None = slot
-        while each is not None and (id(each.holder), hashable(each.key)) not in relevant:
-            relevant[id(each.holder), hashable(each.key)] = each
+    relevant = {key: slot for key, (slot, _) in watched.slots.items()}
+    for slot, value in snapshot.slots.values():
+        each: Slot | None = slot if id(value) in used else None
+        while each is not None and place(each) not in relevant:
+            relevant[place(each)] = each
             each = each.parent
-    scope: dict[str, Any] = {}
+    for slots in numbers:
+        for slot in slots:
+            relevant.pop(place(slot), None)
+    scope: dict[str, Any] = {"is_same": is_same}
     known: dict[int, str] = {}
 
     def constant(thing: Any) -> str:
@@ -216,31 +375,43 @@ def checker(snapshot: Snapshot, used: set[int], names: set[str], numbers: list[l
         return known[id(thing)]
 
     def text(slot: Slot) -> str:
-        if type(slot.holder) is CellType:
-            return f"{constant(slot.holder)}.cell_contents"
+        holder = constant(slot.holder)
         key = repr(slot.key) if type(slot.key) in (str, int) else constant(slot.key)
-        return f"{constant(slot.holder)}[{key}]"
+        match slot.how:
+            case How.CELL:
+                return f"{holder}.cell_contents"
+            case How.ATTRIBUTE:
+                return f"{holder}.{slot.key}"
+            case How.CLASS:
+                return f"{holder}.__dict__[{key}]"
+        if hasattr(type(slot.holder), "__missing__"):  # which would put something there
+            return f"{holder}.get({key})"
+        return f"{holder}[{key}]"
 
-    tests, measured = [], set()
+    def unchanged(measure: Measure, thing: Any, value: Any) -> str:
+        if measure is SIZE and value == 0:
+            return f"not {constant(thing)}"
+        expected = value if isinstance(value, int) else constant(value)
+        return f"{measure.text.format(constant(thing))} == {expected}"
+
+    tests = [unchanged(measure, thing, value) for thing, measure, value, _ in watched.measured.values()]
     for key, slot in relevant.items():
-        value = snapshot.slots[key][1] if key in snapshot.slots else slot.get()
-        if type(slot.holder) in (dict, list) and not slot.of_instance and id(slot.holder) not in measured:
-            if type(slot.holder) is list or len(slot.holder) <= LONGEST and "__name__" not in slot.holder:
-                measured.add(id(slot.holder))
-                tests.append(f"len({constant(slot.holder)}) == {len(slot.holder)}")
         if type(slot.holder) is tuple:
             continue
-        if value is None or value is True or value is False:
-            tests.append(f"{text(slot)} is {value}")
-        elif type(value) in (int, float, str, bytes):
-            tests.append(f"{text(slot)} == {constant(value)}")
-        else:
-            tests.append(f"{text(slot)} is {constant(value)}")
+        value = (watched if key in watched.slots else snapshot).slots[key][1]
+        test = f"{text(slot)} is {constant(value)}"
+        plain = isinstance(value, PLAIN) and not isinstance(value, (bool, type(None)))
+        tests.append(f"({test} or is_same({text(slot)}, {constant(value)}))" if plain else test)
     for key in used:
         if key in snapshot.tensors:
             t = snapshot.tensors[key][1]
             tests.append(f"{constant(t)}.array is {constant(t.array)}")
             tests.append(f"{constant(t)}.origin is {constant(t.origin)}")
+            if type(t.origin) is Leaf:
+                hooks = t.origin.stop.hooks
+                tests.append(
+                    f"{constant(hooks)} == {constant(dict(hooks))}" if hooks else f"not {constant(hooks)}"
+                )
     for slots in numbers:
         tests += [f"{text(slots[0])} == {text(other)}" for other in slots[1:]]
     values = "".join(f"{text(slots[0])}, " for slots in numbers)
@@ -248,7 +419,7 @@ def checker(snapshot: Snapshot, used: set[int], names: set[str], numbers: list[l
     source = (
         "def check():\n    try:\n"
         f"        if ({conditions}):\n            return ({values})\n"
-        "    except (KeyError, IndexError, ValueError):\n        pass\n    return None\n"
+        "    except (AttributeError, KeyError, IndexError, ValueError):\n        pass\n    return None\n"
     )
     exec(source, scope)
     return scope["check"]

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 import numpy as np
 
-from autodiff import Tensor, no_grad, tensor
+from autodiff import Tensor, no_grad, stack, tensor
 
 
 @no_grad
@@ -31,14 +31,16 @@ def get_total_norm(
 ) -> Tensor:  # fmt: skip
     """The norm, of order `norm_type`, of all numbers in all the tensors together; 0 of none."""
     tensors, norm_type = listed(tensors), float(norm_type)
-    norms = [float(t.norm(norm_type)) for t in tensors]
-    total = float(np.linalg.norm(norms, norm_type)) if norms else 0.0
-    if error_if_nonfinite and not math.isfinite(total):
+    if not tensors:
+        return tensor(0.0)
+    dtype = np.result_type(*(t.dtype for t in tensors))
+    total = stack([t.norm(norm_type).to(dtype) for t in tensors]).norm(norm_type)
+    if error_if_nonfinite and not math.isfinite(total.item()):
         raise RuntimeError(
             f"The total norm of order {norm_type} for gradients from `parameters` is non-finite, "
             "so it cannot be clipped. To scale them by it anyway, set `error_if_nonfinite=False`"
         )
-    return tensor(total, dtype=np.result_type(*(t.dtype for t in tensors)) if tensors else None)
+    return total
 
 
 @no_grad
@@ -47,10 +49,9 @@ def clip_grads_with_norm_(
 ) -> None:
     """What `clip_grad_norm_` does once the norm is known: scale all gradients by max_norm / total_norm, if
     that is less than 1."""
-    factor = float(max_norm) / (float(total_norm) + 1e-6)
-    if not factor >= 1:  # NaN, too, goes on into the gradients, where it will be noticed
-        for g in gradients_of(listed(parameters)):
-            g.mul_(factor)
+    factor = (float(max_norm) / (total_norm + 1e-6)).clamp(max=1.0)  # NaN goes on into the gradients
+    for g in gradients_of(listed(parameters)):
+        g.mul_(factor.to(g.dtype))
 
 
 @no_grad

@@ -1,12 +1,10 @@
-"""Compiled functions beside the same functions run eagerly.
-
-Most tests let Python run the generated source, which is what Numba would compile: exact, and without
-waiting for a compiler. The last ones compile.
-"""
+"""Compiled functions beside the same functions run eagerly. The last tests compile machine code."""
 
 from __future__ import annotations
 
 import gc
+import itertools
+import math
 import random
 import sys
 import threading
@@ -14,6 +12,7 @@ import tracemalloc
 
 import numpy as np
 import pytest
+from compiled_support import programs_of, same
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_support import needs_numba, run_python
@@ -24,42 +23,6 @@ import nn.functional as F
 from autodiff import kernels, primitive
 
 pytestmark = needs_numba
-
-
-@pytest.fixture(scope="module", autouse=True)
-def cache_folder(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("AUTODIFF_CACHE_DIR", str(tmp_path_factory.mktemp("compiled")))
-        patch.setenv("AUTODIFF_COMPILE", "1")
-        yield
-
-
-@pytest.fixture(autouse=True)
-def run_by_python(monkeypatch, request):
-    if "machine_code" not in request.keywords:
-        monkeypatch.setattr("autodiff.kernels.generated.MODE", "python")
-
-
-def programs_of(compiled) -> list:
-    return [program for programs in compiled.programs.values() for program in programs]
-
-
-def same(a, b, what="", rtol=0.0, atol=0.0):
-    """Equal Tensors, in nested tuples, lists and dicts."""
-    assert type(a) is type(b), what
-    if isinstance(a, ad.Tensor):
-        assert a.shape == b.shape and a.dtype == b.dtype, what
-        np.testing.assert_allclose(b.detach().numpy(), a.detach().numpy(), rtol, atol, err_msg=what)
-    elif isinstance(a, dict):
-        assert a.keys() == b.keys(), what
-        for key in a:
-            same(a[key], b[key], f"{what}[{key!r}]", rtol, atol)
-    elif isinstance(a, (tuple, list)):
-        assert len(a) == len(b), what
-        for k, (x, y) in enumerate(zip(a, b, strict=True)):
-            same(x, y, f"{what}[{k}]", rtol, atol)
-    else:
-        assert a == b, what
 
 
 # ---- every primitive, and its derivative -------------------------------------------------------------------
@@ -408,6 +371,55 @@ def test_running_statistics_are_written_where_they_are():
     assert programs_of(compiled)
 
 
+@pytest.mark.parametrize("size", [8, 16], ids=["", "labels and statistics of one shape"])
+def test_a_whole_step_with_batch_norm(size):
+    """Labels are looked at before the running statistics are written."""
+    layers = lambda: (nn.Linear(12, 16), nn.BatchNorm1d(16), nn.ReLU(), nn.Linear(16, 5))
+    net, other = Net("momentum", layers), Net("momentum", layers)
+    compiled = ad.compile(net.step)
+    for x, y in zip(*batches(4, size), strict=True):
+        same(other.step(x, y).detach(), compiled(x, y).detach(), rtol=1e-5)
+        same(other.state(), net.state(), rtol=1e-4, atol=1e-6)
+    assert programs_of(compiled) and not compiled.eager
+    before = {name: v.clone() for name, v in net.model.state_dict().items()}
+    with pytest.raises(IndexError, match="Target 7 is out of bounds"):
+        compiled(x, ad.full((size,), 7))
+    same(before["1.weight"], net.model.state_dict()["1.weight"])
+
+
+@pytest.mark.parametrize("limit", ["norm", "largest", "value"])
+def test_gradients_are_clipped(limit):
+    def step_of(net):
+        def step(x, y):
+            net.optimizer.zero_grad()
+            loss = F.cross_entropy(net.model(x), y)
+            loss.backward()
+            if limit == "value":
+                nn.utils.clip_grad_value_(net.model.parameters(), 0.01)
+            else:
+                order = 2.0 if limit == "norm" else math.inf
+                nn.utils.clip_grad_norm_(net.model.parameters(), 0.02, order)
+            net.optimizer.step()
+            return loss
+
+        return step
+
+    net, other = Net(), Net()
+    compiled, step = ad.compile(step_of(net)), step_of(other)
+    for x, y in zip(*batches(4), strict=True):
+        same(step(x, y).detach(), compiled(x, y).detach(), rtol=1e-6)
+    same(other.state(), net.state(), rtol=1e-5, atol=1e-7)
+    assert programs_of(compiled) and not compiled.eager
+
+
+def test_constants_keep_the_signs_of_their_zeros():
+    zeros = ad.tensor([0.0, -0.0, 0.0])
+    for constant in (zeros, -0.0, ad.full((3,), -0.0)):
+        f = lambda x, constant=constant: 1 / (x * constant)
+        with np.errstate(divide="ignore"):
+            same(f(ad.ones(3)), ad.compile(f)(ad.ones(3)))
+
+
 # ---- what a call leaves behind ---------------------------------------------------------------------------------
 
 
@@ -621,17 +633,7 @@ def counting(x):
     return x * counter.count
 
 
-class Hidden:
-    """Holds arrays where nobody finds them from a function: in the class, and in slots."""
-
-    __slots__ = ("weight",)
-    mask = ad.arange(3.0)
-
-    def __init__(self):
-        self.weight = ad.ones(3, requires_grad=True)
-
-
-hidden = Hidden()
+numbers, tensors = np.arange(3, dtype=np.float32), itertools.repeat(ad.arange(3.0))
 
 
 UNREPLAYABLE = {
@@ -645,8 +647,8 @@ UNREPLAYABLE = {
     "count changes during the call": counting,
     "the size of an array depends on values": lambda x: x[x > 1.5],
     "'argsort' can't be compiled yet": lambda x: ad.sort(x)[0],
-    "uses an array that can't be found": lambda x: x * Hidden.mask,
-    "an array that can't be found": lambda x: (x * hidden.weight).detach(),
+    "uses an array that can't be found": lambda x: x * numbers,
+    "an array that can't be found": lambda x: x * next(tensors),
     "shares memory": lambda x: x[1:],
     "float16 is not for": lambda x: x.half() * 2,
 }  # fmt: skip
