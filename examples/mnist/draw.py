@@ -167,8 +167,8 @@ class Server(ThreadingHTTPServer):
         self.network, self.looking = network, threading.Lock()
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A browser that has had enough is no error."""
-        if not isinstance(sys.exception(), ConnectionError):
+        """A browser that has had enough is no error, nor is Ctrl-C while a request is taken up, which closes it."""
+        if not isinstance(sys.exception(), ConnectionError) and request.fileno() >= 0:
             super().handle_error(request, client_address)
 
 

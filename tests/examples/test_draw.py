@@ -176,6 +176,20 @@ def test_ctrl_c_ends_it(run):
     assert process.returncode == 0 and err.endswith("stopped\n") and "Traceback" not in err
 
 
+def test_a_connection_that_was_closed_here_is_no_error(serving, capfd):
+    """As by Ctrl-C, between the start of a request's thread and its first reading."""
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        for closed in (False, True):
+            if closed:
+                ours.close()
+            try:
+                raise OSError(9, "Bad file descriptor")
+            except OSError:
+                serving.handle_error(ours, ("127.0.0.1", 1))
+            assert ("Bad file descriptor" in capfd.readouterr().err) is not closed
+
+
 def test_what_cannot_be_drawn_on_is_said(run, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     lenet = {"model": "lenet", "hidden": None, "dataset": "mnist"}
