@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import json
-import secrets
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -25,17 +23,31 @@ class Generator:
 
     def __init__(self, device: str = "cpu"):
         device_class(device)
-        self.manual_seed(secrets.randbits(63))
+        self.seed()
+
+    @property
+    def numpy(self) -> np.random.Generator:
+        """NumPy's generator, made when the first number is drawn: its module takes long to import."""
+        made = vars(self).get("_numpy")
+        if made is None:  # of two threads, one's is kept
+            new = np.random.Generator(np.random.PCG64(self._entropy))
+            made = vars(self).setdefault("_numpy", new)
+        return made
+
+    def start(self, entropy: Any) -> None:
+        """Start again from what NumPy makes a state of."""
+        self._entropy = entropy
+        vars(self).pop("_numpy", None)
 
     def manual_seed(self, seed: int) -> Generator:
         """Start again from `seed`."""
         self._seed = int(seed)
-        self.numpy = np.random.Generator(np.random.PCG64(self._seed % 2**64))
+        self.start(self._seed % 2**64)
         return self
 
     def seed(self) -> int:
         """Start again from a seed that nobody knows, and say which."""
-        return self.manual_seed(secrets.randbits(63)).initial_seed()
+        return self.manual_seed(int.from_bytes(os.urandom(8)) >> 1).initial_seed()
 
     def initial_seed(self) -> int:
         """The seed it last started from."""
@@ -43,11 +55,15 @@ class Generator:
 
     def get_state(self) -> Tensor:
         """All it needs to go on from here: a Tensor of bytes."""
+        import json
+
         state = {"seed": self._seed, "bits": self.numpy.bit_generator.state}
         return Tensor.wrap(np.frombuffer(json.dumps(state).encode(), np.uint8).copy())
 
     def set_state(self, state: Tensor) -> Generator:
         """Go on from where `get_state` was called."""
+        import json
+
         found = json.loads(bytes(state.array))
         self._seed = found["seed"]
         self.numpy.bit_generator.state = found["bits"]
@@ -55,18 +71,14 @@ class Generator:
 
 
 class Stream(Generator):
-    """A stream that begins with a key, made when the first number is drawn."""
+    """A stream that begins with a key."""
 
     def __init__(self, *key: int):
-        self.key = key
-
-    @cached_property
-    def numpy(self) -> np.random.Generator:  # pyright: ignore[reportIncompatibleVariableOverride]
-        return np.random.Generator(np.random.PCG64(np.random.SeedSequence(self.key)))
+        self.start(key)
 
     @property
     def was_used(self) -> bool:
-        return "numpy" in vars(self)
+        return "_numpy" in vars(self)
 
 
 class DefaultGenerator(Generator):
@@ -74,13 +86,9 @@ class DefaultGenerator(Generator):
     is drawn there depends neither on the order in which threads run nor on what was drawn before."""
 
     @property
-    def numpy(self) -> np.random.Generator:  # pyright: ignore[reportIncompatibleVariableOverride]
+    def numpy(self) -> np.random.Generator:
         stream = aside.get()
-        return self._numpy if stream is None else stream.numpy
-
-    @numpy.setter
-    def numpy(self, new: np.random.Generator):
-        self._numpy = new
+        return super().numpy if stream is None else stream.numpy
 
     def manual_seed(self, seed: int) -> Generator:
         """Start again from `seed`."""

@@ -39,8 +39,10 @@ COLD_TURNS = 2  # each takes the seconds of a compile
 
 
 def child(*arguments: str, **variables: str) -> str | None:
-    """What a fresh Python prints, or None if it ends with an error."""
+    """What a fresh Python prints, or None if it ends with an error. It keeps the bytecode of what it imports,
+    as Python does where nobody has told it not to: else it would compile our source in every process."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(map(str, (ROOT, HERE)))} | variables
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True, env=environment)
     if done.returncode and "ModuleNotFoundError" not in done.stderr:
         print(done.stderr, file=sys.stderr)

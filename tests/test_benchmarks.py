@@ -194,3 +194,18 @@ def test_one_command_knows_its_benchmarks_and_gathers_what_they_found(tmp_path):
     whole["write"](tmp_path)
     text = (tmp_path / "results.md").read_text(encoding="utf-8")
     assert text.index("a processor") < text.index("## gemm") < text.index("## chains")
+
+
+def test_an_import_that_is_timed_need_not_compile_our_source(monkeypatch):
+    import starts
+
+    monkeypatch.setenv("PYTHONDONTWRITEBYTECODE", "1")
+    assert starts.child("-c", "import sys; print(sys.dont_write_bytecode)") == "False\n"
+
+
+def test_an_import_of_ours_imports_no_more_than_it_needs():
+    import starts
+
+    names = ["numba", "numpy.random", "hashlib", "json", "sysconfig"]
+    said = starts.child("-c", f"import sys, autodiff; print([n for n in {names} if n in sys.modules])")
+    assert said == "[]\n"

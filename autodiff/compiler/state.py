@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import math
 import sys
-import sysconfig
 from collections import Counter, deque
 from collections.abc import Callable, Iterator
 from enum import Enum
@@ -30,18 +29,8 @@ from ..random import Generator
 from ..tensor import Tensor
 
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
-CLOSED = (
-    np.generic,
-    np.dtype,
-    CodeType,
-    BuiltinFunctionType,
-    Primitive,
-    Generator,
-    np.random.Generator,
-    Tensor,
-)
+CLOSED = (np.generic, np.dtype, CodeType, BuiltinFunctionType, Primitive, Generator, Tensor)
 LONGEST = 1000  # containers with more than so many entries are data, not settings
-INSTALLED = tuple(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
 
 
 class Wrapper:
@@ -115,7 +104,15 @@ def measure_of(thing: Any) -> Measure | None:
 def of_library(filename: str) -> bool:
     """Does this file belong to a library: to Python, to what is installed, to these packages? A library's
     modules, classes and functions hold no settings of the user's."""
-    return ours[filename] or filename.startswith((*INSTALLED, "<frozen "))
+    return ours[filename] or filename.startswith(installed())
+
+
+@cache
+def installed() -> tuple[str, ...]:
+    """How the names of such files begin."""
+    import sysconfig
+
+    return "<frozen ", *(sysconfig.get_path(name) for name in ("stdlib", "platstdlib", "purelib", "platlib"))
 
 
 def is_closed(thing: Any) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import sys
 import threading
 import warnings
@@ -57,6 +56,8 @@ def compiled(function: Callable, signature, title: str = "", made_from: tuple = 
     those of the modules `made_from`, whose contents then become a part of its name. A
     cache that cannot be read or written costs a warning and a compile, nothing more.
     """
+    import hashlib
+
     import numba
     from numba.core import event
 
