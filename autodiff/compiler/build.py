@@ -31,10 +31,13 @@ def build(compiled, args, kwargs, tensors) -> tuple[Any, Any, str]:
     random numbers, and can't be replayed.
     """
     args_, kwargs_, stand_ins = with_stand_ins(args, kwargs, tensors)
-    written = []
+    written, mentioned = [], set()
     for _ in range(2):
-        recording, reason = record(compiled.function, args_, kwargs_, stand_ins, compiled.keep_grad)
+        recording, reason = record(
+            compiled.function, args_, kwargs_, stand_ins, compiled.keep_grad, mentioned
+        )
         if not reason:
+            mentioned = recording.watched.names
             try:
                 written.append(Written(compiled.function, recording, stand_ins, compiled.longest))
                 if len(written) == 1:  # its text and its constants are what will be compared

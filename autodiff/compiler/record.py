@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import FunctionType
 from typing import Any, NamedTuple
 
@@ -369,15 +369,16 @@ STALE: Any = object()  # memory that has been written through another view
 
 
 def record(
-    function: Callable, args: tuple, kwargs: dict, tensors: list[Tensor], keep_grad: bool = False
-) -> tuple[Any, Any]:
+    function: Callable, args: tuple, kwargs: dict, tensors: list[Tensor], keep_grad: bool = False,
+    mentioned: Iterable[str] = (),
+) -> tuple[Any, Any]:  # fmt: skip
     """(the Recording of a call, "") if it can be replayed, and everything is as before the call; else
     (the function's result, why not), and the call has been made. A reason that begins with "*" may
-    not hold the next time."""
+    not hold the next time. `mentioned` are the names that the code is known to mention."""
     if has_array((args, kwargs)):
         return function(*args, **kwargs), "a NumPy array is among its arguments: it should be a Tensor"
     roots = [(function, ""), *objects_in(function, args, kwargs)]
-    before, recorder, executed = Snapshot(roots), Recorder(function), Executed()
+    before, recorder, executed = Snapshot(roots, mentioned=mentioned), Recorder(function), Executed()
     for k, t in enumerate(tensors):
         recorder.enter(t.array, Value(t.array, source=Argument(k)))
     sources: dict[int, Any] = {id(t): Captured(t, path) for path, t in before.tensors.values()}

@@ -6,7 +6,7 @@ from __future__ import annotations
 import math
 import sys
 from collections import Counter, deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from functools import cache, cached_property, partial
 from types import (
@@ -260,9 +260,12 @@ class Executed:
 
 class Snapshot:
     """What can be reached from some objects, each with what it is called, at one moment; with `names`, by code
-    that mentions only these."""
+    that mentions only these. Without, of classes and modules only what some function mentions that was met, or
+    that is `mentioned`: a user's module may lead to all that there is."""
 
-    def __init__(self, roots: list[tuple[Any, str]], names: set[str] | None = None):
+    def __init__(
+        self, roots: list[tuple[Any, str]], names: set[str] | None = None, mentioned: Iterable[str] = ()
+    ):
         self.roots, self.names = roots, names
         self.slots: dict[tuple[int, Any], tuple[Slot, Any]] = {}  # each, and what it holds
         self.measured: dict[
@@ -270,10 +273,12 @@ class Snapshot:
         ] = {}  # containers, and what was measured of them
         self.tensors: dict[int, tuple[str, Tensor]] = {}  # by id, each by the shortest path to it
         self.arrays: dict[int, np.ndarray] = {}  # the array that each had, by the id of the Tensor
+        self.waiting: list[tuple[Any, str, Slot | None]] = [(thing, path, None) for thing, path in roots]
         seen: set[int] = set()
-        waiting: list[tuple[Any, str, Slot | None]] = [(thing, path, None) for thing, path in roots]
-        while waiting:
-            thing, path, parent = waiting.pop()
+        mentioned = set(mentioned)
+        later: dict[Any, list[Slot]] = {}  # slots of classes and modules that none of them has mentioned
+        while self.waiting:
+            thing, path, parent = self.waiting.pop()
             if id(thing) in seen or is_closed(thing):
                 continue
             seen.add(id(thing))
@@ -281,13 +286,17 @@ class Snapshot:
             for slot in slots_of(thing, path, parent):
                 if names is not None and slot.by_name and slot.key not in names:
                     continue
-                try:
-                    value = slot.get()
-                except (ValueError, AttributeError):  # a cell, or an attribute, that is still empty
+                if names is None and isinstance(thing, (type, ModuleType)) and slot.key not in mentioned:
+                    later.setdefault(slot.key, []).append(slot)
                     continue
-                self.enter(slot, value)
-                waiting.append((value, slot.path, slot))
-            waiting += [(inner, name or path, parent) for inner, name in within(thing)]
+                self.enter(slot)
+            if isinstance(thing, FunctionType):
+                mentioned |= names_in(thing.__code__)
+                for name in mentioned & later.keys():
+                    for slot in later.pop(name):
+                        self.enter(slot)
+            self.waiting += [(inner, name or path, parent) for inner, name in within(thing)]
+        self.passed_over = {place(slot) for slots in later.values() for slot in slots}
         for slot, value in self.slots.values():  # what an optimiser keeps of a parameter: by its name
             owner = slot.parent.key if slot.parent else None
             if isinstance(value, Tensor) and isinstance(owner, Tensor) and id(owner) in self.tensors:
@@ -300,8 +309,14 @@ class Snapshot:
             if measure is not None:
                 self.measured[id(each)] = each, measure, measure.of(each), path
 
-    def enter(self, slot: Slot, value: Any) -> None:
+    def enter(self, slot: Slot) -> None:
+        """Note what it holds, which is to be looked at, too."""
+        try:
+            value = slot.get()
+        except (ValueError, AttributeError):  # a cell, or an attribute, that is still empty
+            return
         self.slots[place(slot)] = slot, value
+        self.waiting.append((value, slot.path, slot))
         if isinstance(value, Tensor):
             self.arrays[id(value)] = value.array
             known = self.tensors.get(id(value))
@@ -312,8 +327,11 @@ class Snapshot:
         """A slot that holds something else than before, a Tensor with another array, a container with other
         entries; "" if there is none."""
         more: Counter[int] = Counter()
+        known = before.measured.keys() | {holder for holder, _ in before.slots}
         for key, (slot, value) in self.slots.items():
             if key not in before.slots:
+                if id(slot.holder) not in known or key in before.passed_over:
+                    continue  # nobody looked: the second recording will, and knows what is mentioned
                 if not isinstance(value, (dict, list)) or value:
                     return slot.path
                 more[id(slot.holder)] += 1  # something may be put there one day

@@ -562,6 +562,30 @@ def test_compiled_methods_do_not_disturb_each_other():
     assert len(programs_of(both.times)) == len(programs_of(both.plus)) == 1
 
 
+class Untouchable:
+    """What somebody keeps in a module, and no code here mentions."""
+
+    @property
+    def __dict__(self):
+        raise AssertionError("looked at")
+
+
+def test_of_modules_and_classes_only_what_is_mentioned_is_looked_at():
+    settings, others = types.ModuleType("settings_of_the_user"), types.ModuleType("others")
+    vars(settings).update(k=2.0, other=Untouchable(), others=others)
+    vars(others).update(other=Untouchable(), j=3.0)
+
+    class Kept:
+        other, j = Untouchable(), 4.0
+
+    f = ad.compile(lambda x: x * settings.k + settings.others.j * Kept.j)
+    same(ad.full((3,), 14.0), f(ad.ones(3)))
+    vars(others).update(j=5.0)
+    same(ad.full((3,), 22.0), f(ad.ones(3)))
+    Kept.j = 1.0
+    same(ad.full((3,), 7.0), f(ad.ones(3)))
+
+
 def test_long_containers_are_data():
     table = [float(k) for k in range(5000)]
 
