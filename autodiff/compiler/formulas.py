@@ -68,6 +68,7 @@ DEAR = {"exp", "expm1", "log", "log1p", "log2", "log10", "sin", "cos", "tan", "a
         "sinh", "cosh", "tanh", "sigmoid", "softplus", "log_sigmoid", "erf", "pow", "div", "sqrt", "rsqrt",
         "reciprocal", "binary_cross_entropy"}  # fmt: skip
 
+# A number, a variable, an element or something in parentheses: what may stand before and after any sign.
 Index = tuple[str, ...]
 
 
@@ -81,7 +82,19 @@ def plus(index: str, n: int) -> str:
 def times(index: str, n: int) -> str:
     if index.isdecimal():
         return str(int(index) * n)
-    return index if n == 1 else f"{index} * {n}"
+    return index if n == 1 else f"({index} * {n})"
+
+
+def stripped(text: str) -> str:
+    """The text without parentheses around all of it."""
+    if not (text.startswith("(") and text.endswith(")")):
+        return text
+    depth = 0
+    for k, c in enumerate(text):
+        depth += (c == "(") - (c == ")")
+        if depth == 0 and k < len(text) - 1:
+            return text
+    return text[1:-1]
 
 
 # ---- moves: (index of the result, shape of the operand, shape of the result, options) → the index of
@@ -123,20 +136,22 @@ def reshape(index: Index, shape: tuple, to: tuple) -> Index:
                 size, c = size * to[c], c + 1
             else:
                 other, d = other * shape[d], d + 1
-        flat, stride = "", 1
+        terms, stride = [], 1
         for k in range(c - 1, a - 1, -1):
             if to[k] != 1:
-                term = times(index[k], stride)
-                flat = f"{term} + {flat}" if flat else term
+                terms.insert(0, stripped(times(index[k], stride)))
             stride *= to[k]
+        flat = " + ".join(terms)
+        flat = flat if flat.isalnum() else f"({flat})"
         if d == b + 1:
             result.append(flat)
         else:
             stride = other
             for k in range(b, d):
                 stride //= shape[k]
-                part = f"({flat}) // {stride}" if stride > 1 else f"({flat})"
-                result.append(part if k == b else f"{part} % {shape[k]}")
+                part = f"{flat} // {stride}" if stride > 1 else flat
+                part = part if k == b else f"{part} % {shape[k]}"
+                result.append(part if part == flat else f"({part})")
         a, b = c, d
     return tuple(result)
 
@@ -206,9 +221,7 @@ def taken(index: Index, shape: tuple, *, template, arrays=()) -> Index:
         elif isinstance(e, slice):
             start, _, step = e.indices(shape[d])
             i = next(places)
-            result.append(
-                plus(times(i, step) if step >= 0 else f"{i} * {step}", start) if step != 1 else plus(i, start)
-            )
+            result.append(plus(times(i, step), start))
             d += 1
         else:
             result.append(str(e % shape[d]))

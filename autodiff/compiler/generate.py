@@ -34,6 +34,7 @@ from .formulas import (
     broadcast,
     literal,
     plus,
+    stripped,
     taken,
 )
 from .program import Number, Program, Step, Value
@@ -332,7 +333,7 @@ class Generator:
             return self.name[x]
         if x.step is None and not x.shape:
             return f"{name}[0]" if self.is_argument(x) else name if self.is_setting(x) else f"{name}[()]"
-        return f"{name}[{', '.join(index)}]"
+        return f"{name}[{', '.join(map(stripped, index))}]"
 
     def is_argument(self, x: Value) -> bool:
         return type(x.source).__name__ in ("Argument", "Random")
@@ -665,18 +666,6 @@ def filled(items: list[str]) -> list[str]:
             lines.append("")
         lines[-1] += (" " if lines[-1] else "") + item + ","
     return lines
-
-
-def stripped(text: str) -> str:
-    """The text without parentheses around all of it."""
-    if not (text.startswith("(") and text.endswith(")")):
-        return text
-    depth = 0
-    for k, c in enumerate(text):
-        depth += (c == "(") - (c == ")")
-        if depth == 0 and k < len(text) - 1:
-            return text
-    return text[1:-1]
 
 
 def shown(v: Any) -> str:

@@ -21,6 +21,7 @@ import autodiff as ad
 import nn
 import nn.functional as F
 from autodiff import kernels, primitive
+from autodiff.errors import ShapeError
 
 pytestmark = needs_numba
 
@@ -932,3 +933,49 @@ def test_the_arrays_of_the_recording_are_let_go_at_once():
         gc.enable()
     large = [trace.size for trace in held.traces if trace.size >= x.numpy().nbytes]
     assert len(large) <= 3, large
+
+
+# ---- moves of elements, one upon another ---------------------------------------------------------------------------
+
+MOVES = {  # of 24 elements in any shape to another shape or order
+    "flip": lambda x: x.flip(0),
+    "flip all": lambda x: x.flip(tuple(range(x.ndim))),
+    "roll": lambda x: ad.roll(x, 1, 0),
+    "transpose": lambda x: x.transpose(0, -1),
+    "regroup": lambda x: x.reshape(2, 3, -1),
+    "pairs": lambda x: x.reshape(-1, 2),
+    "one row": lambda x: x.reshape(1, -1),
+    "every second": lambda x: x[::2],
+    "backwards": lambda x: x[1:, ...].flip(0)[::2],
+    "tile": lambda x: ad.tile(x, (2,) + (1,) * (x.ndim - 1)),
+    "expand": lambda x: x.unsqueeze(1).expand(x.shape[0], 2, *x.shape[1:]),
+    "pad": lambda x: F.pad(x, (1, 0)),
+    "diagonal": lambda x: ad.diagonal(x.reshape(2, -1, 2), 1, 0, 1),
+    "take": lambda x: x[ad.tensor([1, 0, 1])],
+    "cat": lambda x: ad.cat([x, x * 2]),
+    "stack": lambda x: ad.stack([x, x + 1], 1),
+}
+
+
+@pytest.mark.parametrize("first", MOVES)
+def test_moves_upon_moves(first):
+    """With a regrouping in between, so that an index is made of an index; and the walk back through them."""
+    x = ad.arange(24.0).reshape(4, 6).requires_grad_()
+    for second in MOVES.values():
+
+        def f(x, second=second):
+            y = MOVES[first](x)
+            y = y.reshape(-1, 2) if y.numel() % 2 == 0 else y.reshape(-1, 1)
+            y = second(y).reshape(-1)
+            return (y * ad.arange(float(len(y)))).sum() + (y * y).sum(), y * 2
+
+        compiled = ad.compile(f)
+        try:
+            a, y = f(x)
+        except ShapeError:  # so many elements can't be grouped so
+            continue
+        b, z = compiled(x)
+        same(y.detach(), z.detach())
+        same(a.detach(), b.detach())
+        same(*(ad.autograd.grad(total, x)[0] for total in (a, b)))
+        assert programs_of(compiled)
