@@ -120,6 +120,8 @@ def spread(index: Index, shape: tuple, *, dim, keepdim, to) -> Index:
 
 def reshape(index: Index, shape: tuple, to: tuple) -> Index:
     """Groups of dimensions that hold equally many elements are worked out by themselves."""
+    if 0 in shape:  # nobody will ask
+        return ("0",) * len(shape)
     result: list[str] = []
     a = b = 0  # the group's first dimensions, in `to` and in `shape`
     while a < len(to) or b < len(shape):
