@@ -280,7 +280,8 @@ def check_fresh(node: Node) -> None:
 def tell(event: str, *details) -> None:
     """Tell those interpreters that want to know of something that is no call of a primitive:
     "observed" (Python looks at a value), "assumed" (what follows holds only under a condition),
-    "cleared" (a gradient is forgotten)."""
+    "bounded" (the same: all of an index lies below a size, and is not negative),
+    "cleared" (a gradient is forgotten), "unrepeatable" (what is done leaves no trace in the graph)."""
     for interpreter in mode.get()[1]:
         listener = getattr(interpreter, event, None)
         if listener is not None:

@@ -36,6 +36,7 @@ class Generator:
 
     def start(self, entropy: Any) -> None:
         """Start again from what NumPy makes a state of."""
+        tell("unrepeatable", "random numbers are started again")
         self._entropy = entropy
         vars(self).pop("_numpy", None)
 
@@ -57,6 +58,7 @@ class Generator:
         """All it needs to go on from here: a Tensor of bytes."""
         import json
 
+        tell("unrepeatable", "the state of random numbers is asked for")
         state = {"seed": self._seed, "bits": self.numpy.bit_generator.state}
         return Tensor.wrap(np.frombuffer(json.dumps(state).encode(), np.uint8).copy())
 
@@ -64,6 +66,7 @@ class Generator:
         """Go on from where `get_state` was called."""
         import json
 
+        tell("unrepeatable", "random numbers are started again")
         found = json.loads(bytes(state.array))
         self._seed = found["seed"]
         self.numpy.bit_generator.state = found["bits"]
@@ -213,8 +216,8 @@ def randint_like(input, low=0, high=None, *, dtype=None, requires_grad=False) ->
 
 def normal(mean, std=1.0, size=None, *, generator=None) -> Tensor:
     """Numbers drawn from N(mean, std²); numbers with a size, or tensors."""
-    least = std.array.min(initial=0) if isinstance(std, Tensor) else std
-    if least < 0:
+    if not all_within(std if isinstance(std, Tensor) else np.asarray(std), 0, np.inf):
+        least = std.array.min() if isinstance(std, Tensor) else std
         raise RuntimeError(f"normal expects std >= 0.0, but found std {least}")
     shape = size if size is not None else np.broadcast_shapes(np.shape(mean), np.shape(std))
     return randn(*shape, generator=generator) * std + mean

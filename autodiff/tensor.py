@@ -772,7 +772,12 @@ class Tensor(Variable):
         if recording and (self.origin is not None or tracked(value)):
             self.become(ops.indexing.replaced(self, index, value))
         elif mode.get()[1]:
-            assign(ops.getitem(self, index), value)
+            self.check_writeable()
+            if ops.indexing.makes_view(index):
+                assign(ops.getitem(self, index), value)
+            else:
+                with no_grad():
+                    assign(self, ops.indexing.replaced(self, index, value))
         else:
             self.check_writeable()
             ops.indexing.write(self.array, index, value.array if isinstance(value, Tensor) else value)

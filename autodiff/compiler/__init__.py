@@ -18,9 +18,11 @@
 
 from __future__ import annotations
 
+import copy
 import os
 import sys
 import threading
+import weakref
 from collections import Counter
 from collections.abc import Callable
 from functools import update_wrapper
@@ -30,7 +32,7 @@ import numpy as np
 
 from .. import ops
 from ..dtypes import get_default_dtype
-from ..graph import Origin, inspector, mode
+from ..graph import Leaf, Origin, inspector, mode
 from ..provenance import describe_function
 from ..tensor import Tensor
 from .state import PLAIN, Wrapper
@@ -100,6 +102,8 @@ class Compiled(Wrapper):
         for program in self.programs.get(key, ()):
             numbers = program.check()
             if numbers is not None and program.suits(tensors):
+                if program.clashes(tensors):
+                    return self.function(*args, **kwargs)
                 if not program.confirmed:
                     return self.second_call(key, program, args, kwargs, tensors, numbers)
                 return program.run(args, kwargs, tensors, numbers)
@@ -135,10 +139,12 @@ class Compiled(Wrapper):
                         and program.may_repeat
                         and program.confirmed
                         and program.suits(tensors)
+                        and not program.clashes(tensors)
                     ):
                         done, results = program.run_many(batches, numbers, start, count - start)
                         if done:
-                            pieces.append(program.rebuilt(list(map(Tensor.wrap, results)), tensors))
+                            given = [Tensor.wrap(b.array[start : start + done]) for b in batches]
+                            pieces.append(program.rebuilt_of_many(results, given, done))
                         break
             start += done
             if start < count:
@@ -150,10 +156,16 @@ class Compiled(Wrapper):
         """In a class body it is a method; each instance's is compiled for itself."""
         if instance is None:
             return self
-        own = vars(instance).setdefault("_compiled", {})
+        own = vars(instance).get("_compiled")
+        if own is None or own.instance() is not instance:  # it has none, or those of what it was copied from
+            own = vars(instance)["_compiled"] = Methods(instance)
         if self not in own:
             own[self] = Compiled(self.function.__get__(instance, kind), self.keep_grad, self.longest)
         return own[self]
+
+    def __deepcopy__(self, memo: dict) -> Compiled:
+        """Of the function; what was compiled stays with this one."""
+        return Compiled(copy.deepcopy(self.function, memo), self.keep_grad, self.longest)
 
     def first_call(self, key: tuple, args: tuple, kwargs: dict, tensors: list):
         """Record the call, compile the program, and run that."""
@@ -188,6 +200,8 @@ class Compiled(Wrapper):
         self.texts[key].add(program.text)
         numbers = program.check()
         assert numbers is not None, "a program does not suit the call it was recorded from"
+        if program.clashes(tensors):
+            return self.function(*args, **kwargs)
         return program.run(args, kwargs, tensors, numbers)
 
     def second_call(self, key, program, args, kwargs, tensors, numbers):
@@ -244,6 +258,17 @@ class Compiled(Wrapper):
         return f"<compiled {describe_function(self.function)}>"
 
 
+class Methods(dict):
+    """The compiled methods of one instance. Its copies begin without any."""
+
+    def __init__(self, instance: Any):
+        super().__init__()
+        self.instance: Callable[[], Any] = weakref.ref(instance)
+
+    def __reduce_ex__(self, protocol: Any) -> tuple:
+        return Methods, (Methods,)
+
+
 def stacked(results: list) -> Any:
     """Results of the same structure with their Tensors stacked."""
     return together(results, lambda ts: ops.stack([t.detach() for t in ts], 0))
@@ -274,7 +299,7 @@ def kind_of(tree: Any, tensors: list) -> Any:
     if isinstance(tree, Tensor):
         tensors.append(tree)
         array = tree.array
-        return array.shape, array.dtype, tree.origin is None or hooks_of(tree.origin)
+        return array.shape, array.dtype, tree.origin is None or watchers_of(tree.origin)
     if isinstance(tree, (list, tuple)):
         return (type(tree), *[kind_of(each, tensors) for each in tree])
     if isinstance(tree, dict):
@@ -298,8 +323,9 @@ def outline(kind: Any) -> Any:
     return kind[0] if is_value else tuple(map(outline, kind))
 
 
-def hooks_of(origin: Origin) -> tuple:
-    return tuple(map(Same, origin.stop.hooks.values())) if origin.stop is not None else ()
+def watchers_of(origin: Origin) -> tuple | None:
+    """The hooks of a leaf; None of what stands in a graph, whose hooks the program has nothing to do with."""
+    return tuple(map(Same, origin.stop.hooks.values())) if type(origin) is Leaf else None
 
 
 class Same:

@@ -9,18 +9,30 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import explanation
 from ..functional import fresh
-from ..graph import Leaf, backpropagate, enable_grad, mode, switched
+from ..graph import Leaf, Origin, backpropagate, enable_grad, mode, switched
 from ..kernels import generated
 from ..kernels.alignment import aligned
-from ..memory import note_writes, owner, watch
+from ..memory import clock, note_writes, owner, watch, written_since
+from ..ops import stack
 from ..primitive import Primitive
-from ..provenance import call_site, describe_function
+from ..provenance import call_site, describe, describe_function
 from ..random import drawing
 from ..tensor import Tensor
 from .generate import RESERVED, Generator, Unsupported
-from .record import Argument, Captured, Gradient, Random, Recording, Setting, record, tensors_in
-from .state import checker
+from .record import (
+    Argument,
+    Captured,
+    Gradient,
+    Random,
+    Recording,
+    Setting,
+    record,
+    roots_of,
+    tensors_in,
+)  # fmt: skip
+from .state import Snapshot, checker, owners_of
 
 
 def build(compiled, args, kwargs, tensors) -> tuple[Any, Any, str]:
@@ -30,12 +42,19 @@ def build(compiled, args, kwargs, tensors) -> tuple[Any, Any, str]:
     The call is recorded twice: what is not the same then comes from a clock, a counter or another library's
     random numbers, and can't be replayed.
     """
-    args_, kwargs_, stand_ins = with_stand_ins(args, kwargs, tensors)
+    taken = owners_of(Snapshot(roots_of(compiled.function, args, kwargs)))
+    args_, kwargs_, stand_ins = with_stand_ins(args, kwargs, tensors, taken)
     written, mentioned = [], set()
     for _ in range(2):
         recording, reason = record(
             compiled.function, args_, kwargs_, stand_ins, compiled.keep_grad, mentioned
         )
+        if not reason and any(inside(tensors, source) for source, _ in recording.gradients):
+            reason, recording = (
+                "its walk back goes on through an argument",
+                compiled.function(*args, **kwargs),
+            )
+            return None, recording, reason
         if not reason:
             mentioned = recording.watched.names
             try:
@@ -59,24 +78,45 @@ def build(compiled, args, kwargs, tensors) -> tuple[Any, Any, str]:
 
 def doubt(replay: Replay, compiled, args, kwargs, tensors) -> str:
     """Whether a later call computes with other constants than the one that was recorded: why, or ""."""
-    args, kwargs, stand_ins = with_stand_ins(args, kwargs, tensors)
+    taken = owners_of(Snapshot(roots_of(compiled.function, args, kwargs)))
+    args, kwargs, stand_ins = with_stand_ins(args, kwargs, tensors, taken)
     recording, reason = record(compiled.function, args, kwargs, stand_ins, compiled.keep_grad)
     if reason:
         return reason
     return replay.written.difference(Written(compiled.function, recording, stand_ins))
 
 
-def with_stand_ins(args, kwargs, tensors):
-    """The arguments, with leaves in the place of Tensors that stand in a graph: the program does not
-    reach into that."""
-    if all(t.origin is None or type(t.origin) is Leaf for t in tensors):
-        return args, kwargs, tensors
-    places = {}
+def with_stand_ins(args, kwargs, tensors, taken: set[int]):
+    """The arguments, with leaves in the place of Tensors that stand in a graph, for the program does not reach
+    into that; and copies in the place of those that share memory with each other or with what the function has
+    captured (its owners are `taken`): the program must know one from the other."""
+    stand_ins, known = [], set(taken)
     for t in tensors:
-        inner = t.origin is not None and type(t.origin) is not Leaf
-        places[id(t)] = Tensor.wrap(t.array, Leaf(t.array.shape, t.array.dtype)) if inner else t
-    replaced = mapped((args, kwargs), lambda t: places[id(t)])
-    return (*replaced, [places[id(t)] for t in tensors])
+        root, inner = id(owner(t.array)), t.origin is not None and type(t.origin) is not Leaf
+        if root not in known and not inner:
+            stand_ins.append(t)
+        else:
+            array = t.array.copy() if root in known else t.array
+            stand_ins.append(Tensor.wrap(array, None if t.origin is None else twin(t.origin)))
+        known.add(root)
+    if all(a is b for a, b in zip(stand_ins, tensors, strict=True)):
+        return args, kwargs, tensors
+    rest = iter(stand_ins)
+    return (*mapped((args, kwargs), lambda t: next(rest)), stand_ins)
+
+
+def inside(tensors: list[Tensor], source: Any) -> bool:
+    """Is it an argument that stands in a graph?"""
+    origin = tensors[source.index].origin if isinstance(source, Argument) else None
+    return origin is not None and type(origin) is not Leaf
+
+
+def twin(origin: Origin) -> Leaf:
+    """A leaf with the hooks and the gradient of another; of what is no leaf, only the shape."""
+    leaf = Leaf(origin.shape, origin.dtype)
+    if type(origin) is Leaf:
+        leaf.stop.hooks, leaf.stop.grad = dict(origin.stop.hooks), origin.stop.grad
+    return leaf
 
 
 class Written:
@@ -197,6 +237,13 @@ class Replay:
                 self.template[place] = value.example
         self.written_keys = [watch(owner(array)) for array in self.overwritten]
         self.owners = set(self.written_keys)
+        self.writes_arguments = any(is_written for _, _, is_written in self.arguments)
+        used = [value.source.tensor for value in self.parameters if isinstance(value.source, Captured)]
+        self.arrays_used = [t.array for t in used]
+        self.captured = {id(owner(array)) for array in self.arrays_used}
+        set_ = [source for source, _ in recording.gradients] + [of for _, of, _ in self.gradients_read]
+        self.graded = any(isinstance(source, Argument) for source in set_)  # are gradients of arguments set?
+        self.leaf_origins = {id(source.tensor.origin) for source in set_ if isinstance(source, Captured)}
         self.ungraded = recording.needs_no_gradient
 
     def settle_outputs(self, recording: Recording) -> None:
@@ -248,23 +295,37 @@ class Replay:
         return [buffers[n][: math.prod(shape)].reshape(shape) for n, shape in self.working]
 
     def suits(self, tensors: list[Tensor]) -> bool:
-        """Do the arguments, and the gradients that are there, fit the program? (Shapes and dtypes do.)"""
-        for _, k, is_written in self.arguments:
-            array = tensors[k].array
-            if is_written and not (array.flags.c_contiguous and array.flags.writeable):
-                return False
-            if self.owners and id(owner(array)) in self.owners:
-                return False
+        """Do the gradients that are there fit the program? (Shapes and dtypes of the arguments do.)"""
         for _, of, example in self.gradients_read:
             grad = found(of, tensors).grad
             if grad is None or grad.array.shape != example.shape or not grad.array.flags.c_contiguous:
                 return False
         return not self.ungraded or all(found(of, tensors).grad is None for of in self.ungraded)
 
+    def clashes(self, tensors: list[Tensor]) -> bool:
+        """Does an argument share memory that is written, or a gradient that is set, with something else? Then
+        the function itself is called: a program knows one from the other."""
+        roots = []
+        for _, k, is_written in self.arguments:
+            array = tensors[k].array
+            if is_written and not (array.flags.c_contiguous and array.flags.writeable):
+                return True
+            roots.append(id(owner(array)))
+        if self.owners and not self.owners.isdisjoint(roots):
+            return True
+        if self.writes_arguments:
+            written = [
+                root for root, (_, _, is_written) in zip(roots, self.arguments, strict=True) if is_written
+            ]
+            if any(roots.count(root) > 1 or root in self.captured for root in written):
+                return True
+        if self.graded:
+            origins = [id(t.origin) for t in tensors if t.origin is not None]
+            return any(origins.count(o) > 1 or o in self.leaf_origins for o in origins)
+        return False
+
     def misfit(self) -> str:
         """What has changed since it was recorded."""
-        from .state import Snapshot
-
         return Snapshot(self.watched.roots, self.watched.names).changed_since(self.watched)
 
     # ---- the call ---------------------------------------------------------------------------------------
@@ -374,6 +435,18 @@ class Replay:
 
         return mapped(self.result, made)
 
+    def rebuilt_of_many(self, results: list[np.ndarray], given: list[Tensor], count: int) -> Any:
+        """The same of `count` calls, whose arguments and results are stacked: what was captured is repeated."""
+
+        def made(token):
+            spot = self.spots[id(token)]
+            if isinstance(spot, int):
+                return Tensor.wrap(results[spot])
+            t = found(spot, given)
+            return stack([t.detach()] * count) if isinstance(spot, Captured) else t
+
+        return mapped(self.result, made)
+
     def delivered(self, outputs, args, kwargs, tensors):
         """What the function leaves behind, and what it gives."""
         arrays = [tensors[k].array for _, k, is_written in self.arguments if is_written]
@@ -398,12 +471,14 @@ class Replay:
         sources = [t for t in (*tensors, *self.leaves) if t.origin is not None]
         if not mode.get()[0] or not sources:
             return results
-        pull = self.pull()
+        pull, time = self.pull(), clock.tick()
+        arrays = [t.array for t in sources] + self.arrays_used
 
         def forward(*arrays):
             return tuple(t.array for t in results)
 
         def rule(wanted, gs):
+            self.check_unchanged(time, arrays)
             on_arrays = not isinstance(gs[0], Tensor)
             given = [Tensor.wrap(g) if on_arrays else g for g in gs]
             if on_arrays:
@@ -417,6 +492,30 @@ class Replay:
         )
         made = primitive(*sources)
         return [y if k in self.tracked else t for k, (y, t) in enumerate(zip(made, results, strict=True))]
+
+    def check_unchanged(self, time: int, arrays: list[np.ndarray]) -> None:
+        """An error if the walk back, which computes the function again, would compute something else."""
+        what = f"what the compiled '{self.name}' computes from"
+        remedy = "walk back before the change, or call the function without autodiff.compile"
+        for array in arrays:
+            write = written_since(time, array)
+            if write is not None:
+                raise RuntimeError(
+                    explanation(
+                        f"{what} has been modified by an inplace operation",
+                        where=describe(write.site),
+                        why="the walk back computes the function again",
+                        remedy=remedy,
+                    )
+                )
+        if self.check() is None:
+            raise RuntimeError(
+                explanation(
+                    f"{what} has changed since the call: {self.misfit() or 'its state'}",
+                    why="the walk back computes the function again",
+                    remedy=remedy,
+                )
+            )
 
     def pull(self):
         """A compiled function: cotangents of the results → cotangents of arguments and captured leaves."""

@@ -598,6 +598,8 @@ class Generator:
         seen: dict[str, None] = {}
         for v in nest.values:
             for step in self.steps_behind(v):
+                if step.site is None:  # a copy that nobody has written
+                    continue
                 line = describe(step.back or step.site)
                 seen[("back through " if step.back is not None else "") + line] = None
         lines = list(seen)[:3]

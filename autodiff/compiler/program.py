@@ -107,8 +107,28 @@ class Program:
         self.writes = [(target, v) for target, v in self.writes if v is not target]
         self.steps = steps
         self.sweep()
+        self.save_what_is_overwritten()
         self.conditions_first()
         return self
+
+    def save_what_is_overwritten(self) -> None:
+        """A copy of each input that is to be found elsewhere at the end, and whose memory then holds another
+        value."""
+        written = {target for target, _ in self.writes}
+        copies: dict[Value, Value] = {}
+
+        def kept(x: Any) -> Any:
+            if x not in written:
+                return x
+            if x not in copies:
+                step = Step("clone", (x,), {})
+                copies[x] = Value(x.example, step)
+                step.outputs.append(copies[x])
+            return copies[x]
+
+        self.outputs = [kept(v) for v in self.outputs]
+        self.writes = [(target, kept(v)) for target, v in self.writes]
+        self.steps = [copy.step for copy in copies.values()] + self.steps
 
     def sweep(self) -> None:
         """Only what somebody reads."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import sys
+from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from types import FunctionType
 from typing import Any, NamedTuple
@@ -105,7 +106,8 @@ class Recorder:
         self.before: list[tuple[np.ndarray, np.ndarray]] = []  # what updates have overwritten
         self.generators: dict[int, tuple] = {}  # and the states of generators
         self.stepped: set[tuple] = set()  # places that an optimiser's step has read
-        self.cleared_first: set[int] = set()  # ids of the origins whose gradient was set to None
+        self.cleared_first: set[int] = set()  # ids of the origins whose gradient was set to None at first
+        self.cleared_later: set[int] = set()  # and of those that had got one before
         self.gradients: dict[int, Any] = {}  # by id of the origin: what .grad was at the beginning
         self.reason = ""
 
@@ -115,7 +117,7 @@ class Recorder:
         place = place_of(array)
         self.values[place] = value
         if value.source is not None:
-            self.initial[place] = value
+            self.initial.setdefault(place, value)
         root = owner(array)
         self.places.setdefault(id(root), set()).add(place)
         self.alive += (array, root)
@@ -186,6 +188,9 @@ class Recorder:
         self.remember_site(outputs)
         arrays = [y.array if isinstance(y, Variable) else y for y in outputs]
         self.assume_in_range(primitive.name, given, options)
+        divisor = given[1] if primitive.name in WHOLE_DIVISIONS else None
+        if isinstance(divisor, np.ndarray) and arrays[0].dtype.kind in "iu":
+            self.refuse(f"integers are divided by a Tensor, which may have a 0 in it, at {self.here()}")
         composition = compositions.table.get(primitive.name)
         every = {**primitive.defaults, **options}
         if not primitive.listed:
@@ -291,8 +296,8 @@ class Recorder:
                             self.value_of(a)
                             self.stepped.add(place_of(a))
                 with switched(recording=False, interpreters=(self,)):
-                    made = compositions.updates[primitive.name](*arrays, **options)
-                made = [None if m is None else self.value_of(m) for m in made]
+                    results = compositions.updates[primitive.name](*arrays, **options)
+                made = [None if m is None else self.value_of(m) for m in results]
             except Unreplayable as error:
                 self.reason = str(error)
             except KeyError:
@@ -344,11 +349,22 @@ class Recorder:
         if not self.reason and isinstance(condition, (Variable, np.ndarray)):
             self.assumptions.append(self.operand(condition))
 
+    def bounded(self, index: np.ndarray, n: int) -> None:
+        """An index lies in [0, n)."""
+        with switched(recording=False, interpreters=(self,)):
+            self.assumed(in_range(index, low=0, high=n - 1))
+
     def cleared(self, variable: Variable) -> None:
         """`.grad` is set to None."""
         origin = variable.origin
         if origin is not None and origin.stop.grad is self.gradients.get(id(origin)):
             self.cleared_first.add(id(origin))
+        elif origin is not None:
+            self.cleared_later.add(id(origin))
+
+    def unrepeatable(self, what: str) -> None:
+        """Something is done that a replay would not do."""
+        self.refuse(f"{what} at {self.here()}")
 
     def refuse(self, reason: str) -> None:
         self.reason = self.reason or reason
@@ -365,6 +381,12 @@ class Recorder:
             leaf.stop.grad = self.gradients.get(id(leaf))
 
 
+WHOLE_DIVISIONS = (
+    "floor_divide",
+    "trunc_divide",
+    "remainder",
+    "fmod",
+)  # of integers an error where it is by 0
 STALE: Any = object()  # memory that has been written through another view
 
 
@@ -377,7 +399,8 @@ def record(
     not hold the next time. `mentioned` are the names that the code is known to mention."""
     if has_array((args, kwargs)):
         return function(*args, **kwargs), "a NumPy array is among its arguments: it should be a Tensor"
-    roots = [(function, ""), *objects_in(function, args, kwargs)]
+    roots, given = roots_of(function, args, kwargs), structure(args, kwargs)
+    origins = [t.origin for t in tensors]
     before, recorder, executed = Snapshot(roots, mentioned=mentioned), Recorder(function), Executed()
     for k, t in enumerate(tensors):
         recorder.enter(t.array, Value(t.array, source=Argument(k)))
@@ -395,8 +418,12 @@ def record(
         result = function(*args, **kwargs)
     after = Snapshot(roots, executed.names())
     changed = after.changed_since(before)
-    if changed and not recorder.reason:
-        recorder.reason = f"*{changed} changes during the call"
+    if changed:
+        recorder.refuse(f"*{changed} changes during the call")
+    if structure(args, kwargs) != given:
+        recorder.refuse("it changes a list or a dict among its arguments")
+    if any(t.origin is not origin for t, origin in zip(tensors, origins, strict=True)):
+        recorder.refuse("an argument becomes a part of the graph during the call")
     if recorder.reason:
         return result, recorder.reason
     try:
@@ -410,6 +437,7 @@ def record(
 
 def finished(recorder, result, snapshot, watched, everything, sources, keep_grad, plain) -> Recording:
     """The Recording, from what the recorder has seen."""
+    check_result(result)
     settle_numbers(recorder, watched)
     outputs, differentiable, same, walked = [], False, {}, False
     for t in tensors_in(result):
@@ -426,6 +454,8 @@ def finished(recorder, result, snapshot, watched, everything, sources, keep_grad
             continue
         old, new, origin = recorder.gradients.get(id(t.origin)), t.grad, id(t.origin)
         if new is old:
+            if old is None and origin in recorder.cleared_later - recorder.cleared_first:
+                untouched.append(sources[key])  # what is there would be added to
             continue
         if new is not None:
             walked = True
@@ -451,8 +481,10 @@ def finished(recorder, result, snapshot, watched, everything, sources, keep_grad
         value = recorder.values.get(place)
         if value is STALE:
             raise Unreplayable(f"{name_of(source)} is written through a view of a part of it")
-        if place in done or value is None or value.source is not None:
+        if place in done or value is None or value is recorder.initial.get(place):
             continue
+        if place not in recorder.initial:
+            raise Unreplayable(f"{name_of(source)} gets another array during the call")
         done.add(place)
         writes.append((recorder.initial[place], value))
     program = Program(
@@ -562,6 +594,37 @@ def tensors_in(tree: Any) -> list[Tensor]:
     elif not isinstance(tree, (list, tuple)):
         return []
     return [t for each in tree for t in tensors_in(each)]
+
+
+def roots_of(function: Callable, args: tuple, kwargs: dict) -> list[tuple[Any, str]]:
+    """What a call can reach everything from but the Tensors that it is given."""
+    return [(function, ""), *objects_in(function, args, kwargs)]
+
+
+def structure(*trees: Any) -> tuple:
+    """The containers among the arguments, and what is in them."""
+    found = []
+    for tree in trees:
+        if isinstance(tree, dict):
+            found.append((id(tree), *tree.keys(), *structure(*tree.values())))
+        elif isinstance(tree, (list, tuple)):
+            found.append((id(tree), *structure(*tree)))
+        else:
+            found.append(id(tree))
+    return tuple(found)
+
+
+def check_result(tree: Any) -> None:
+    """A result is made anew for each call: it must be of kinds whose making is known."""
+    if type(tree) in (dict, OrderedDict):
+        tree = list(tree.values())
+    if type(tree) is list or isinstance(tree, tuple):
+        for each in tree:
+            check_result(each)
+    elif not isinstance(tree, (Tensor, np.generic, np.dtype, *PLAIN)):
+        raise Unreplayable(
+            f"its result has a {type(tree).__name__} in it, which can't be made anew for each call"
+        )
 
 
 def objects_in(function: Callable, args: tuple, kwargs: dict) -> Iterator[tuple[Any, str]]:

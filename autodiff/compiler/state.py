@@ -5,8 +5,10 @@ from __future__ import annotations
 
 import math
 import sys
+from array import array
 from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
+from copy import copy
 from enum import Enum
 from functools import cache, cached_property, partial
 from types import (
@@ -14,6 +16,7 @@ from types import (
     CellType,
     CodeType,
     FunctionType,
+    MappingProxyType,
     MemberDescriptorType,
     MethodType,
     ModuleType,
@@ -23,6 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..graph import Leaf
+from ..memory import owner
 from ..primitive import Primitive
 from ..provenance import ours
 from ..random import Generator
@@ -85,13 +89,16 @@ SIZE = Measure("len({})", len)
 ENTRIES = Measure("len({}.__dict__)", lambda kind: len(vars(kind)))  # of a class
 MEMBERS = Measure("{}", frozenset)
 BYTES = Measure("{}.tobytes()", np.ndarray.tobytes)
+CONTENTS = Measure("{}", copy)  # of a bytearray, or an array of Python's
 
 
 def measure_of(thing: Any) -> Measure | None:
-    if isinstance(thing, (dict, list, deque)):
+    if isinstance(thing, (dict, list, deque, MappingProxyType)):
         return SIZE if len(thing) <= LONGEST else None
     if isinstance(thing, set):
         return MEMBERS if len(thing) <= LONGEST else None
+    if isinstance(thing, (bytearray, array)):
+        return CONTENTS if len(thing) <= LONGEST else None
     if isinstance(thing, np.ndarray):
         return BYTES if thing.size <= LONGEST and not thing.dtype.hasobject else None
     return ENTRIES if isinstance(thing, type) else None
@@ -147,6 +154,8 @@ def within(thing: Any) -> list[tuple[Any, str]]:
                 return [(kind, "") for kind, name in cells if name == "__class__"]
             defaults = [(default, "") for default in thing.__defaults__ or ()]
             return cells + defaults + [(v, name) for name, v in (thing.__kwdefaults__ or {}).items()]
+        case set() | frozenset():
+            return [(member, "") for member in thing]
         case type():
             return [(kind, "") for kind in thing.__mro__[1:]]
     return [(type(thing), "")]
@@ -169,7 +178,7 @@ def slots_of(thing: Any, path: str, parent: Slot | None) -> Iterator[Slot]:
             for name in ("__defaults__", "__kwdefaults__"):
                 if getattr(thing, name):
                     yield Slot(thing, name, f"{dotted}{name}", parent, how=How.ATTRIBUTE)
-        case dict():
+        case dict() | MappingProxyType():
             for key in list(thing) if len(thing) <= LONGEST else ():
                 name = key if isinstance(key, str) else str(key) if isinstance(key, int) else "…"
                 yield Slot(thing, key, f"{dotted}{name}", parent)
@@ -298,9 +307,9 @@ class Snapshot:
             self.waiting += [(inner, name or path, parent) for inner, name in within(thing)]
         self.passed_over = {place(slot) for slots in later.values() for slot in slots}
         for slot, value in self.slots.values():  # what an optimiser keeps of a parameter: by its name
-            owner = slot.parent.key if slot.parent else None
-            if isinstance(value, Tensor) and isinstance(owner, Tensor) and id(owner) in self.tensors:
-                self.tensors[id(value)] = f"{self.tensors[id(owner)][0]}.{slot.key}", value
+            of = slot.parent.key if slot.parent else None
+            if isinstance(value, Tensor) and isinstance(of, Tensor) and id(of) in self.tensors:
+                self.tensors[id(value)] = f"{self.tensors[id(of)][0]}.{slot.key}", value
 
     def measure(self, thing: Any, path: str) -> None:
         named = isinstance(thing, (FunctionType, ModuleType, type))  # all that they hold is found by name
@@ -337,8 +346,8 @@ class Snapshot:
                 more[id(slot.holder)] += 1  # something may be put there one day
             elif not is_same(before.slots[key][1], value):
                 return slot.path
-        for key, array in self.arrays.items():
-            if before.arrays.get(key, array) is not array:
+        for key, now in self.arrays.items():
+            if before.arrays.get(key, now) is not now:
                 return self.tensors[key][0]
         for key, (_, measure, value, path) in self.measured.items():
             if key in before.measured:
@@ -346,6 +355,14 @@ class Snapshot:
                 if value != (old + more[key] if measure is SIZE else old):
                     return path
         return ""
+
+
+def owners_of(snapshot: Snapshot) -> set[int]:
+    """The ids of the arrays that own the memory of its Tensors and their gradients."""
+    tensors = [t for _, t in snapshot.tensors.values()]
+    return {id(owner(t.array)) for t in tensors} | {
+        id(owner(t.grad.array)) for t in tensors if t.grad is not None
+    }
 
 
 def place(slot: Slot) -> tuple[int, Any]:

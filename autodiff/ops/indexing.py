@@ -129,6 +129,7 @@ def bounded(index, n, dim) -> np.ndarray:
         raise RangeError(
             f"index out of range: index {wrong} is out of bounds for dimension {dim} with size {n}"
         )
+    tell("bounded", index, n)
     return index
 
 
@@ -218,6 +219,11 @@ def getitem(x, index):
     template, arrays = parsed(index)
     check_rank(template, arrays, x.ndim)
     return taken(x, *arrays, template=template)
+
+
+def makes_view(index) -> bool:
+    """Is x[index] a view of x, and not a copy?"""
+    return not parsed(index)[1]
 
 
 def replaced(x, index, value):

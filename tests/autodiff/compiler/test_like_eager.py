@@ -1,0 +1,452 @@
+"""What real functions do beside computing: they share memory, write, count, seed, return. A compiled function gives
+and leaves behind what the function itself does, or runs as that."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections import OrderedDict, defaultdict
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+from compiled_support import programs_of, same
+from kernel_support import needs_numba
+
+import autodiff as ad
+import nn
+import nn.functional as F
+
+pytestmark = needs_numba
+
+
+def both(make, calls):
+    """A function that is made twice, once to be compiled, is called with the same: `make()` gives it and the Tensors
+    that it may change, `calls` makes the arguments of each call. The compiled one."""
+    found = []
+    for compile in (lambda f: f, ad.compile):
+        f, kept = make()
+        compiled = compile(f)
+        ad.manual_seed(7)
+        seen = []
+        for arguments in calls:
+            given = arguments()
+            result = compiled(*given)
+            seen.append([snapshot(result), snapshot(given), snapshot(kept), ad.rand(1)])
+        found.append(seen)
+    for k, (mine, its) in enumerate(zip(*found, strict=True)):
+        same(mine, its, f"call {k}", rtol=1e-6)
+    return compiled
+
+
+def snapshot(tree):
+    if isinstance(tree, ad.Tensor):
+        return [tree.detach().clone(), None if tree.grad is None else tree.grad.detach().clone()]
+    if isinstance(tree, (list, tuple)):
+        return [snapshot(each) for each in tree]
+    return tree
+
+
+def ones(*values):
+    return lambda: tuple(ad.tensor(v) if isinstance(v, list) else ad.full((3,), float(v)) for v in values)
+
+
+# ---- arguments that share memory -----------------------------------------------------------------------------------
+
+
+def pair(x):
+    return (x, x)
+
+
+def parts(x):
+    return (x[:3], x[3:])
+
+
+ALIASED = {
+    "nothing is written": lambda x, y: x + 10 * y,
+    "gradients": lambda x, y: ad.autograd.grad((x * y * y).sum(), [x])[0] if x.requires_grad else x,
+    "both are written": lambda x, y: (x.add_(1), y.mul_(2), x + y)[2],
+    "one is written": lambda x, y: (x.add_(y), x * y)[1],
+}
+
+
+@pytest.mark.parametrize("name", ALIASED)
+def test_arguments_that_share_memory(name):
+    """In whatever order calls come, of Tensors that are one, that overlap, and that are apart."""
+    f = ALIASED[name]
+    kinds = {
+        "one": lambda: pair(ad.arange(3.0)),
+        "detached": lambda: (x := ad.arange(3.0), x.detach()),
+        "apart": lambda: (ad.arange(3.0), ad.ones(3) * 5),
+        "parts of one": lambda: parts(ad.arange(6.0)),
+        "overlapping": lambda: (x := ad.arange(5.0), x)[0:0] or (x[:3], x[2:]),
+    }
+    for first in kinds.values():
+        both(lambda: (f, []), [first, *kinds.values(), *kinds.values()])
+
+
+def test_gradients_of_arguments_that_are_one():
+    def f(x, y):
+        (x * y * y).sum().backward()
+        return x * 1
+
+    def apart():
+        return tuple(ad.full((3,), v, requires_grad=True) for v in (2.0, 3.0))
+
+    def one():
+        return pair(ad.full((3,), 2.0, requires_grad=True))
+
+    for calls in ([apart, one, apart], [one, apart, one]):
+        both(lambda: (f, []), calls)
+
+
+def test_an_argument_that_is_also_captured():
+    w = ad.full((3,), 2.0)
+    f = ad.compile(lambda x: x * 10 + w)
+    for x in (w, ad.zeros(3), w, w.detach(), ad.ones(3)):
+        same(x * 10 + w, f(x))
+    assert programs_of(f) and not f.eager
+    g, p = ad.compile(lambda x: (w.add_(1), x + w)[1]), ad.ones(3)
+    for x in (p, w, p):
+        expected = (x if x is not w else w + 1) + w + 1
+        same(expected, g(x))
+
+
+def test_one_batch_as_data_and_target():
+    ad.manual_seed(0)
+    nets = [nn.Linear(3, 3) for _ in range(2)]
+    nets[1].load_state_dict(nets[0].state_dict())
+
+    def step_of(net):
+        optimizer = nn.optim.SGD(net.parameters(), lr=0.1)
+
+        def step(x, y):
+            optimizer.zero_grad()
+            loss = F.mse_loss(net(x), y)
+            loss.backward()
+            optimizer.step()
+            return loss
+
+        return step
+
+    eager, compiled = step_of(nets[0]), ad.compile(step_of(nets[1]))
+    x = ad.arange(6.0).reshape(2, 3)
+    for given in ((x, x), (x, x * 2), (x[:1], x[1:])):
+        same(eager(*given).detach(), compiled(*given).detach(), rtol=1e-6)
+    assert not compiled.eager
+
+
+# ---- writing ---------------------------------------------------------------------------------------------------------
+
+
+def with_two(f):
+    def make():
+        a, b = ad.full((3,), 1.0), ad.full((3,), 2.0)
+        return (lambda x: f(a, b, x)), [a, b]
+
+    return make
+
+
+def swapped(a, b, x):
+    t = a.clone()
+    a.copy_(b)
+    b.copy_(t)
+    return x
+
+
+def turned(a, b, x):
+    t = a.clone()
+    a.copy_(b)
+    b.copy_(x)
+    x.copy_(t)
+    return a + b
+
+
+def saved(a, b, x):
+    before = a.clone()
+    a.mul_(2).add_(x)
+    return before, a * 1
+
+
+def filled(a, b, x):
+    a[:] = x
+    b[0] = a.sum()
+    return a * b
+
+
+def masked(a, b, x):
+    a[a > 1] = 0
+    a[[0, 2]] = x[0]
+    b[ad.tensor([1, 1])] += 1
+    return a + b
+
+
+def emptied(a, b, x):
+    a.zero_()
+    b.fill_(3)
+    return x
+
+
+WRITERS = [
+    swapped, turned, saved, filled, masked, emptied,
+    lambda a, b, x: (a.copy_(x), x.sum())[1],
+    lambda a, b, x: (a.data.copy_(x), a.data.copy_(b), a * 1)[2],
+    lambda a, b, x: (b.copy_(a), a.copy_(x), b + a)[2],
+    lambda a, b, x: (x.copy_(a), x.add_(1), x.sum())[2],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("k", range(len(WRITERS)))
+def test_what_is_written(k):
+    both(with_two(WRITERS[k]), [ones(5), ones(6), ones(7)])
+
+
+def test_an_index_where_to_write():
+    buffer = ad.zeros(4)
+
+    def f(x, i):
+        buffer[i] = x
+        return x.sum()
+
+    compiled = ad.compile(f)
+    compiled(ad.ones(2), ad.tensor([0, 1]))
+    compiled(ad.full((2,), 3.0), ad.tensor([2, 1]))
+    same(ad.tensor([1.0, 3.0, 3.0, 0.0]), buffer)
+
+    def g(x):
+        y = x * 2
+        y[ad.tensor([1, 2])] = 5.0
+        return y + 1 if y.sum() > 3 else y
+
+    same(ad.tensor([3.0, 6.0, 6.0]), ad.compile(g)(ad.ones(3)))  # which runs eagerly
+    with pytest.raises(RuntimeError, match="more than one element"):
+        ad.compile(lambda x: x.expand(3).__setitem__(0, 1.0))(ad.ones(1))
+
+
+def test_arguments_that_are_written_where_they_do_not_lie_in_order():
+    f = lambda x: (x.mul_(2), x.sum())[1]
+    both(
+        lambda: (f, []),
+        [lambda: (ad.arange(6.0).reshape(2, 3).T,), lambda: (ad.arange(6.0).reshape(3, 2),)] * 2,
+    )
+
+
+def test_a_gradient_that_is_there_before_zero_grad():
+    def make():
+        w = nn.Parameter(ad.ones(1))
+        optimizer = nn.optim.SGD([w], lr=1.0)
+
+        def step(x, before):
+            if before:
+                (w * 5).sum().backward()
+            return inner(x)
+
+        def inner(x):
+            loss = (w * x).sum()
+            loss.backward()
+            optimizer.step()
+            optimizer.zero_grad()
+            return loss
+
+        return w, step, inner
+
+    ends = []
+    for compile in (lambda f: f, ad.compile):
+        w, _, inner = make()
+        inner = compile(inner)
+        for before in (False, False, True, False, True):
+            if before:
+                (w * 5).sum().backward()
+            inner(ad.ones(1))
+        ends.append(w.detach())
+    same(*ends)
+
+
+def test_what_an_argument_becomes():
+    w = ad.full((3,), 2.0, requires_grad=True)
+    for f in (
+        lambda x: (x.mul_(w), x.sum())[1],
+        lambda x: (setattr(x, "data", x * 2), x.sum())[1],
+        lambda x: (x.requires_grad_(), (x * w).sum())[1],
+    ):
+        for _ in range(2):
+            eager, compiled = ad.ones(3), ad.ones(3)
+            made = ad.compile(f)
+            same(f(eager).detach(), made(compiled).detach())
+            same(eager.detach(), compiled.detach())
+            assert eager.requires_grad == compiled.requires_grad
+
+
+def test_walks_that_go_on_through_an_argument():
+    def f(x):
+        loss = (x * x).sum()
+        loss.backward()
+        return loss.detach()
+
+    compiled = ad.compile(f)
+    for inner in (False, True, False, True):
+        w = ad.full((3,), 2.0, requires_grad=True)
+        same(ad.tensor(48.0 if inner else 12.0), compiled(w * 2 if inner else w))
+        same(ad.full((3,), 16.0 if inner else 4.0), w.grad)
+
+
+# ---- walking back later ----------------------------------------------------------------------------------------------
+
+
+def test_what_changed_before_the_walk_back_is_an_error():
+    w = ad.full((3,), 2.0, requires_grad=True)
+    settings = {"k": 2.0}
+    f = ad.compile(lambda x: (w**2 * x * settings["k"]).sum())
+    x = ad.ones(3)
+    for _ in range(2):
+        f(x).backward()
+        same(ad.full((3,), 8.0), w.grad)
+        w.grad = None
+    y = f(x)
+    with ad.no_grad():
+        w.mul_(1)
+    with pytest.raises(RuntimeError, match=r"modified by an inplace operation.*w\.mul_\(1\)"):
+        y.backward()
+    y = f(x)
+    settings["k"] = 3.0
+    with pytest.raises(RuntimeError, match="has changed since the call: settings.k"):
+        y.backward()
+    f(x).backward()
+    same(ad.full((3,), 12.0), w.grad)
+
+
+# ---- results -----------------------------------------------------------------------------------------------------------
+
+
+def generated(x):
+    yield x * 2
+
+
+def appended(x):
+    found = defaultdict(list)
+    found["a"].append(x * 2)
+    return found
+
+
+RESULTS = [
+    lambda x: SimpleNamespace(y=x * 2),
+    lambda x: {"a": [x * 2, (x + 1, None)], "b": x.sum(), "c": 1.5},
+    lambda x: OrderedDict(a=x * 2),
+    lambda x: (x, x * 2, x.shape, x.dtype),
+    lambda x: {float(len(x)): x + 1},
+    generated,
+    appended,
+    lambda x: np.arange(3),
+    lambda x: ({1, 2}, x * 2),
+]
+
+
+@pytest.mark.parametrize("k", range(len(RESULTS)))
+def test_results_are_made_anew(k):
+    compiled = ad.compile(RESULTS[k])
+    for n in range(3):
+        x = ad.full((3,), float(n))
+        expected, found = RESULTS[k](x), compiled(x)
+        assert type(expected) is type(found)
+        if isinstance(found, SimpleNamespace):
+            expected, found = vars(expected), vars(found)
+        if RESULTS[k] is generated:
+            expected, found = list(expected), list(found)
+        if isinstance(found, np.ndarray):
+            found += 1
+        elif isinstance(found, dict):
+            same(dict(expected), dict(found))
+        elif not isinstance(found[0], set):
+            same(expected, found)
+
+
+def test_many_where_a_result_was_there_before():
+    w = ad.arange(2.0)
+    f = ad.compile(lambda x: (x, x * 2, w))
+    xs = ad.arange(6.0).reshape(3, 2)
+    for _ in range(2):
+        a, b, c = f.many(xs)
+        same([xs, xs * 2, ad.stack([w] * 3)], [a, b, c])
+
+
+# ---- random numbers, containers, checks ----------------------------------------------------------------------------------
+
+
+RANDOM = [
+    lambda x: x + ad.randn(3, generator=ad.Generator().manual_seed(0)),
+    lambda x: (ad.manual_seed(5), x + ad.rand(3))[1],
+    lambda x: (s := ad.get_rng_state(), a := ad.rand(3), ad.set_rng_state(s), x + a)[3],
+    lambda x: x + ad.rand(3),
+]
+
+
+@pytest.mark.parametrize("k", range(len(RANDOM)))
+def test_random_numbers_are_the_same(k):
+    both(lambda: (RANDOM[k], []), [ones(1)] * 3)
+
+
+def test_containers_among_the_arguments_may_be_changed():
+    def enter(d):
+        d["y"] = d["x"] * 2
+        return d
+
+    for f, make in (
+        (enter, lambda: {"x": ad.ones(2)}),
+        (lambda found: found.pop() * 2, lambda: [ad.ones(2), ad.ones(2) * 3]),
+        (lambda found: (found.append(found[0]), found[0] + 1)[1], lambda: [ad.ones(2)]),
+    ):
+        compiled = ad.compile(f)
+        for _ in range(3):
+            eager, own = make(), make()
+            result = compiled(own)
+            same(f(eager), result)
+            same(eager, own)
+            assert (result is own) == (f is enter)
+
+
+CHECKED = {
+    "integers by 0": (lambda x, i: x[:2].to(ad.int64) // i, [1, 2], [0, 2], RuntimeError),
+    "a remainder by 0": (lambda x, i: x[:2].to(ad.int64) % i, [1, 2], [0, 2], RuntimeError),
+    "index_select": (lambda x, i: x.index_select(0, i) * 1, [1, 2], [-1, 0], IndexError),
+    "index_add": (lambda x, i: x.index_add(0, i, ad.ones(2)), [1, 2], [-1, 0], IndexError),
+    "normal": (lambda x, i: ad.normal(0.0, i.to(ad.float32)), [1, 2], [-1, 0], RuntimeError),
+    "take": (lambda x, i: x[i] * 1, [1, -1], [0, 3], IndexError),
+}
+
+
+@pytest.mark.parametrize("name", CHECKED)
+def test_values_that_are_an_error(name):
+    f, right, wrong, error = CHECKED[name]
+    compiled = ad.compile(f)
+    for _ in range(2):
+        ad.manual_seed(0)
+        expected = f(ad.arange(3.0), ad.tensor(right))
+        ad.manual_seed(0)
+        same(expected, compiled(ad.arange(3.0), ad.tensor(right)))
+        for g in (f, compiled):
+            with pytest.raises(error):
+                g(ad.arange(3.0), ad.tensor(wrong))
+
+
+class Doubling(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.layer = nn.Linear(3, 2)
+        self.scale = 2.0
+        self.lock: threading.Lock | None = None
+
+    @ad.compile
+    def forward(self, x):
+        return self.layer(x) * self.scale
+
+
+@pytest.mark.parametrize("copied", [copy.deepcopy, copy.copy])
+def test_copies_of_modules_with_compiled_methods(copied):
+    module, x = Doubling(), ad.ones(1, 3)
+    first = module(x).detach()
+    twin = copied(module)
+    twin.scale = 3.0
+    for _ in range(2):
+        same(first * 1.5, twin(x).detach(), rtol=1e-6)
+        same(first, module(x).detach())
+    same(first, copy.deepcopy({"f": ad.compile(module.layer)})["f"](x).detach() * 2)
