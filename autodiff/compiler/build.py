@@ -28,10 +28,11 @@ from .record import (
     Random,
     Recording,
     Setting,
+    has_array,
     record,
     roots_of,
     tensors_in,
-)  # fmt: skip
+)
 from .state import Snapshot, checker, owners_of
 
 
@@ -42,12 +43,21 @@ def build(compiled, args, kwargs, tensors) -> tuple[Any, Any, str]:
     The call is recorded twice: what is not the same then comes from a clock, a counter or another library's
     random numbers, and can't be replayed.
     """
+    if has_array((args, kwargs)):
+        reason = "a NumPy array is among its arguments: it should be a Tensor"
+        return None, compiled.function(*args, **kwargs), reason
     taken = owners_of(Snapshot(roots_of(compiled.function, args, kwargs)))
     args_, kwargs_, stand_ins = with_stand_ins(args, kwargs, tensors, taken)
     written, mentioned = [], set()
     for _ in range(2):
         recording, reason = record(
-            compiled.function, args_, kwargs_, stand_ins, compiled.keep_grad, mentioned
+            compiled.function,
+            args_,
+            kwargs_,
+            stand_ins,
+            compiled.keep_grad,
+            mentioned,
+            stand_ins is not tensors,
         )
         if not reason and any(inside(tensors, source) for source, _ in recording.gradients):
             reason, recording = (
@@ -80,7 +90,9 @@ def doubt(replay: Replay, compiled, args, kwargs, tensors) -> str:
     """Whether a later call computes with other constants than the one that was recorded: why, or ""."""
     taken = owners_of(Snapshot(roots_of(compiled.function, args, kwargs)))
     args, kwargs, stand_ins = with_stand_ins(args, kwargs, tensors, taken)
-    recording, reason = record(compiled.function, args, kwargs, stand_ins, compiled.keep_grad)
+    recording, reason = record(
+        compiled.function, args, kwargs, stand_ins, compiled.keep_grad, with_stand_ins=True
+    )
     if reason:
         return reason
     return replay.written.difference(Written(compiled.function, recording, stand_ins))
@@ -326,7 +338,9 @@ class Replay:
 
     def misfit(self) -> str:
         """What has changed since it was recorded."""
-        return Snapshot(self.watched.roots, self.watched.names).changed_since(self.watched)
+        return Snapshot(
+            self.watched.roots, self.watched.names, every_attribute=self.watched.every_attribute
+        ).changed_since(self.watched)
 
     # ---- the call ---------------------------------------------------------------------------------------
 

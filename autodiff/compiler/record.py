@@ -109,6 +109,7 @@ class Recorder:
         self.cleared_first: set[int] = set()  # ids of the origins whose gradient was set to None at first
         self.cleared_later: set[int] = set()  # and of those that had got one before
         self.gradients: dict[int, Any] = {}  # by id of the origin: what .grad was at the beginning
+        self.walked: set[int] = set()  # ids of the nodes that a walk back has passed
         self.reason = ""
 
     # ---- values by the memory they are in -------------------------------------------------------
@@ -225,6 +226,7 @@ class Recorder:
         while frame is not None:
             if frame.f_code is Primitive.pull.__code__:
                 node = frame.f_locals["node"]
+                self.walked.add(id(node))
                 return self.sites.get(id(node), node.site)
             frame = frame.f_back
         return None
@@ -392,13 +394,12 @@ STALE: Any = object()  # memory that has been written through another view
 
 def record(
     function: Callable, args: tuple, kwargs: dict, tensors: list[Tensor], keep_grad: bool = False,
-    mentioned: Iterable[str] = (),
+    mentioned: Iterable[str] = (), with_stand_ins: bool = False,
 ) -> tuple[Any, Any]:  # fmt: skip
     """(the Recording of a call, "") if it can be replayed, and everything is as before the call; else
-    (the function's result, why not), and the call has been made. A reason that begins with "*" may
-    not hold the next time. `mentioned` are the names that the code is known to mention."""
-    if has_array((args, kwargs)):
-        return function(*args, **kwargs), "a NumPy array is among its arguments: it should be a Tensor"
+    (the function's result, why not), and the call has been made; which is undone too, `with_stand_ins` for its
+    arguments. A reason that begins with "*" may not hold the next time. `mentioned` are the names that
+    the code is known to mention."""
     roots, given = roots_of(function, args, kwargs), structure(args, kwargs)
     origins = [t.origin for t in tensors]
     before, recorder, executed = Snapshot(roots, mentioned=mentioned), Recorder(function), Executed()
@@ -416,7 +417,7 @@ def record(
                 recorder.enter(t.grad.array, Value(t.grad.array, source=Gradient(sources[key])))
     with executed, in_a_hurry(), switched(interpreters=(recorder,)):
         result = function(*args, **kwargs)
-    after = Snapshot(roots, executed.names())
+    after = Snapshot(roots, executed.names(), every_attribute=executed.computes_names())
     changed = after.changed_since(before)
     if changed:
         recorder.refuse(f"*{changed} changes during the call")
@@ -424,15 +425,17 @@ def record(
         recorder.refuse("it changes a list or a dict among its arguments")
     if any(t.origin is not origin for t, origin in zip(tensors, origins, strict=True)):
         recorder.refuse("an argument becomes a part of the graph during the call")
-    if recorder.reason:
-        return result, recorder.reason
-    try:
-        plain = not kwargs and all(isinstance(a, Tensor) for a in args)
-        recording = finished(recorder, result, before, after, everything, sources, keep_grad, plain)
-    except Unreplayable as error:
-        return result, str(error)
-    recorder.undo([t.origin for t in everything.values() if type(t.origin) is Leaf])
-    return recording, ""
+    leaves = [t.origin for t in everything.values() if type(t.origin) is Leaf]
+    recording, reason = result, recorder.reason
+    if not reason:
+        try:
+            plain = not kwargs and all(isinstance(a, Tensor) for a in args)
+            recording = finished(recorder, result, before, after, everything, sources, keep_grad, plain)
+        except Unreplayable as error:
+            reason = str(error)
+    if with_stand_ins or not reason:
+        recorder.undo(leaves)
+    return recording, reason
 
 
 def finished(recorder, result, snapshot, watched, everything, sources, keep_grad, plain) -> Recording:
@@ -487,6 +490,8 @@ def finished(recorder, result, snapshot, watched, everything, sources, keep_grad
             raise Unreplayable(f"{name_of(source)} gets another array during the call")
         done.add(place)
         writes.append((recorder.initial[place], value))
+    if walked and any(t.origin is not None and not was_walked(recorder, t.origin) for t, _ in outputs):
+        raise Unreplayable("it walks back, and has a result that can be walked back from by itself")
     program = Program(
         recorder.steps,
         [v for _, v in outputs] + [v for _, v in gradients if v is not None],
@@ -567,6 +572,14 @@ def inputs_memory(recorder: Recorder, everything: dict) -> set[int]:
 
 def memory_of(array: np.ndarray) -> set[int]:
     return {id(owner(array))}
+
+
+def was_walked(recorder: Recorder, origin: Any) -> bool:
+    """Has a walk of the function's own passed here? Of what has saved nothing, nobody knows."""
+    nodes = [each for each in reverse_topological_order([origin]) if type(each) is Node]
+    return not any(n.plan.holds_arrays for n in nodes) or any(
+        n.saved is None or id(n) in recorder.walked for n in nodes
+    )
 
 
 def can_walk_back(origin: Any) -> bool:

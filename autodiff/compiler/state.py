@@ -3,6 +3,7 @@ closure or through the objects among its arguments; and a check, made of plain c
 
 from __future__ import annotations
 
+import dis
 import math
 import sys
 from array import array
@@ -263,6 +264,36 @@ class Executed:
     def names(self) -> set[str]:
         return set().union(*map(names_in, self.codes))
 
+    def computes_names(self) -> bool:
+        """Did code of the user's run that may look at any attribute, by a name that it works out?"""
+        return any(computes_names(code) for code in self.codes if not of_library(code.co_filename))
+
+
+@cache
+def computes_names(code: CodeType) -> bool:
+    """Does it take attributes by names that are written nowhere in it, as getattr(x, f"k{i}") and vars(x) do?"""
+    if any(computes_names(inner) for inner in code.co_consts if isinstance(inner, CodeType)):
+        return True
+    if not {"vars", "__dict__", "attrgetter", "getattr", "dir"}.isdisjoint(code.co_names):
+        instructions = list(dis.get_instructions(code))
+        for k, instruction in enumerate(instructions):
+            if instruction.argval in ("vars", "__dict__", "attrgetter", "dir"):
+                return True
+            if instruction.argval == "getattr" and not has_plain_name(instructions[k + 1 :]):
+                return True
+    return False
+
+
+def has_plain_name(after: list[dis.Instruction]) -> bool:
+    """Is a call of getattr, by the instructions after its loading, given a name as it stands?"""
+    call = next((k for k, each in enumerate(after) if each.opname.startswith(("PRECALL", "CALL"))), 0)
+    given = after[:call]
+    worked_out = ("BUILD", "FORMAT", "BINARY", "CONVERT")
+    return any(
+        each.opname == "LOAD_CONST" and isinstance(each.argval, str) and each.argval.isidentifier()
+        for each in given
+    ) and not any(each.opname.startswith(worked_out) for each in given)
+
 
 # ---- all of it at one moment --------------------------------------------------------------------------
 
@@ -270,12 +301,14 @@ class Executed:
 class Snapshot:
     """What can be reached from some objects, each with what it is called, at one moment; with `names`, by code
     that mentions only these. Without, of classes and modules only what some function mentions that was met, or
-    that is `mentioned`: a user's module may lead to all that there is."""
+    that is `mentioned`: a user's module may lead to all that there is. With `every_attribute`, all that instances
+    have."""
 
     def __init__(
-        self, roots: list[tuple[Any, str]], names: set[str] | None = None, mentioned: Iterable[str] = ()
-    ):
-        self.roots, self.names = roots, names
+        self, roots: list[tuple[Any, str]], names: set[str] | None = None, mentioned: Iterable[str] = (),
+        every_attribute: bool = False,
+    ):  # fmt: skip
+        self.roots, self.names, self.every_attribute = roots, names, every_attribute
         self.slots: dict[tuple[int, Any], tuple[Slot, Any]] = {}  # each, and what it holds
         self.measured: dict[
             int, tuple[Any, Measure, Any, str]
@@ -293,9 +326,15 @@ class Snapshot:
             seen.add(id(thing))
             self.measure(thing, path)
             for slot in slots_of(thing, path, parent):
-                if names is not None and slot.by_name and slot.key not in names:
+                shared = isinstance(thing, (type, ModuleType))
+                if (
+                    names is not None
+                    and slot.by_name
+                    and slot.key not in names
+                    and (shared or not every_attribute)
+                ):
                     continue
-                if names is None and isinstance(thing, (type, ModuleType)) and slot.key not in mentioned:
+                if names is None and shared and slot.key not in mentioned:
                     later.setdefault(slot.key, []).append(slot)
                     continue
                 self.enter(slot)

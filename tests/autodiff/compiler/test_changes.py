@@ -117,6 +117,38 @@ def behind_a_property():
 
 
 @change
+def under_a_name_that_is_worked_out():
+    settings = types.SimpleNamespace(k0=2.0, k1=3.0)
+    return lambda x: x * getattr(settings, f"k{x.ndim - 1}"), lambda: setattr(settings, "k1", 5.0)
+
+
+@change
+def among_all_attributes():
+    settings = types.SimpleNamespace(k=2.0)
+    return lambda x: sum((x * k for k in vars(settings).values()), x), lambda: setattr(settings, "k", 5.0)
+
+
+@change
+def of_a_member_of_a_set():
+    member = Slotted()
+    members = {member}
+    return lambda x: x * max(each.k for each in members), lambda: setattr(member, "k", 5.0)
+
+
+@change
+def behind_a_proxy():
+    settings = {"k": 2.0}
+    proxy = types.MappingProxyType(settings)
+    return lambda x: x * proxy["k"], lambda: settings.update(k=5.0)
+
+
+@change
+def a_bytearray():
+    numbers = bytearray([2])
+    return lambda x: x * numbers[0], lambda: numbers.__setitem__(0, 3)
+
+
+@change
 def of_the_class():
     class Settings:
         k = 2.0

@@ -315,6 +315,26 @@ def test_what_changed_before_the_walk_back_is_an_error():
     same(ad.full((3,), 12.0), w.grad)
 
 
+def test_a_result_that_is_not_walked_back_from_keeps_its_graph():
+    """As in the steps of a GAN, one of whose losses is walked back from outside."""
+    ad.manual_seed(0)
+    judge, maker = nn.Linear(2, 1), nn.Linear(2, 2)
+
+    def step(x):
+        made = maker(x)
+        judge(made.detach()).pow(2).sum().backward()
+        return judge(made).pow(2).sum()
+
+    seen = []
+    for f in (step, ad.compile(step)):
+        for p in (*judge.parameters(), *maker.parameters()):
+            p.grad = None
+        for _ in range(2):
+            f(ad.ones(1, 2)).backward()
+        seen.append([p.grad for p in (*judge.parameters(), *maker.parameters())])
+    same(*seen, rtol=1e-6)
+
+
 # ---- results -----------------------------------------------------------------------------------------------------------
 
 
