@@ -718,6 +718,7 @@ class Tensor(Variable):
                 new.retain_grad()
         self.origin = new.origin
         if self.looked_at():
+            tell("unrepeatable", "memory that others look at, too, is written by a recorded operation")
             self.check_writeable()
             self.array[...] = new.array
             memory.note_write(self.array)
@@ -731,6 +732,7 @@ class Tensor(Variable):
             view.array, view.origin = again.array, again.origin
             memory.note_view(view)
         for twin in twins:
+            tell("unrepeatable", "a detached Tensor follows a recorded operation")
             twin.array = after(twin.twin.steps, self.array)
             memory.note_view(twin)
             for view in (t for t in sharing if t.seen_from and t.seen_from.base is twin):

@@ -401,13 +401,13 @@ def record(
     arguments. A reason that begins with "*" may not hold the next time. `mentioned` are the names that
     the code is known to mention."""
     roots, given = roots_of(function, args, kwargs), structure(args, kwargs)
-    origins = [t.origin for t in tensors]
     before, recorder, executed = Snapshot(roots, mentioned=mentioned), Recorder(function), Executed()
     for k, t in enumerate(tensors):
         recorder.enter(t.array, Value(t.array, source=Argument(k)))
     sources: dict[int, Any] = {id(t): Captured(t, path) for path, t in before.tensors.values()}
     sources |= {id(t): Argument(k) for k, t in reversed(list(enumerate(tensors)))}
     everything = {id(t): t for t in (*tensors, *(t for _, t in before.tensors.values()))}
+    origins = {key: t.origin for key, t in everything.items()}
     for key, t in everything.items():
         if isinstance(sources[key], Captured) and place_of(t.array) not in recorder.values:
             recorder.enter(t.array, Value(t.array, source=sources[key]))
@@ -423,8 +423,9 @@ def record(
         recorder.refuse(f"*{changed} changes during the call")
     if structure(args, kwargs) != given:
         recorder.refuse("it changes a list or a dict among its arguments")
-    if any(t.origin is not origin for t, origin in zip(tensors, origins, strict=True)):
-        recorder.refuse("an argument becomes a part of the graph during the call")
+    for key, t in everything.items():
+        if t.origin is not origins[key]:
+            recorder.refuse(f"{name_of(sources[key])} gets another place in the graph during the call")
     leaves = [t.origin for t in everything.values() if type(t.origin) is Leaf]
     recording, reason = result, recorder.reason
     if not reason:

@@ -11,6 +11,8 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from compiled_support import programs_of, same
+from hypothesis import given
+from hypothesis import strategies as st
 from kernel_support import needs_numba
 
 import autodiff as ad
@@ -131,8 +133,8 @@ def test_one_batch_as_data_and_target():
 
     eager, compiled = step_of(nets[0]), ad.compile(step_of(nets[1]))
     x = ad.arange(6.0).reshape(2, 3)
-    for given in ((x, x), (x, x * 2), (x[:1], x[1:])):
-        same(eager(*given).detach(), compiled(*given).detach(), rtol=1e-6)
+    for batch in ((x, x), (x, x * 2), (x[:1], x[1:])):
+        same(eager(*batch).detach(), compiled(*batch).detach(), rtol=1e-6)
     assert not compiled.eager
 
 
@@ -470,3 +472,66 @@ def test_copies_of_modules_with_compiled_methods(copied):
         same(first * 1.5, twin(x).detach(), rtol=1e-6)
         same(first, module(x).detach())
     same(first, copy.deepcopy({"f": ad.compile(module.layer)})["f"](x).detach() * 2)
+
+
+# ---- drawn programs ----------------------------------------------------------------------------------------------------
+
+STEPS = {  # of two Tensors of one shape, (3, 4); what gives None writes to the first
+    "sum of both": lambda x, y: x + y,
+    "product": lambda x, y: x * y * 0.5,
+    "the larger": ad.maximum,
+    "where": lambda x, y: ad.where(x > y, x, y * 2),
+    "less the mean": lambda x, y: x - y.mean(0, keepdim=True),
+    "softmax": lambda x, y: x.softmax(-1) + y,
+    "running sum": lambda x, y: x.cumsum(0) - y,
+    "turned": lambda x, y: x.flip(0) + y.T.reshape(3, 4),
+    "matmul": lambda x, y: x @ (y.T @ y) * 0.1,
+    "view": lambda x, y: x.reshape(4, 3).T.reshape(3, 4),
+    "detached": lambda x, y: x.detach(),
+    "noise": lambda x, y: x + ad.rand(3, 4),
+    "add": lambda x, y: (x.add_(y * 0.5), None)[1],
+    "scale": lambda x, y: (x.mul_(0.5), None)[1],
+    "copy": lambda x, y: (x.copy_(y), None)[1],
+    "assign": lambda x, y: x.__setitem__(..., y * 2),
+    "assign a row": lambda x, y: x.__setitem__(0, y[1]),
+    "assign rows": lambda x, y: x.__setitem__(ad.tensor([0, 2]), y[:2]),
+    "write a view": lambda x, y: (x[1].mul_(2), None)[1],
+}
+
+
+@given(
+    st.lists(st.tuples(st.sampled_from(sorted(STEPS)), st.integers(0, 9), st.integers(0, 9)), max_size=8),
+    st.lists(st.booleans(), min_size=2, max_size=2),
+    st.booleans(),
+)
+def test_drawn_programs(program, graded, walks):
+    """Of two arguments and two captured Tensors, some of which want gradients: what four calls give and leave
+    behind, errors too."""
+
+    def run(compile):
+        ad.manual_seed(0)
+        kept = [ad.randn(3, 4).requires_grad_(wanted) for wanted in graded]
+
+        def f(a, b):
+            values = [a, b, *kept]
+            for name, i, j in program:
+                made = STEPS[name](values[i % len(values)], values[j % len(values)])
+                values += [] if made is None else [made]
+            result = values[-1] * 1
+            if walks and result.requires_grad:
+                (result * result).sum().backward()
+                return result.detach()
+            return result
+
+        compiled, seen = compile(f), []
+        for _ in range(4):
+            a, b = ad.randn(3, 4), ad.randn(3, 4)
+            try:
+                seen.append(snapshot(compiled(a, b)))
+            except RuntimeError as error:
+                seen.append(type(error).__name__)
+            seen.append(snapshot([a, b, *kept]))
+        return [*seen, ad.rand(1)]
+
+    for k, (mine, its) in enumerate(zip(run(lambda f: f), run(ad.compile), strict=True)):
+        same(mine, its, f"after {k} steps", rtol=1e-4, atol=1e-5)
