@@ -84,6 +84,9 @@ class Compiled(Wrapper):
         self.tries: dict[tuple, int] = {}  # recordings since the last program that ran long
         self.texts: dict[tuple, set] = {}  # and the sources that they gave
         self.eager: dict[tuple, str] = {}  # the kinds of call that can't be compiled, and why
+        self.retries: dict[
+            tuple, Callable
+        ] = {}  # of some: functions that give None when that may have changed
         self.told: set[str] = set()
         self.lock = threading.RLock()
         update_wrapper(self, function, updated=())
@@ -107,7 +110,7 @@ class Compiled(Wrapper):
                 if not program.confirmed:
                     return self.second_call(key, program, args, kwargs, tensors, numbers)
                 return program.run(args, kwargs, tensors, numbers)
-        if key in self.eager or not self.usable():
+        if not self.usable() or (key in self.eager and self.retries.get(key, always)() is not None):
             return self.function(*args, **kwargs)
         with self.lock:
             return self.first_call(key, args, kwargs, tensors)
@@ -186,10 +189,12 @@ class Compiled(Wrapper):
         if len(self.texts[key]) >= MOST_PROGRAMS or self.tries[key] > MOST_RECORDINGS:
             reason = f"what it reads changes too often: {self.last_change(key)}"
             return self.give_up(key, reason, args, kwargs)
-        program, result, reason = build(self, args, kwargs, tensors)
+        self.eager.pop(key, None)
+        program, result, reason, retry = build(self, args, kwargs, tensors)
         if program is None:
             if not reason.startswith("*"):
                 self.eager[key] = reason
+                self.retries[key] = retry or always
                 self.tell(reason)
             elif self.tries[key] >= MOST_UNSETTLED and not programs:
                 self.eager[key] = reason[1:]
@@ -256,6 +261,10 @@ class Compiled(Wrapper):
 
     def __repr__(self):
         return f"<compiled {describe_function(self.function)}>"
+
+
+def always() -> tuple:
+    return ()
 
 
 class Methods(dict):

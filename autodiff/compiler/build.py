@@ -36,61 +36,57 @@ from .record import (
 from .state import Snapshot, checker, owners_of
 
 
-def build(compiled, args, kwargs, tensors) -> tuple[Any, Any, str]:
-    """(a Replay, None, "") for this kind of call, and nothing has happened yet; or (None, the result of the
-    call, why there is no program).
+def build(compiled, args, kwargs, tensors) -> tuple[Any, Any, str, Callable | None]:
+    """(a Replay, None, "", None) for this kind of call, and nothing has happened yet; or (None, the result of the
+    call, why there is no program, a function that gives None when what it reads has changed).
 
     The call is recorded twice: what is not the same then comes from a clock, a counter or another library's
     random numbers, and can't be replayed.
     """
+    function = compiled.function
     if has_array((args, kwargs)):
-        reason = "a NumPy array is among its arguments: it should be a Tensor"
-        return None, compiled.function(*args, **kwargs), reason
-    taken = owners_of(Snapshot(roots_of(compiled.function, args, kwargs)))
+        return (
+            None,
+            function(*args, **kwargs),
+            "a NumPy array is among its arguments: it should be a Tensor",
+            None,
+        )
+    taken = owners_of(Snapshot(roots_of(function, args, kwargs)))
     args_, kwargs_, stand_ins = with_stand_ins(args, kwargs, tensors, taken)
+    replaced = stand_ins is not tensors
     written, mentioned = [], set()
     for _ in range(2):
-        recording, reason = record(
-            compiled.function,
-            args_,
-            kwargs_,
-            stand_ins,
-            compiled.keep_grad,
-            mentioned,
-            stand_ins is not tensors,
+        recording, reason, seen = record(
+            function, args_, kwargs_, stand_ins, compiled.keep_grad, mentioned, replaced
         )
+        again = replaced or not reason  # the caller wants the call itself, if there is no program
         if not reason and any(inside(tensors, source) for source, _ in recording.gradients):
-            reason, recording = (
-                "its walk back goes on through an argument",
-                compiled.function(*args, **kwargs),
-            )
-            return None, recording, reason
+            reason = "its walk back goes on through an argument"
         if not reason:
             mentioned = recording.watched.names
             try:
-                written.append(Written(compiled.function, recording, stand_ins, compiled.longest))
-                if len(written) == 1:  # its text and its constants are what will be compared
-                    recording.program.forget_examples()
-                continue
+                written.append(Written(function, recording, stand_ins, compiled.longest))
             except Unsupported as error:
-                recording, reason = compiled.function(*args, **kwargs), str(error)
-        elif stand_ins is not tensors:  # it was called with these, and the caller wants the graph
-            recording = compiled.function(*args, **kwargs)
-        return None, recording, reason
+                reason = str(error)
+        if reason:
+            result = function(*args, **kwargs) if again else recording
+            return None, result, reason, checker(seen, seen, set(), [])
+        if len(written) == 1:  # its text and its constants are what will be compared
+            recording.program.forget_examples()
     first, second = written
     difference = first.difference(second)
     first.forget()
     if difference:
         second.forget()
-        return None, compiled.function(*args, **kwargs), difference
-    return Replay(second), None, ""
+        return None, function(*args, **kwargs), difference, None
+    return Replay(second), None, "", None
 
 
 def doubt(replay: Replay, compiled, args, kwargs, tensors) -> str:
     """Whether a later call computes with other constants than the one that was recorded: why, or ""."""
     taken = owners_of(Snapshot(roots_of(compiled.function, args, kwargs)))
     args, kwargs, stand_ins = with_stand_ins(args, kwargs, tensors, taken)
-    recording, reason = record(
+    recording, reason, _ = record(
         compiled.function, args, kwargs, stand_ins, compiled.keep_grad, with_stand_ins=True
     )
     if reason:

@@ -395,9 +395,9 @@ STALE: Any = object()  # memory that has been written through another view
 def record(
     function: Callable, args: tuple, kwargs: dict, tensors: list[Tensor], keep_grad: bool = False,
     mentioned: Iterable[str] = (), with_stand_ins: bool = False,
-) -> tuple[Any, Any]:  # fmt: skip
-    """(the Recording of a call, "") if it can be replayed, and everything is as before the call; else
-    (the function's result, why not), and the call has been made; which is undone too, `with_stand_ins` for its
+) -> tuple[Any, str, Snapshot]:  # fmt: skip
+    """(the Recording of a call, "", what its code could see) if it can be replayed, and everything is as before the
+    call; else (the function's result, why not, the same), and the call has been made; which is undone too, `with_stand_ins` for its
     arguments. A reason that begins with "*" may not hold the next time. `mentioned` are the names that
     the code is known to mention."""
     roots, given = roots_of(function, args, kwargs), structure(args, kwargs)
@@ -436,7 +436,7 @@ def record(
             reason = str(error)
     if with_stand_ins or not reason:
         recorder.undo(leaves)
-    return recording, reason
+    return recording, reason, after
 
 
 def finished(recorder, result, snapshot, watched, everything, sources, keep_grad, plain) -> Recording:

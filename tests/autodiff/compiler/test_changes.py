@@ -554,6 +554,22 @@ def test_signs_of_zero_and_nan_among_the_arguments():
     assert len(programs_of(f)) == 3
 
 
+def test_what_could_not_be_compiled_is_tried_again_when_a_setting_changes(capsys):
+    model = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3))
+    f, x = ad.compile(lambda x: model(x)), ad.linspace(-1, 1, 8).reshape(2, 4)
+    for _ in range(3):
+        f(x)
+    assert not programs_of(f) and capsys.readouterr().err.count("runs eagerly") == 1
+    model.eval()
+    for _ in range(3):
+        same(model(x).detach(), f(x).detach(), rtol=1e-6)
+    assert len(programs_of(f)) == 1 and not f.eager
+    model.train()
+    running = model[1].running_mean.clone()
+    f(x)
+    assert not np.array_equal(running.numpy(), model[1].running_mean.numpy())
+
+
 # ---- what is not read ----------------------------------------------------------------------------------------
 
 
