@@ -72,7 +72,7 @@ def as_tensor(x: Any) -> Tensor:
 def fresh(x: Any) -> Tensor:
     """x at an origin of its own."""
     x = as_tensor(x)
-    return identity(x) if x.requires_grad else Tensor(x.array).requires_grad_()
+    return identity(x) if x.requires_grad else Tensor.wrap(x.array).requires_grad_()
 
 
 def placed(args: tuple, argnums: Argnums) -> tuple[tuple, tuple]:

@@ -120,11 +120,12 @@ class Tensor(Variable):
     seen_from: View | None  # of a view
     twin_of: Twin  # of a detached one, unset else
     held: Tensor | None  # the .grad of one that requires none, unset else
+    keeps_dtype = True  # does one made of an array keep its dtype? Beside PyTorch's names it does not
     is_cuda, is_cpu = False, True
     device = device("cpu")
 
     def __init__(self, data: Any = (), *more: Any, requires_grad: bool = False):
-        """A Tensor of `data`: an array keeps its dtype and shares its memory, lists are of the default dtype;
+        """A Tensor of `data`: an array keeps its dtype and shares its memory, lists and ranges are of the default dtype;
         of two or more whole numbers, or a Size, a Tensor of that size with whatever was in memory."""
         if len(more) == 1 and isinstance(more[0], builtins.bool):
             more, requires_grad = (), more[0]
@@ -135,8 +136,9 @@ class Tensor(Variable):
             array = np.empty(shape, dtypes.get_default_dtype())
         else:
             array = as_array(data)
-            if isinstance(data, (list, tuple)) and array.dtype.kind in "biu":
-                array = array.astype(dtypes.get_default_dtype())
+            elements = (list, tuple, range) if Tensor.keeps_dtype else (list, tuple, range, np.ndarray)
+            if isinstance(data, elements) and array.dtype.kind in ("biu" if Tensor.keeps_dtype else "biuf"):
+                array = array.astype(dtypes.get_default_dtype(), copy=False)
         self.array, self.origin, self.seen_from = array, None, None
         if requires_grad:
             self.requires_grad_()
