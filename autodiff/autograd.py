@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import inspect
+import warnings
 from functools import wraps
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 
-from . import functional, memory
+from . import functional, memory, ops
 from . import tensor as tensors
 from .errors import broadcast_mismatch, explanation
 from .graph import Node, backpropagate, enable_grad, inspector, mode, no_grad, set_grad_enabled, switched
@@ -43,11 +44,28 @@ def backward(tensors_, grad_tensors=None, retain_graph=None, create_graph=False,
 
 
 def grad(
-    outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, allow_unused=None,
-    materialize_grads=False,
+    outputs, inputs, grad_outputs=None, retain_graph=None, create_graph=False, only_inputs=True,
+    allow_unused=None, is_grads_batched=False, materialize_grads=False,
 ) -> tuple:  # fmt: skip
     """The gradients of Σ outputs·grad_outputs by the inputs, which need not be leaves; nothing is
-    accumulated anywhere."""
+    accumulated anywhere. If `is_grads_batched`, those for each of the grad_outputs that are stacked along
+    their first dimension."""
+    if not only_inputs:
+        warnings.warn(
+            "only_inputs argument is deprecated and is ignored now (defaults to True): write "
+            "autograd.backward to accumulate gradients in other leaves",
+            FutureWarning,
+            stacklevel=2,
+        )
+    if is_grads_batched:
+        batches = list(zip(*listed(grad_outputs), strict=True))
+        keep = create_graph if retain_graph is None else retain_graph
+        rows = [
+            grad(outputs, inputs, row, keep or k + 1 < len(batches), create_graph, True, allow_unused, False,
+                 materialize_grads)
+            for k, row in enumerate(batches)
+        ]  # fmt: skip
+        return tuple(None if column[0] is None else ops.stack(column) for column in zip(*rows, strict=True))
     outputs, inputs = listed(outputs), listed(inputs)
     gradients = gradients_for(outputs, grad_outputs)
     if materialize_grads and allow_unused is False:
@@ -151,7 +169,7 @@ class Context:
         self.needs_input_grad = tuple(needs_input_grad)
         self.kept: tuple = ()
         self.kept_for_jvp: tuple = ()
-        self.constant: set[int] = set()
+        self.constant: tuple = ()
         self.dirty: tuple = ()
         self.materialize = True
 
@@ -169,7 +187,7 @@ class Context:
 
     def mark_non_differentiable(self, *tensors) -> None:
         """These outputs have no gradient."""
-        self.constant |= {id(t) for t in tensors}
+        self.constant += tensors
 
     def mark_dirty(self, *tensors) -> None:
         """These inputs were changed in place, and are outputs."""
@@ -284,13 +302,13 @@ class UserPrimitive(Primitive):
             saved = [*kept, *kept_for_jvp]
             node.plan = Kept([place_of(t, inputs, outputs) for t in saved], len(kept))
             node.saved = tuple(None if t is None else t.array for t in saved)
-        ctx.kept, ctx.kept_for_jvp = (), ()
         for k, made in enumerate(outputs):
-            if id(made) in ctx.constant:
+            if any(made is t for t in ctx.constant):
                 ys[k].origin = None
             if any(made is t for t in ctx.dirty):
                 made.origin = ys[k].origin
                 ys[k] = made
+        ctx.kept, ctx.kept_for_jvp, ctx.constant, ctx.dirty = (), (), (), ()  # nor do the outputs stay alive
         self.forward = self.computed_already  # so that the node does not hold the outputs
         return ys
 

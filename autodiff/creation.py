@@ -11,8 +11,8 @@ import numpy as np
 from . import dtypes, memory
 from .graph import tell
 from .kernels.alignment import aligned
-from .ops.naming import sizes
-from .tensor import Size, Tensor, as_array, finished
+from .ops.naming import Size, sizes
+from .tensor import Tensor, as_array, finished
 
 
 def tensor(data: Any, *, dtype=None, device=None, requires_grad: builtins.bool = False) -> Tensor:

@@ -6,7 +6,7 @@ outside or inside it, even of the same variable.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import wraps
 from typing import Any
 
@@ -29,18 +29,58 @@ from .tensor import Tensor
 Argnums = int | tuple[int, ...]
 
 
+# ---- trees: Tensors in tuples, lists and dicts ---------------------------------------------------
+
+
+def is_tree(x: Any) -> bool:
+    """Is it a dict, or a tuple or list with a Tensor somewhere in it? (One of numbers is an array's data.)"""
+    return isinstance(x, dict) or (
+        isinstance(x, (tuple, list)) and any(isinstance(each, Tensor) or is_tree(each) for each in x)
+    )
+
+
+def leaves(tree: Any) -> list:
+    """What is in a tree, in order; of anything else, itself."""
+    if not is_tree(tree):
+        return [tree]
+    return [leaf for each in (tree.values() if isinstance(tree, dict) else tree) for leaf in leaves(each)]
+
+
+def mapped(f: Callable, *trees: Any) -> Any:
+    """The tree of f(leaf of each), for trees that are built alike."""
+    first = trees[0]
+    if not is_tree(first):
+        return f(*trees)
+    if isinstance(first, dict):
+        return {key: mapped(f, *(tree[key] for tree in trees)) for key in first}
+    made = [mapped(f, *each) for each in zip(*trees, strict=True)]
+    return type(first)(*made) if hasattr(first, "_fields") else type(first)(made)
+
+
+def rebuilt(tree: Any, values: Iterator) -> Any:
+    """The tree with the next of `values` in place of each leaf."""
+    return mapped(lambda leaf: next(values), tree)
+
+
+# ---- the parts of which all is made --------------------------------------------------------------
+
+
+def as_tensor(x: Any) -> Tensor:
+    return x if isinstance(x, Tensor) else Tensor(x)
+
+
 def fresh(x: Any) -> Tensor:
     """x at an origin of its own."""
-    x = x if isinstance(x, Tensor) else Tensor(x)
-    return identity(x) if x.requires_grad else Tensor(x.array).requires_grad_()
+    x = as_tensor(x)
+    return identity(x) if x.requires_grad else Tensor.wrap(x.array).requires_grad_()
 
 
-def placed(args: tuple, argnums: Argnums) -> tuple[tuple, list[Tensor]]:
-    """The arguments, those at `argnums` fresh; and these."""
+def placed(args: tuple, argnums: Argnums) -> tuple[tuple, tuple]:
+    """The arguments, the Tensors of those at `argnums` fresh; and these."""
     numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
     numbers = tuple(n % len(args) for n in numbers)
-    new = tuple(fresh(a) if n in numbers else a for n, a in enumerate(args))
-    return new, [new[n] for n in numbers]
+    new = tuple(mapped(fresh, a) if n in numbers else a for n, a in enumerate(args))
+    return new, tuple(new[n] for n in numbers)
 
 
 def seen_outside(ys: list[Tensor], inputs: list[Tensor], *others: Tensor) -> bool:
@@ -58,16 +98,29 @@ def cut_off(x: Tensor) -> Tensor:
     return Tensor.wrap(x.array)
 
 
-def pulled_back(y: Tensor, cotangent: Tensor, inputs: list[Tensor], record: bool = False) -> list[Tensor]:
-    """The vjp of y by the inputs.
+def given_back(tree: Any, inputs: list[Tensor]) -> Any:
+    """What f gave, the Tensors in it without their graphs where nobody outside can see those."""
+
+    def alone(y: Any) -> Any:
+        hidden = isinstance(y, Tensor) and y.origin is not None and not seen_outside([y], inputs)
+        return cut_off(y) if hidden else y
+
+    return mapped(alone, tree)
+
+
+def pulled_back(
+    ys: list[Tensor], cotangents: list[Tensor], inputs: list[Tensor], record: bool = False
+) -> list[Tensor]:
+    """The vjp of the ys by the inputs.
 
     The walk is on plain arrays, unless somebody may differentiate the result.
     """
     found = {}
-    if y.origin is not None:
-        record = record or seen_outside([y], inputs, cotangent)
-        seed = cotangent if record else cotangent.array
-        found = backpropagate([y.origin], [seed], {x.origin for x in inputs})
+    pairs = [(y, g) for y, g in zip(ys, cotangents, strict=True) if y.origin is not None]
+    if pairs:
+        record = record or seen_outside(ys, inputs, *cotangents)
+        seeds = [g if record else g.array for _, g in pairs]
+        found = backpropagate([y.origin for y, _ in pairs], seeds, {x.origin for x in inputs})
     gradients = [found.get(x.origin) for x in inputs]
     return [
         Tensor.wrap(np.zeros_like(x.array)) if g is None
@@ -77,29 +130,33 @@ def pulled_back(y: Tensor, cotangent: Tensor, inputs: list[Tensor], record: bool
     ]  # fmt: skip
 
 
-def unwrapped(found: list, argnums: Argnums):
+def unwrapped(found: Any, argnums: Argnums):
     return found[0] if isinstance(argnums, int) else tuple(found)
 
 
+# ---- reverse and forward -------------------------------------------------------------------------
+
+
 def value_and_grad(f: Callable, argnums: Argnums = 0, has_aux: bool = False) -> Callable:
-    """A function that gives f's value, a scalar, and its gradient by the arguments `argnums`."""
+    """A function that gives f's value, a scalar, and its gradient by the arguments `argnums`, each a Tensor
+    or a tree of Tensors. With `has_aux`, f gives (value, anything else), and so does this function."""
 
     @wraps(f)
     def both(*args, **kwargs):
         with enable_grad():
-            args, inputs = placed(args, argnums)
+            args, chosen = placed(args, argnums)
+            inputs = leaves(chosen)
             y = f(*args, **kwargs)
             y, aux = y if has_aux else (y, None)
-            if not isinstance(y, Tensor):
-                y = Tensor(y)
+            y = as_tensor(y)
             if y.array.size != 1:
                 raise RuntimeError(
                     "grad can be implicitly created only for scalar outputs, and the function "
                     f"gave one of shape {list(y.shape)}: end it with .sum(), or use jacobian or vjp"
                 )
-            found = pulled_back(y, Tensor.wrap(np.ones_like(y.array)), inputs)
-            y = y if seen_outside([y], inputs) else cut_off(y)
-        gradient = unwrapped(found, argnums)
+            found = pulled_back([y], [Tensor.wrap(np.ones_like(y.array))], inputs)
+            y, aux = given_back(y, inputs), given_back(aux, inputs)
+        gradient = unwrapped(rebuilt(chosen, iter(found)), argnums)
         return ((y, aux), gradient) if has_aux else (y, gradient)
 
     return both
@@ -117,43 +174,55 @@ def grad(f: Callable, argnums: Argnums = 0, has_aux: bool = False) -> Callable:
     return gradient
 
 
-def vjp(f: Callable, *primals):
-    """f at `primals`, and the function cotangent ↦ (Jᵀ·cotangent for each primal)."""
+def vjp(f: Callable, *primals, has_aux: bool = False) -> Any:
+    """f at `primals`, and the function cotangent ↦ (Jᵀ·cotangent for each primal). With `has_aux`, f gives
+    (value, anything else), and that is the third."""
     with enable_grad():
-        inputs = [fresh(x) for x in primals]
-        y = f(*inputs)
+        chosen = tuple(mapped(fresh, x) for x in primals)
+        inputs = leaves(chosen)
+        y = f(*chosen)
+        y, aux = y if has_aux else (y, None)
+        y = mapped(as_tensor, y)
 
     def pullback(cotangent):
-        cotangent = cotangent if isinstance(cotangent, Tensor) else Tensor(cotangent)
         with enable_grad():
-            return tuple(pulled_back(y, cotangent, inputs))
+            found = pulled_back(leaves(y), leaves(mapped(lambda _, g: as_tensor(g), y, cotangent)), inputs)
+        return rebuilt(chosen, iter(found))
 
-    return y, pullback
+    value = given_back(y, inputs)
+    return (value, pullback, given_back(aux, inputs)) if has_aux else (value, pullback)
 
 
-def jvp(f: Callable, primals, tangents):
-    """f at `primals`, and its directional derivative J·tangents: forward mode."""
+def jvp(f: Callable, primals, tangents, has_aux: bool = False) -> Any:
+    """f at `primals`, and its directional derivative J·tangents: forward mode. With `has_aux`, f gives
+    (value, anything else), and that is the third."""
     with enable_grad():
-        inputs = [fresh(x) for x in primals]
-        ts = [t if isinstance(t, Tensor) else Tensor(t) for t in tangents]
+        chosen = tuple(mapped(fresh, x) for x in primals)
+        inputs = leaves(chosen)
+        ts = leaves(mapped(lambda _, t: as_tensor(t), chosen, tuple(tangents)))
         for x, t in zip(inputs, ts, strict=True):
             if x.shape != t.shape:
                 raise RuntimeError(
                     f"a tangent has the shape of its primal: got {list(t.shape)} for {list(x.shape)}"
                 )
-        y = f(*inputs)
-        several = isinstance(y, (tuple, list))
-        ys = list(y) if several else [y]
+        y = f(*chosen)
+        y, aux = y if has_aux else (y, None)
+        y = mapped(as_tensor, y)
+        ys = leaves(y)
         ts = [t if t.dtype == x.dtype else t.to(x.dtype) for x, t in zip(inputs, ts, strict=True)]
-        reached = [each.origin for each in ys if each.origin is not None]
-        found = iter(push_forward([x.origin for x in inputs], ts, reached))
-        moved = [None if each.origin is None else next(found) for each in ys]
-    moved = [
-        Tensor.wrap(np.zeros_like(each.array)) if t is None else t for each, t in zip(ys, moved, strict=True)
-    ]
+        moved = pushed(inputs, ts, ys)
     if not seen_outside(ys, inputs, *ts):
-        ys, moved = list(map(cut_off, ys)), list(map(cut_off, moved))
-    return (tuple(ys), tuple(moved)) if several else (ys[0], moved[0])
+        moved = list(map(cut_off, moved))
+    result = given_back(y, inputs), rebuilt(y, iter(moved))
+    return (*result, given_back(aux, inputs)) if has_aux else result
+
+
+def pushed(inputs: list[Tensor], tangents: list[Tensor], ys: list[Tensor]) -> list[Tensor]:
+    """The tangent of each y."""
+    reached = [y.origin for y in ys if y.origin is not None]
+    found = iter(push_forward([x.origin for x in inputs], tangents, reached))
+    moved = [None if y.origin is None else next(found) for y in ys]
+    return [Tensor.wrap(np.zeros_like(y.array)) if t is None else t for y, t in zip(ys, moved, strict=True)]
 
 
 def unit(shape, dtype, k: int) -> Tensor:
@@ -163,37 +232,67 @@ def unit(shape, dtype, k: int) -> Tensor:
     return Tensor.wrap(e)
 
 
-def jacobian(f: Callable, argnums: int = 0, mode: str = "auto") -> Callable:
+def jacobian(f: Callable, argnums: Argnums = 0, mode: str = "auto", has_aux: bool = False) -> Callable:
     """A function that gives ∂f/∂x, of shape (*y.shape, *x.shape): by rows, a walk back for each
     element of y ("reverse"), by columns, a walk up for each element of x ("forward"), or by
-    whichever are fewer ("auto")."""
+    whichever are fewer ("auto"). Where f gives a tree of ys, or takes trees of xs, that is a tree of such trees.
+    With `has_aux`, f gives (value, anything else), and so does this function."""
     if mode not in ("auto", "reverse", "forward"):
         raise ValueError(f"mode is 'auto', 'reverse' or 'forward', not {mode!r}")
 
     @wraps(f)
     def matrix(*args, **kwargs):
         with enable_grad():
-            args, (x,) = placed(args, argnums)
+            args, chosen = placed(args, argnums)
+            inputs = leaves(chosen)
             y = f(*args, **kwargs)
-            shape = (*y.shape, *x.shape)
-            if y.origin is None or 0 in shape:
-                return Tensor.wrap(np.zeros(shape, y.dtype))
-            outside = seen_outside([y], [x])
-            by_columns = mode == "forward" or (mode == "auto" and x.numel() < y.numel())
-            if by_columns:
-                columns = []
-                for k in range(x.numel()):
-                    (t,) = push_forward([x.origin], [unit(x.shape, x.dtype, k)], [y.origin])
-                    t = Tensor.wrap(np.zeros_like(y.array)) if t is None else t
-                    columns.append(t if outside else cut_off(t))
-                return ops.reshape(ops.stack(columns, -1), *shape)
-            rows = [pulled_back(y, unit(y.shape, y.dtype, k), [x])[0] for k in range(y.numel())]
-            return ops.reshape(ops.stack(rows, 0), *shape)
+            y, aux = y if has_aux else (y, None)
+            y = mapped(as_tensor, y)
+            ys = leaves(y)
+            few = sum(x.numel() for x in inputs) < sum(each.numel() for each in ys)
+            blocks = by_columns if mode == "forward" or (mode == "auto" and few) else by_rows
+            rows = [
+                unwrapped(rebuilt(chosen, iter(row)), argnums)
+                for row in zip(*blocks(ys, inputs), strict=True)
+            ]
+        found = rebuilt(y, iter(rows))
+        return (found, given_back(aux, inputs)) if has_aux else found
 
     return matrix
 
 
-def hessian(f: Callable, argnums: int = 0) -> Callable:
+def by_columns(ys: list[Tensor], inputs: list[Tensor]) -> list[list[Tensor]]:
+    """For each input, ∂y/∂input for each y, by a walk up for each element of the input."""
+    outside = seen_outside(ys, inputs)
+    result = []
+    for x in inputs:
+        columns = [pushed([x], [unit(x.shape, x.dtype, k)], ys) for k in range(x.numel())]
+        if not outside:
+            columns = [list(map(cut_off, column)) for column in columns]
+        result.append([block(y, x, [c[i] for c in columns], -1) for i, y in enumerate(ys)])
+    return result
+
+
+def by_rows(ys: list[Tensor], inputs: list[Tensor]) -> list[list[Tensor]]:
+    """For each input, ∂y/∂input for each y, by a walk back for each element of the y."""
+    rows = [
+        [pulled_back([y], [unit(y.shape, y.dtype, k)], inputs) for k in range(y.numel())] for y in ys
+    ]  # of y, of its element, of the input
+    return [
+        [block(y, x, [row[i] for row in of_y], 0) for y, of_y in zip(ys, rows, strict=True)]
+        for i, x in enumerate(inputs)
+    ]
+
+
+def block(y: Tensor, x: Tensor, parts: list[Tensor], dim: int) -> Tensor:
+    """∂y/∂x from its rows or columns."""
+    shape = (*y.shape, *x.shape)
+    if y.origin is None or 0 in shape:
+        return Tensor.wrap(np.zeros(shape, y.dtype))
+    return ops.reshape(ops.stack(parts, dim), *shape)
+
+
+def hessian(f: Callable, argnums: Argnums = 0) -> Callable:
     """A function that gives ∂²f/∂x², of shape (*x.shape, *x.shape), of a scalar f: a walk up
     through the gradient for each element of x."""
     return jacobian(grad(f, argnums), argnums, "forward")
@@ -225,12 +324,12 @@ def remat(f: Callable) -> Callable:
                 return f(*inserted(args, tracked, map(Tensor.wrap, arrays))).array
 
         def rule(g, i, xs):
-            xs = [x if isinstance(x, Tensor) else Tensor(x) for x in xs]
+            xs = list(map(as_tensor, xs))
             seed = g if isinstance(g, Tensor) else Tensor.wrap(g)
             with enable_grad():
                 inputs = [fresh(x) for x in xs]
                 y = f(*inserted(args, tracked, inputs))
-                share = pulled_back(y, seed, [inputs[i]], isinstance(g, Tensor))[0]
+                share = pulled_back([y], [seed], [inputs[i]], isinstance(g, Tensor))[0]
             return share if isinstance(g, Tensor) else share.array
 
         name = getattr(f, "__name__", "function")

@@ -7,7 +7,7 @@ import copy
 import itertools
 import sys
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -15,23 +15,11 @@ import numpy as np
 from . import dtypes, memory, ops
 from .errors import ShapeError, broadcast_mismatch, explanation, quietly
 from .graph import Leaf, Node, Output, Stop, Variable, backpropagate, mode, no_grad, switched, tell
-from .ops.naming import positive, sizes
+from .ops.naming import Size, positive, sizes
 from .ops.updates import assign
 from .primitive import Primitive
 
 blank = object.__new__  # found faster so than through the class
-
-
-class Size(tuple):
-    """The sizes of a Tensor's dimensions: a tuple that can also say how many elements they hold."""
-
-    __slots__ = ()
-
-    def numel(self) -> int:
-        return int(np.prod(self, dtype=np.int64))
-
-    def __repr__(self):
-        return f"Size({list(self)})"
 
 
 class device:
@@ -132,11 +120,12 @@ class Tensor(Variable):
     seen_from: View | None  # of a view
     twin_of: Twin  # of a detached one, unset else
     held: Tensor | None  # the .grad of one that requires none, unset else
+    keeps_dtype = True  # does one made of an array keep its dtype? Beside PyTorch's names it does not
     is_cuda, is_cpu = False, True
     device = device("cpu")
 
     def __init__(self, data: Any = (), *more: Any, requires_grad: bool = False):
-        """A Tensor of `data`: an array keeps its dtype and shares its memory, lists are of the default dtype;
+        """A Tensor of `data`: an array keeps its dtype and shares its memory, lists and ranges are of the default dtype;
         of two or more whole numbers, or a Size, a Tensor of that size with whatever was in memory."""
         if len(more) == 1 and isinstance(more[0], builtins.bool):
             more, requires_grad = (), more[0]
@@ -147,8 +136,9 @@ class Tensor(Variable):
             array = np.empty(shape, dtypes.get_default_dtype())
         else:
             array = as_array(data)
-            if isinstance(data, (list, tuple)) and array.dtype.kind in "biu":
-                array = array.astype(dtypes.get_default_dtype())
+            elements = (list, tuple, range) if Tensor.keeps_dtype else (list, tuple, range, np.ndarray)
+            if isinstance(data, elements) and array.dtype.kind in ("biu" if Tensor.keeps_dtype else "biuf"):
+                array = array.astype(dtypes.get_default_dtype(), copy=False)
         self.array, self.origin, self.seen_from = array, None, None
         if requires_grad:
             self.requires_grad_()
@@ -323,22 +313,25 @@ class Tensor(Variable):
 
     def __repr__(self):
         tell("observed", self, "to print it")
-        text = shown(self.array, "tensor(")
-        usual = (
-            (dtypes.get_default_dtype(), dtypes.int64, dtypes.bool)
-            if self.array.size
-            else (dtypes.get_default_dtype(),)
-        )
+        array, opening = self.array, "tensor("
+        suffixes = [f"size={array.shape}"] if not array.size and array.ndim > 1 else []
+        usual = (dtypes.get_default_dtype(), dtypes.int64, dtypes.bool)[: 3 if array.size else 1]
         if self.dtype not in usual:
-            text += f", dtype={self.dtype}"
+            suffixes.append(f"dtype={self.dtype}")
         if isinstance(self.origin, Leaf):
-            text += ", requires_grad=True"
+            suffixes.append("requires_grad=True")
         elif self.grad_fn is not None:
-            text += f", grad_fn=<{self.grad_fn.name()}>"
-        return f"tensor({text})"
+            suffixes.append(f"grad_fn=<{self.grad_fn.name()}>")
+        text = opening + shown(array, len(opening))
+        room = PRINTED["linewidth"] - (len(text) - text.rfind("\n") + 1)
+        for suffix in suffixes:
+            fits = len(suffix) + 2 <= room
+            text += f", {suffix}" if fits else ",\n" + " " * len(opening) + suffix
+            room = (room - 2 if fits else PRINTED["linewidth"] - len(opening)) - len(suffix)
+        return text + ")"
 
     def __format__(self, spec):
-        if self.array.ndim == 0 and spec:
+        if self.array.ndim == 0:
             return self.item().__format__(spec)
         return object.__format__(self, spec)
 
@@ -1253,30 +1246,55 @@ def set_printoptions(
     PRINTED.update({name: value for name, value in given.items() if value is not None}, sci_mode=sci_mode)
 
 
-@quietly
-def shown(array: np.ndarray, prefix: str) -> str:
-    """The elements as PyTorch shows them: four decimals, unless all are whole."""
-    whole = array.dtype.kind != "f" or bool(
-        np.all(~np.isfinite(array) | (array == np.round(array))) and np.all(np.abs(array) < 1e6)
-        if array.size
-        else True
-    )
-    formatter: Any = {"bool": str} if array.all() else {}  # or NumPy would leave room for False
-    if PRINTED["sci_mode"]:
+def shown(array: np.ndarray, indent: int) -> str:
+    """The elements as PyTorch shows them, with room for `indent` characters before each line."""
+    if not array.size:
+        return "[]"
+    edge = PRINTED["edgeitems"] if array.size > PRINTED["threshold"] else array.size
+    return in_brackets(array, indent, edge, *number_format(at_edges(array, edge)))
+
+
+def at_edges(array: np.ndarray, edge: int) -> np.ndarray:
+    """The elements that are shown: no more than `edge` from either end of a dimension."""
+    for axis, n in enumerate(array.shape):
+        if n > 2 * edge:
+            array = array.take([*range(edge), *range(n - edge, n)], axis)
+    return array
+
+
+def number_format(array: np.ndarray) -> tuple[Callable[[Any], str], int]:
+    """How each of these elements is written, and how wide: with four decimals unless all are whole; as powers of
+    ten if they are very large, very small, or far apart."""
+    spec, point = "", ""
+    if array.dtype.kind == "f":
+        array = array[np.isfinite(array) & (array != 0)].astype(np.float64)
+        whole = bool((array == np.ceil(array)).all())
+        powers = bool(array.size) and PRINTED["sci_mode"]
+        if powers is None:
+            least, most = np.abs(array).min(), np.abs(array).max()
+            powers = most > 1000 * least or most > 1e8 or least < 1e-4
         digits = PRINTED["precision"]
-        width = digits + 6 + bool((array < 0).any())
-        formatter["float"] = lambda x: f"{x:{width}.{digits}e}"
-    text = np.array2string(
-        array,
-        max_line_width=PRINTED["linewidth"],
-        separator=", ",
-        prefix=prefix,
-        precision=PRINTED["precision"],
-        floatmode="unique" if whole else "fixed",
-        threshold=PRINTED["threshold"],
-        edgeitems=PRINTED["edgeitems"],
-        suppress_small=PRINTED["sci_mode"] is False,
-        formatter=formatter or None,
-    )
-    text = text.replace(", ...,", ",  ...,")  # what is left out of a line, as PyTorch marks it
-    return text if array.size else f"[], size={array.shape}" if array.ndim > 1 else "[]"
+        spec = f".{digits}e" if powers else ".0f" if whole else f".{digits}f"
+        point = "." if whole and not powers else ""
+
+    def text(x) -> str:
+        written = format(x, spec)
+        return written + point if point and np.isfinite(x) else written
+
+    return text, max((len(text(x)) for x in array.reshape(-1).tolist()), default=1)
+
+
+def in_brackets(array: np.ndarray, indent: int, edge: int, text: Callable[[Any], str], width: int) -> str:
+    """The elements, no more than `edge` from either end of a dimension, in nested brackets."""
+    if array.ndim == 0:
+        return text(array.item())
+    n = len(array)
+    some = range(n) if n <= 2 * edge else [*range(edge), None, *range(n - edge, n)]
+    if array.ndim > 1:
+        parts = ["..." if k is None else in_brackets(array[k], indent + 1, edge, text, width) for k in some]
+        return "[" + ("," + "\n" * (array.ndim - 1) + " " * (indent + 1)).join(parts) + "]"
+    numbers = array.tolist()
+    parts = [" ..." if k is None else text(numbers[k]).rjust(width) for k in some]
+    per_line = max(1, (PRINTED["linewidth"] - indent) // (width + 2))
+    lines = [", ".join(parts[k : k + per_line]) for k in range(0, len(parts), per_line)]
+    return "[" + (",\n" + " " * (indent + 1)).join(lines) + "]"

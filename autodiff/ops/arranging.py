@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import ShapeError, broadcast_mismatch
 from ..primitive import broadcast_to
 from .indexing import getitem
-from .naming import numpy_names, positive
+from .naming import Size, numpy_names, positive
 from .reductions import total
 from .shapes import cat, clone, diagonal, flip, meshgrid, reshape, several, stack, transpose
 
@@ -69,13 +69,13 @@ def broadcast_tensors(*tensors):
     return tuple(broadcast_to(x, to=shape) for x in tensors)
 
 
-def broadcast_shapes(*shapes) -> tuple:
+def broadcast_shapes(*shapes) -> Size:
     """The shape to which all these broadcast."""
     shapes = tuple((n,) if isinstance(n, int) else tuple(n) for n in shapes)
     for a, b in combinations(shapes, 2):
         if mismatch := broadcast_mismatch(a, b):
             raise ShapeError(mismatch)
-    return np.broadcast_shapes(*shapes)
+    return Size(np.broadcast_shapes(*shapes))
 
 
 def fliplr(input):

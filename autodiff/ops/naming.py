@@ -30,6 +30,34 @@ def numpy_names(function):
     return named
 
 
+class Size(tuple):
+    """The sizes of a Tensor's dimensions: a tuple, as are its slices and sums, that can also say how many elements
+    they hold."""
+
+    __slots__ = ()
+
+    def numel(self) -> int:
+        return int(np.prod(self, dtype=np.int64))
+
+    def __getitem__(self, index) -> Any:
+        found = super().__getitem__(index)
+        return Size(found) if isinstance(index, slice) else found
+
+    def __add__(self, other) -> Any:
+        return Size((*self, *other)) if isinstance(other, tuple) else NotImplemented
+
+    def __radd__(self, other) -> Any:
+        return Size((*other, *self)) if isinstance(other, tuple) else NotImplemented
+
+    def __mul__(self, times) -> Any:
+        return Size(tuple(self) * times) if isinstance(times, (int, np.integer)) else NotImplemented
+
+    __rmul__ = __mul__
+
+    def __repr__(self):
+        return f"Size({list(self)})"
+
+
 def sizes(given: tuple, whole=None) -> tuple:
     """2, 3 or (2, 3) or [2, 3] → (2, 3); and so `whole`, where the tuple is given by its name."""
     given = given if whole is None else (whole,)

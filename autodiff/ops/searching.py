@@ -9,10 +9,10 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..graph import Variable, tell
-from .elementwise import not_equal, select
-from .indexing import ValuesAndIndices, at, gathered, in_line, nonzero, sorting
+from .elementwise import equal_to, logical_or, not_equal, select
+from .indexing import ValuesAndIndices, at, gathered, in_line, masked_select, nonzero, sorting
 from .naming import numpy_names, positive
-from .reductions import total
+from .reductions import largest, total
 from .shapes import reshape
 
 
@@ -39,11 +39,14 @@ def placed(line, indices, dim, keepdim, ndim):
 
 @numpy_names
 def median(x, dim=None, keepdim=False):
-    """The one in the middle, of two the lower, or NaN if there is one; along `dim`, (values, indices)."""
+    """The one in the middle, of two the lower, or NaN if there is one; along `dim`, (values, indices). Without
+    `dim`, all elements that equal it share the gradient."""
     if dim is None:
         if not math.prod(x.shape):
             return total(x) + math.nan
-        return median(reshape(x, -1), 0).values
+        x = reshape(x, -1)
+        hit = logical_or(equal_to(x, median(x, 0).values), not_equal(x, x))
+        return largest(masked_select(x, hit))
     line, dim = in_line(x), positive(dim, x.ndim)
     n = line.shape[dim]
     if n == 0:

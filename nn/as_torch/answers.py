@@ -155,11 +155,13 @@ class Answers:
 
 
 def install() -> Answers:
-    """Let every import of `torch` and `torchvision` from now on be answered by ours."""
+    """Let every import of `torch` and `torchvision` from now on be answered by ours, and `Tensor` make tensors of
+    the default dtype, as theirs does."""
     answers = Answers()
     for name in theirs():
         del sys.modules[name]
     sys.meta_path.insert(0, answers)  # type: ignore[arg-type]
+    autodiff.Tensor.keeps_dtype = False
     return answers
 
 
@@ -167,12 +169,13 @@ def install() -> Answers:
 def installed() -> Iterator[ModuleType]:
     """Inside, `import torch` gives ours, which it hands out as well; who imported PyTorch before keeps
     that, and afterwards it is back."""
-    before = {name: sys.modules[name] for name in theirs()}
+    before, keeps_dtype = {name: sys.modules[name] for name in theirs()}, autodiff.Tensor.keeps_dtype
     answers = install()
     try:
         yield answers.module("torch")
     finally:
         sys.meta_path.remove(answers)  # type: ignore[arg-type]
+        autodiff.Tensor.keeps_dtype = keeps_dtype
         for name in theirs():
             del sys.modules[name]
         sys.modules.update(before)

@@ -25,7 +25,45 @@ __all__ = [
 VERSION = f"2.13.0+autodiff.{autodiff.__version__}"
 
 e, inf, nan, newaxis, pi = math.e, math.inf, math.nan, None, math.pi
-dtype, finfo, iinfo = np.dtype, np.finfo, np.iinfo
+dtype = np.dtype
+
+
+class finfo:
+    """The limits of a floating-point dtype, of the default one unless another is given, as Python's numbers."""
+
+    def __init__(self, type: Any = None):
+        kind = np.dtype(autodiff.get_default_dtype() if type is None else type)
+        if kind.kind != "f":
+            raise TypeError(
+                f"torch.finfo() requires a floating point input type, and {kind} is none. Use torch.iinfo"
+            )
+        limits = np.finfo(kind)
+        self.resolution, self.min, self.max = 10.0**-limits.precision, float(limits.min), float(limits.max)
+        self.eps, self.smallest_normal, self.tiny = map(float, (limits.eps, limits.tiny, limits.tiny))
+        self.bits, self.dtype = limits.bits, kind.name
+
+    def __eq__(self, other: object) -> bool:
+        return type(other) is type(self) and vars(other) == vars(self)
+
+    def __hash__(self) -> int:
+        return hash(self.dtype)
+
+    def __repr__(self) -> str:
+        limits = [f"{name}={value:g}" for name, value in vars(self).items() if name not in ("bits", "dtype")]
+        return f"{type(self).__name__}({', '.join(limits)}, dtype={self.dtype})"
+
+
+class iinfo(finfo):
+    """The limits of an integer dtype."""
+
+    def __init__(self, type: Any):
+        kind = np.dtype(type)
+        if kind.kind not in "iu":
+            raise TypeError(
+                f"torch.iinfo() requires an integer input type, and {kind} is none. Use torch.finfo"
+            )
+        limits = np.iinfo(kind)
+        self.min, self.max, self.bits, self.dtype = limits.min, limits.max, limits.bits, kind.name
 
 
 def is_floating_point(input: Tensor) -> bool:

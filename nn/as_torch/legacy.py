@@ -8,14 +8,22 @@ from types import SimpleNamespace
 from typing import Any
 
 import autodiff
-from autodiff import Tensor
+from autodiff import Tensor, dtypes
+from autodiff.creation import OfOneDtype
 
 from .. import init, optim
 
 
 def set_default_tensor_type(t: Any) -> None:
-    """Python floats become the dtype of, say, `torch.DoubleTensor`."""
-    autodiff.set_default_dtype(t.dtype)
+    """Python floats become the dtype of, say, `torch.DoubleTensor`, or of what is called so."""
+    types = {f"torch.{name}": dtype for dtype, name in dtypes.TYPES.items()}
+    if isinstance(t, str) and t not in types:
+        raise TypeError(
+            f"type {t} not available: there are torch.FloatTensor, torch.DoubleTensor and torch.HalfTensor"
+        )
+    if not isinstance(t, (str, OfOneDtype)):
+        raise TypeError(f"invalid type object: it is torch.FloatTensor, say, or its name, and not {t!r}")
+    autodiff.set_default_dtype(types[t] if isinstance(t, str) else t.dtype)
 
 
 tensors = SimpleNamespace(set_default_tensor_type=set_default_tensor_type)

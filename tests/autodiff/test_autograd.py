@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import gc
 import warnings
+import weakref
 
 import numpy as np
 import pytest
+from beside_torch import same
 
 import autodiff as ad
 from autodiff import autograd
@@ -39,6 +42,22 @@ def test_several_outputs_in_one_walk():
     a, b = x * 2, (x * x).sum()
     (g,) = autograd.grad([a, b], x, [ad.tensor([1.0, 10.0]), None])
     assert g.tolist() == [4, 24]
+
+
+def test_gradients_for_a_batch_of_cotangents_and_for_inputs_only():
+    def program(lib):
+        x, w = (lib.torch.tensor(values, requires_grad=True) for values in ([1.0, 2.0], [3.0, 4.0]))
+        y, z = x**2, x.prod()
+        rows = lib.torch.eye(2), lib.torch.tensor([1.0, 10.0])
+        grad = lib.torch.autograd.grad
+        jacobian = grad([y, z], [x, w], rows, True, is_grads_batched=True, allow_unused=True)
+        second = grad(y, x, lib.torch.eye(2), create_graph=True, is_grads_batched=True)[0]
+        only = grad(y.sum(), x, retain_graph=True, create_graph=True, only_inputs=True)
+        with pytest.warns(FutureWarning, match="only_inputs argument is deprecated and is ignored now"):
+            others = grad(y.sum(), x, None, None, False, False)
+        return jacobian, second, grad(second.sum(), x), only, others
+
+    same(program)
 
 
 # ---- anomaly mode ----------------------------------------------------------------------------------------
@@ -156,6 +175,43 @@ def test_what_is_saved_is_what_it_was_and_is_freed_with_the_walk():
         y.backward()
     with pytest.raises(TypeError, match="can only save variables, but argument 0 is of type int"):
         autograd.function.FunctionCtx().save_for_backward(3)
+
+
+def test_a_temporary_that_is_marked_takes_no_output_with_it():
+    class Twice(autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            ctx.mark_non_differentiable(x > 0)  # is gone, and the next tensor may stand in its place
+            return x * 2
+
+        @staticmethod
+        def backward(ctx, g):
+            return g * 2
+
+    assert Twice.apply(leaf(1, 2)).requires_grad
+
+
+def test_outputs_that_are_marked_do_not_outlive_their_graph():
+    class Marked(autograd.Function):
+        @staticmethod
+        def forward(ctx, x, y):
+            fixed = x > 0
+            ctx.mark_non_differentiable(fixed)
+            ctx.mark_dirty(y)
+            return fixed, y.add_(x)
+
+        @staticmethod
+        def backward(ctx, _, g):
+            return g, g
+
+    gc.disable()
+    try:
+        fixed, y = Marked.apply(leaf(1), leaf(2) * 1)
+        alive = [weakref.ref(each) for each in (fixed, y)]
+        del fixed, y
+        assert [each() for each in alive] == [None, None]
+    finally:
+        gc.enable()
 
 
 def test_several_outputs_some_constant_some_no_tensors():

@@ -720,6 +720,9 @@ def test_conventions_where_frameworks_disagree(f, at, expected):
 def test_ties_share_the_gradient():
     assert ad.grad(ad.amax)(ad.tensor([1.0, 3, 3])).tolist() == [0, 0.5, 0.5]
     assert ad.grad(lambda x: x.max(0).values)(ad.tensor([1.0, 3, 3])).tolist() == [0, 1, 0]
+    assert ad.grad(ad.median)(ad.tensor([1.0, 3, 2, 2])).tolist() == [0, 0, 0.5, 0.5]
+    assert ad.grad(ad.median)(ad.tensor([[np.nan, 1], [np.nan, 2]])).tolist() == [[0.5, 0], [0.5, 0]]
+    assert ad.grad(lambda x: x.median(0).values)(ad.tensor([1.0, 3, 2, 2])).tolist() == [0, 0, 1, 0]
 
 
 def test_what_nobody_outside_can_see_has_no_graph():

@@ -63,6 +63,47 @@ def test_tensors_print_as_asked(options):
     same(program)
 
 
+@pytest.mark.parametrize(
+    "values",
+    [
+        [[0, -np.inf, -np.inf], [1, 2, 3]], [np.nan, 1], [np.inf, 2, 100], [np.nan, np.inf], [1.5, np.nan, -np.inf], [-0.0, 1],
+        np.arange(2000.0).reshape(100, 20), np.linspace(0, 1, 1500).reshape(3, 500), np.ones(1001) / 2, np.zeros((2, 0)),
+        [1e6, 2e6], [1e5, 3], [1e10, 1], [1e-5, 1], 1e9, 0.1, np.ones((3, 20)), np.arange(16.0).reshape(2, 2, 2, 2) / 7,
+        np.linspace(0.1, 0.8, 8),
+    ],
+)  # fmt: skip
+def test_tensors_print_as_pytorchs(values):
+    def program(lib):
+        x = lib.torch.tensor(np.asarray(values, np.float64), dtype=lib.torch.float32)
+        double = repr(lib.torch.ones(2, dtype=lib.torch.float64) * x.sum()).replace("torch.", "")
+        return [str(x), repr(x.requires_grad_()), double]
+
+    same(program)
+
+
+def test_numbers_in_texts():
+    def program(lib):
+        x = lib.torch.tensor(2.5, requires_grad=True)
+        return [f"{x}", f"{x:.3f}", "{}".format(x * 2), f"{lib.torch.tensor(3)}", f"{lib.torch.ones(2)}"]  # noqa: UP032
+
+    same(program)
+
+
+SIZES = """s[1:]; s[::2]; s[:-1] + (5,); (5,) + s; s + s; s * 2; 2 * s; s[0]; s[1:].numel(); m.Size([3])
+m.broadcast_shapes((2, 1), (3,)); m.broadcast_shapes(); m.zeros(s[1:] + (1,)); x.view(s[:1] + (-1,)); m.Tensor(s[1:]).shape
+s + [5]; [5] + s; s + 1; s * 1.5; s == (2, 3, 4); hash(s) == hash((2, 3, 4)); s + m.ones(3)"""
+
+
+@pytest.mark.parametrize("expression", [each.strip() for each in SIZES.replace("\n", ";").split(";")])
+def test_what_is_made_of_sizes(expression):
+    def program(lib):
+        x = lib.torch.zeros(2, 3, 4)
+        found = eval(expression, {"m": lib.torch, "x": x, "s": x.shape})
+        return [type(found).__name__, found]
+
+    same(program)
+
+
 def test_no_such_profile():
     with pytest.raises(ValueError, match="profile must be one of default, short, full"):
         ad.set_printoptions(profile="long")

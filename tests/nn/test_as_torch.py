@@ -293,13 +293,68 @@ def test_older_spellings(expression):
     assert_close(beside_torch.plain(ours), beside_torch.plain(theirs), rtol=0, atol=0)
 
 
-def test_the_older_default(torch):
-    torch.set_default_tensor_type(torch.DoubleTensor)
+@pytest.mark.parametrize("name", [False, True])
+def test_the_older_default(torch, name):
+    torch.set_default_tensor_type("torch.DoubleTensor" if name else torch.DoubleTensor)
     try:
         assert isinstance(torch.tensor([1.5]), torch.DoubleTensor)
+        assert torch.finfo().dtype == "float64" and torch.Tensor([1]).dtype == torch.float64
     finally:
-        torch.set_default_tensor_type(torch.FloatTensor)
+        torch.set_default_tensor_type("torch.FloatTensor" if name else torch.FloatTensor)
     assert torch.get_default_dtype() == torch.float32
+    for wrong in ("torch.LongTensor", "torch.cuda.FloatTensor", torch.float64):
+        with pytest.raises(TypeError, match="only floating-point|not available|invalid type object"):
+            torch.set_default_tensor_type(wrong)
+
+
+CONSTRUCTED = """m.Tensor(np.array([1.0, 2.0])); m.Tensor(np.array([[1, 2]])); m.Tensor(np.array([True])); m.Tensor(range(3))
+m.Tensor([np.float64(3)]); m.Tensor(np.array([1, 2], np.float16)); m.Tensor(m.tensor([1, 2])); m.Tensor(m.ones(2).double())
+m.Tensor((1, 2)); m.autograd.Variable(m.Tensor(np.array([1.0])))"""
+
+
+@pytest.mark.parametrize("expression", [each.strip() for each in CONSTRUCTED.replace("\n", ";").split(";")])
+def test_tensor_makes_the_default_dtype_of_arrays(expression):
+    with as_torch.installed() as torch:
+        ours = eval(expression, {"m": torch, "np": np})
+    theirs = eval(expression, {"m": libraries()[1].torch, "np": np})
+    assert_close(beside_torch.plain(ours), beside_torch.plain(theirs), rtol=0, atol=0)
+    assert ad.Tensor(np.array([1.0, 2.0])).dtype == ad.float64  # as ever
+
+
+def test_an_optimisers_step_is_a_whole_number_as_ever():
+    """It is made by Tensor, too."""
+    steps = []
+    for text in (
+        "import torch; from torch import nn, optim",
+        "import autodiff as torch, nn; from nn import optim",
+    ):
+        scope = run(
+            text
+            + "\nw = nn.Linear(2, 1); o = optim.Adam(w.parameters()); w(torch.ones(1, 2)).sum().backward(); o.step()"
+        )
+        steps.append([state["step"].dtype for state in scope["o"].state.values()])
+    assert steps[0] == steps[1]
+
+
+LIMITS = """m.finfo(m.float32).eps; m.finfo(m.float32).max; m.finfo().min; m.finfo(m.float16).resolution; m.finfo(m.float64).tiny
+m.finfo(m.float32).bits; m.finfo(m.float64).dtype; m.iinfo(m.int8).min; m.iinfo(m.int64).max; m.iinfo(m.uint8).bits
+m.iinfo(m.int16).dtype; m.finfo(m.float32); m.iinfo(m.int64); m.finfo(m.float64).smallest_normal; m.finfo(m.float32) == m.finfo()"""
+
+
+@pytest.mark.parametrize("expression", [each.strip() for each in LIMITS.replace("\n", ";").split(";")])
+def test_limits_are_pythons_numbers(expression):
+    with as_torch.installed() as torch:
+        ours = eval(expression, {"m": torch})
+    theirs = eval(expression, {"m": libraries()[1].torch})
+    assert type(ours).__name__ == type(theirs).__name__
+    assert repr(ours) == repr(theirs)
+
+
+def test_limits_of_the_other_kind(torch):
+    with pytest.raises(TypeError, match="requires a floating point input type"):
+        torch.finfo(torch.int64)
+    with pytest.raises(TypeError, match="requires an integer input type"):
+        torch.iinfo(torch.float32)
 
 
 def test_initialisers_before_their_underscore(torch):
