@@ -10,6 +10,7 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..graph import Variable
+from ..memory import note_view
 from ..primitive import broadcast_to as _broadcast_to
 from ..primitive import constant, general, linear_map, sum_to, variadic
 from .naming import dimensions, numpy_names, positive, sizes, with_dimensions
@@ -158,7 +159,12 @@ def reshape(input, *sizes_, shape=None):
 def view(x, *shape, size=None):
     """`reshape`, sharing x's memory: an error where that cannot be. A dtype reinterprets."""
     if len(shape) == 1 and isinstance(shape[0], np.dtype):
-        return x.to(shape[0]) if shape[0] == x.dtype else type(x).wrap(reinterpreted(x.array, shape[0]))
+        if shape[0] == x.dtype:
+            return x
+        y = type(x).wrap(reinterpreted(x.array, shape[0]))
+        for each in (x, y):  # they share memory, which no step of the graph knows of
+            note_view(each)
+        return y
     y = reshape(x, *shape, shape=size)
     array = x.array if isinstance(x, Variable) else x
     if array.size and not np.shares_memory(array, y.array if isinstance(y, Variable) else y):

@@ -277,6 +277,57 @@ def test_a_detached_twin_does_not_keep_the_graph_alive():
     assert kept[2].equal(kept[0]) and not kept[2].requires_grad
 
 
+def test_views_and_twins_follow_a_recorded_change_whatever_the_layout_of_the_new_value():
+    w = ad.tensor(np.arange(1.0, 7).reshape(2, 3), requires_grad=True)
+    y = w.t() * 2  # columns first in memory
+    view, twin = y.t().view(6), y.detach().t().view(-1)
+    free = ad.zeros(2, 3, dtype=ad.float64).t()
+    row = free.t().view(6)
+    y[0] = 1.0
+    y.mul_(y.detach().clone())
+    y.add_(w.t().contiguous() * 0)
+    free.add_(y.contiguous())
+    for each in (view, twin, row):
+        assert each.tolist() == y.t().reshape(-1).tolist()
+    (view * view).sum().backward()
+    assert w.grad.tolist() == [[0, 256, 864], [0, 4000, 6912]]
+    assert y.stride() == (1, 3)
+
+
+def test_a_write_that_is_refused_changes_nothing():
+    x = leaf(2, 3)
+    memory = np.broadcast_to(np.ones((1, 3)), (1, 3))
+    wide, closed = ad.zeros(3, dtype=ad.float64).unsqueeze(0).expand(2, 3).detach(), ad.from_numpy(memory)
+    base = ad.zeros(3, dtype=ad.float64)
+    twin = base.unsqueeze(0).expand(2, 3).detach()
+    turned = (leaf(2, 3).t() * 1).t().unsqueeze(0).expand(4, 2, 3).reshape(4, 6)
+    for write, reason in (
+        (lambda: wide.copy_(x * 2), "more than one element"),
+        (lambda: twin.copy_(x * 2), "more than one element"),
+        (lambda: turned.add_(ad.cat([x, x, x, x]).reshape(4, 6)), "more than one element"),
+        (lambda: closed.mul_(x[:1]), "read-only"),
+    ):
+        with pytest.raises(RuntimeError, match=reason):
+            write()
+    assert not (wide.requires_grad or twin.requires_grad or closed.requires_grad or base.requires_grad)
+    assert wide.sum() == twin.sum() == 0 and closed.tolist() == [[1, 1, 1]] and turned.shape == (4, 6)
+
+
+@pytest.mark.parametrize(
+    "share",
+    [copy.copy, lambda x: x.view(ad.int32), lambda x: setattr(other := ad.ones(1), "data", x) or other],
+    ids=["copy", "view as int32", "data"],
+)
+def test_who_shares_memory_unknown_to_the_graph_sees_a_recorded_change(share):
+    x = ad.zeros(3)
+    other, row = share(x), x[1:]
+    x.add_(ad.ones(3, requires_grad=True))
+    assert other.view(ad.float32).tolist() == x.tolist() == [1, 1, 1] and row.tolist() == [1, 1]
+    if other.dtype == x.dtype:
+        other.mul_(ad.full((3,), 2.0, requires_grad=True))
+        assert x.tolist() == [2, 2, 2]
+
+
 def test_numbers_written_into_float64_keep_their_digits():
     x = ad.zeros(2, dtype=ad.float64)
     x[0] = 0.1
@@ -528,6 +579,19 @@ def test_copies_and_pickles_of_leaves():
     assert copy.deepcopy(x).grad.tolist() == [2, 4]
     with pytest.raises(RuntimeError, match="graph leaves"):
         copy.deepcopy(x * 2)
+    frozen = copy.deepcopy(x.requires_grad_(False))
+    assert frozen.grad.tolist() == [2, 4] and not frozen.requires_grad
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (400, 30)])  # a large one begins at a line of the cache
+def test_what_shares_memory_shares_it_in_a_deep_copy(shape):
+    x = ad.ones(*shape)
+    new = copy.deepcopy({"all": x, "turned": x.t(), "rows": x[1:], "again": x, "other": ad.ones(*shape)})
+    new["rows"].fill_(2.0)
+    new["turned"].add_(ad.ones(*shape[::-1], requires_grad=True))
+    assert new["all"] is new["again"] and new["all"][:2, 0].tolist() == [2, 3]
+    assert new["rows"].equal(new["all"][1:]) and new["all"].is_contiguous()
+    assert x.equal(ad.ones(*shape)) and new["other"].equal(x)
 
 
 PROMOTION = [
