@@ -66,6 +66,28 @@ def parsed(index) -> tuple[tuple, list]:
     return tuple(template), arrays
 
 
+def in_two(template: tuple, arrays: list, ndim: int) -> tuple[tuple | None, tuple]:
+    """The index as one that makes a view of what has `ndim` dimensions, or None, and the template that takes
+    elements of that by the arrays.
+
+    Integers first, then arrays: the dimensions of the arrays are the result's first ones if other dimensions
+    stand between the arrays. To NumPy an integer beside arrays is an array, too, and "..." parts two arrays
+    even where it stands for no dimension.
+    """
+    sizes = [a.ndim if a.dtype.kind == "b" else 1 for a in arrays]
+    if template.count(Ellipsis) == 1:
+        used = sum(e is not None and e is not Ellipsis and e is not ARRAY for e in template) + sum(sizes)
+        k = template.index(Ellipsis)
+        template = (*template[:k], *(slice(None),) * (ndim - used), *template[k + 1 :])
+    picked = [k for k, e in enumerate(template) if e is ARRAY or isinstance(e, int)]
+    if len(picked) == len(arrays) or picked[-1] - picked[0] < len(picked):  # NumPy puts them there, too
+        return None, template
+    rest = iter(sizes)
+    view = [each for e in template for each in ((slice(None),) * next(rest) if e is ARRAY else (e,))]
+    left = [e if e is ARRAY else slice(None) for e in template if not isinstance(e, int)]
+    return (*view, Ellipsis), tuple(left)
+
+
 def as_index(entry) -> np.ndarray:
     """A list, array or Tensor as an index array of integers or booleans."""
     array = entry.array if isinstance(entry, Variable) else np.asarray(entry)
@@ -184,9 +206,18 @@ def positions(index, shape) -> np.ndarray:
     check_rank(template, arrays, len(shape))
     places = np.arange(math.prod(shape)).reshape(shape)
     try:
+        places, template = of_arrays(places, template, arrays)
         return places[filled(template, arrays)]
     except IndexError as error:
         raise translated(error, "setitem", [shape, *(a.shape for a in arrays)]) from None
+
+
+def of_arrays(array, template, arrays) -> tuple[np.ndarray, tuple]:
+    """The view of `array`, and the template, by which the index arrays select what the index does."""
+    if not arrays or len(template) == 1:
+        return array, template
+    view, template = in_two(template, arrays, array.ndim)
+    return array if view is None else array[view], template
 
 
 def check_rank(template, arrays, ndim) -> None:
@@ -204,6 +235,7 @@ def write(target, index, value) -> None:
     template, arrays = parsed(index)
     check_rank(template, arrays, target.ndim)
     try:
+        target, template = of_arrays(target, template, arrays)
         chosen = target[filled(template, arrays)]
     except IndexError as error:
         raise translated(error, "setitem", [target.shape, *(a.shape for a in arrays)]) from None
@@ -217,11 +249,17 @@ def getitem(x, index):
     """x[index]: a view where the index is made of integers and slices, else a copy."""
     template, arrays = parsed(index)
     check_rank(template, arrays, x.ndim)
+    if arrays and len(template) > 1:
+        view, template = in_two(template, arrays, x.ndim)
+        if view is not None:
+            x = taken(x, template=view)
     return taken(x, *arrays, template=template)
 
 
 def replaced(x, index, value):
     """x with x[index] = value, as a new value: what `x[index] = value` records."""
+    if index is False:
+        return x  # nothing is chosen, and nothing recorded
     places = positions(index, x.shape)
     whole = hasattr(value, "shape")  # a number is the same at every place
     if whole and any(a.dtype.kind != "b" for a in parsed(index)[1]):  # a repeated place keeps the last value

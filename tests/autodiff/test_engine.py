@@ -211,6 +211,24 @@ def test_repeated_places_keep_the_last_value_and_its_gradient():
     assert v.grad.tolist() == [0, 0, 1, 3] and x.grad.tolist() == [0, 2, 0]
 
 
+@pytest.mark.parametrize("compiled", [False, True])
+def test_integers_come_before_index_arrays_and_dots_may_stand_for_nothing(compiled):
+    def indexed(x, rows):
+        return x[0, :, rows], x[-1, None, rows], x[..., -1, :, rows], x[rows, ..., 1, rows], x[0, 1, rows]
+
+    x, rows = ad.arange(8.0).reshape(2, 2, 2).requires_grad_(), ad.tensor([1, 0])
+    found = (ad.compile(indexed) if compiled else indexed)(x, rows)
+    assert [y.tolist() for y in found[:2]] == [[[1, 0], [3, 2]], [[[6, 7], [4, 5]]]]
+    assert [y.tolist() for y in found[2:]] == [[[5, 4], [7, 6]], [7, 2], [3, 2]]
+    if not compiled:
+        (found[0] * ad.tensor([[1.0, 2], [3, 4]])).sum().backward()
+        assert x.grad.tolist() == [[[2, 1], [4, 3]], [[0, 0], [0, 0]]]
+    y = ad.zeros(2, 3, 4)
+    y[0, :, [0, 1]] = ad.arange(6.0).reshape(3, 2)
+    assert y[0, :, :2].tolist() == [[0, 1], [2, 3], [4, 5]] and y.sum() == 15
+    assert ad.zeros(2, 4, 1)[-3:-2, [0], ..., [-1]].shape == (0, 1)
+
+
 def test_in_place_where_it_must_not_be():
     x = leaf(3)
     with pytest.raises(RuntimeError, match="a leaf Variable that requires grad"):
