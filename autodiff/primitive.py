@@ -334,7 +334,8 @@ class Elementwise(Primitive):
             self.rules[i](*picks[i](self.row(node, (t,)))) for i, t in enumerate(tangents) if t is not None
         ]
         t = total(terms)
-        return t if t.shape == node.shape else broadcast_to(t, to=node.shape)
+        t = t if t.shape == node.shape else broadcast_to(t, to=node.shape)
+        return t if t.dtype == node.dtype else astype(t, dtype=node.dtype)
 
 
 class Linear(Primitive):

@@ -1115,10 +1115,12 @@ def called_with_tensor(hook, g):
     if isinstance(g, Tensor):
         replaced = hook(g)
     else:
+        if type(g) is not np.ndarray or not g.flags.writeable:  # a number, or one repeated
+            g = np.array(g, order="C")
         with no_grad():
             replaced = hook(Tensor.wrap(g))
     if replaced is None:
-        return None
+        return g
     name = getattr(hook, "__name__", repr(hook))
     if not isinstance(replaced, Tensor):
         raise TypeError(f"expected Tensor, but hook '{name}' returned '{type(replaced).__name__}'")

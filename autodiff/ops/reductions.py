@@ -21,7 +21,7 @@ from .elementwise import (
     not_equal,
     power,
     select,
-    sign,
+    signum,
     sqrt,
     square,
     sub,
@@ -271,7 +271,9 @@ def var(x, dim=None, unbiased=None, keepdim=False, *, correction=None):
     centred = sub(x, mean(x, dim, True))
     degrees = count(x, dim) - correction
     squares = total(square(centred), dim=dim, keepdim=keepdim)
-    return squares / degrees if degrees > 0 else squares * math.nan if not degrees else squares / 0.0
+    if degrees > 0:
+        return squares / degrees
+    return squares / 0.0 if count(x, dim) else squares * math.nan
 
 
 @numpy_names
@@ -429,7 +431,7 @@ def norm(x, p: Any = 2, dim=None, keepdim=False):
     if p == 1:
         return total(size, dim=dim, keepdim=keepdim)
     if p == 0:
-        return total(sign(select(not_itself(size), 1, size)), dim=dim, keepdim=keepdim)
+        return total(signum(select(not_itself(size), 1, size)), dim=dim, keepdim=keepdim)
     if (p < 0 or p == math.inf) and count(x, dim) == 0:
         raise RuntimeError(
             f"linalg.vector_norm cannot compute the {p} norm on an empty tensor because the operation "

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import gc
+import math
 import pickle
 import tracemalloc
 import weakref
@@ -160,6 +161,35 @@ def test_hooks_retain_grad_and_release():
     with pytest.raises(RuntimeError, match="Trying to backward through the graph a second time") as error:
         z.backward()
     assert "retain_graph=True" in str(error.value) and "test_engine.py" in str(error.value)
+
+
+def test_a_hook_gets_a_tensor_whose_memory_it_may_use():
+    def times_five(g):
+        g.mul_(5)
+
+    x, seen = ad.tensor(2.0, requires_grad=True), []
+    y = x * 3
+    y.register_hook(lambda g: seen.append(g.numpy()))
+    y.register_hook(times_five)
+    y.sin().backward()
+    assert seen[0].shape == () and x.grad.item() == pytest.approx(15 * math.cos(6))
+    row = ad.ones(3, requires_grad=True)
+    row.register_hook(times_five)  # of a sum: one number, repeated
+    row.sum().backward()
+    assert row.grad.tolist() == [5, 5, 5]
+
+
+def test_a_walk_needs_nothing_below_what_is_wanted():
+    x = ad.tensor(2.0, requires_grad=True)
+    z = x * x
+    parts = ad.stack([z, z * z]).unbind()
+    w = z * z + parts[0]
+    z.backward()  # frees what z saved
+    assert [g.item() for g in ad.autograd.grad(w, (z, parts[0]), retain_graph=True)] == [9, 1]
+    w.backward(inputs=[z])
+    assert z.grad.item() == 9
+    with pytest.raises(RuntimeError, match="a second time"):
+        ad.autograd.grad(z * z, x)
 
 
 def test_backward_into_chosen_inputs_only():
@@ -525,6 +555,13 @@ def test_jacobian_hessian_hvp_vjp():
     assert gradient[1].item() == pytest.approx(x.sum())
 
 
+def test_a_tangent_has_its_values_dtype():
+    x, wide = ad.tensor([1.0, 2.0]), ad.tensor([3.0, 4.0], dtype=ad.float64)
+    for f in (lambda x: x + wide, lambda x: x * wide, lambda x: ad.where(x > 1, x, wide), lambda x: wide**x):
+        y, t = ad.jvp(f, (x,), (ad.ones(2),))
+        assert y.dtype == t.dtype == ad.float64
+
+
 def test_autograd_grad():
     x, w = leaf(3), leaf(3, seed=1)
     y = (x * x).sum()
@@ -797,6 +834,20 @@ CONVENTIONS = [
 @pytest.mark.parametrize("f, at, expected", CONVENTIONS)
 def test_conventions_where_frameworks_disagree(f, at, expected):
     assert ad.grad(f)(ad.tensor(at, dtype=ad.float64)).item() == expected
+
+
+def test_special_values_as_in_pytorch():
+    inf, nan = math.inf, math.nan
+    x = ad.tensor([inf, nan, 2.0], requires_grad=True)
+    (x**0).sum().backward()
+    assert x.grad.tolist() == [0, 0, 0]
+    far = ad.tensor([1e8])
+    for weight in (1.0, ad.tensor(1.0), ad.tensor([1.0])):
+        assert ad.lerp(far, ad.ones(1), weight).item() == 1 and ad.lerp(far, ad.ones(1), weight * 0) == far
+    assert ad.lerp(ad.ones(2), ad.zeros(2), ad.tensor([0.25, 0.75])).tolist() == [0.75, 0.25]
+    assert ad.tensor([0.0, 1.0]).var(correction=2) == inf and ad.tensor([1.0]).var().isnan()
+    assert ad.std_mean(ad.tensor([0.0, 1.0]), correction=2)[0] == inf
+    assert ad.sign(ad.tensor([nan, -inf, 0.0, 3.0])).tolist() == [0, -1, 0, 1]
 
 
 def test_ties_share_the_gradient():
