@@ -17,7 +17,7 @@ from .errors import ShapeError, broadcast_mismatch, explanation, quietly
 from .graph import Leaf, Node, Output, Stop, Variable, backpropagate, mode, no_grad, switched, tell
 from .ops.naming import positive, sizes
 from .ops.updates import assign
-from .primitive import Primitive
+from .primitive import Primitive, copy_of
 
 blank = object.__new__  # found faster so than through the class
 
@@ -1102,7 +1102,7 @@ def accumulated(found: dict) -> None:
             # `g` and getrefcount's argument make two; one more, and it is also another leaf's, a
             # hook's, or something a node saved
             alone = type(g) is np.ndarray and g.base is None and sys.getrefcount(g) <= 2 and g.flags.writeable
-            stop.grad = Tensor.wrap(g if alone else np.array(g))
+            stop.grad = Tensor.wrap(g if alone else copy_of(g))
         elif before.origin is None:
             np.add(before.array, g, out=before.array)
             memory.note_write(before.array)
@@ -1116,7 +1116,7 @@ def called_with_tensor(hook, g):
         replaced = hook(g)
     else:
         if type(g) is not np.ndarray or not g.flags.writeable:  # a number, or one repeated
-            g = np.array(g, order="C")
+            g = copy_of(g)
         with no_grad():
             replaced = hook(Tensor.wrap(g))
     if replaced is None:

@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import RangeError, ShapeError, broadcast_mismatch, translated
 from ..graph import Variable, tell
 from ..kernels.scatter import add_along_rows, add_at
-from ..primitive import broadcast_to, constant, general, linear_map
+from ..primitive import broadcast_to, constant, general, linear_map, row_major
 from .elementwise import add, as_dtype, mul, select, times_number
 from .naming import numpy_names, positive
 from .shapes import flatten, reshape
@@ -36,6 +36,7 @@ class Hole:
 
 
 ARRAY = Hole()
+WHOLE = slice(None)
 
 
 def parsed(index) -> tuple[tuple, list]:
@@ -120,8 +121,12 @@ def filled(template: tuple, arrays) -> tuple:
 
 def _take(x, *index, template):
     """x[index]: with "...", so that a single element is a view too, not a number."""
-    whole = template if index or Ellipsis in template else (*template, Ellipsis)
-    return x[filled(whole, index)]
+    if not index:
+        return x[template if Ellipsis in template else (*template, Ellipsis)]
+    if template[0] is not ARRAY and len(index) == 1 and index[0].dtype.kind != "b" and x.flags.c_contiguous:
+        if all(e is ARRAY or e == WHOLE for e in template):
+            return np.take(x, index[0], template.index(ARRAY))  # in row-major order at once
+    return row_major(x[filled(template, index)])
 
 
 def _add_back(x, *index, template, to):
@@ -214,7 +219,7 @@ def positions(index, shape) -> np.ndarray:
 
 def of_arrays(array, template, arrays) -> tuple[np.ndarray, tuple]:
     """The view of `array`, and the template, by which the index arrays select what the index does."""
-    if not arrays or len(template) == 1:
+    if not len(template) > len(arrays) > 0:
         return array, template
     view, template = in_two(template, arrays, array.ndim)
     return array if view is None else array[view], template
@@ -249,7 +254,7 @@ def getitem(x, index):
     """x[index]: a view where the index is made of integers and slices, else a copy."""
     template, arrays = parsed(index)
     check_rank(template, arrays, x.ndim)
-    if arrays and len(template) > 1:
+    if len(template) > len(arrays) > 0:
         view, template = in_two(template, arrays, x.ndim)
         if view is not None:
             x = taken(x, template=view)

@@ -19,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import autodiff as ad
+import nn.functional
 from autodiff.graph import Node, backpropagate, mode, reverse_topological_order, switched
 from autodiff.provenance import call_site, describe, ours
 
@@ -423,6 +424,28 @@ def test_random_in_place_methods_draw_from_the_one_seed():
     assert 2 <= float(first[1].min()) and float(first[1].max()) < 3
 
 
+@pytest.mark.parametrize(
+    "made",
+    [lambda x: x[:, ad.tensor([0, 2])], lambda x: x[:, ad.tensor([0, 1]), 1:], lambda x: x[:, ad.tensor([True, False, True])],
+     lambda x: x[:, ad.tensor([0, 1]), ad.tensor([0, 1])], lambda x: x[:, :1].expand(4, 3, 5).clone(), lambda x: x.permute(2, 1, 0).sum(0),
+     lambda x: x.permute(2, 1, 0).amax(1), lambda x: x.permute(2, 1, 0).cumsum(0), lambda x: x.permute(2, 1, 0).roll(1, 0),
+     lambda x: x.permute(2, 1, 0).repeat(1, 1, 1), lambda x: ad.cat([x.transpose(0, 1)] * 2), lambda x: ad.stack([x.transpose(0, 1)] * 2),
+     lambda x: nn.functional.pad(x.permute(2, 1, 0), (1, 1)), lambda x: x.transpose(0, 1).softmax(1), lambda x: x.permute(2, 1, 0).logsumexp(1),
+     lambda x: x.permute(2, 1, 0).tril(), lambda x: x.permute(2, 1, 0).prod(0), lambda x: (x.permute(2, 1, 0) > 0).any(0)],
+)  # fmt: skip
+def test_new_memory_is_in_row_major_order(made):
+    y = made(ad.arange(60.0).reshape(4, 3, 5))
+    assert y.is_contiguous()
+    y.view(-1).zero_()
+    assert not y.any()
+
+
+def test_a_gradient_is_in_row_major_order():
+    x = ad.ones(2, 3, requires_grad=True)
+    x.sum(0).backward(ad.ones(3))
+    assert x.grad.view(-1).tolist() == [1] * 6
+
+
 # ---- modes and interpreters -----------------------------------------------------------------------------
 
 
@@ -647,6 +670,20 @@ def test_what_shares_memory_shares_it_in_a_deep_copy(shape):
     assert new["all"] is new["again"] and new["all"][:2, 0].tolist() == [2, 3]
     assert new["rows"].equal(new["all"][1:]) and new["all"].is_contiguous()
     assert x.equal(ad.ones(*shape)) and new["other"].equal(x)
+
+
+def test_float16_is_added_up_in_float32_and_rounded_once():
+    ones = ad.ones(4096, 2, dtype=ad.float16)
+    bias = ad.zeros(2, dtype=ad.float16, requires_grad=True)
+    (ones + bias).sum(dtype=ad.float32).backward()
+    found = [ones.sum(0)[0], ones.cumsum(0)[-1, 0], bias.grad[0]]
+    assert [y.item() for y in found] == [4096] * 3
+    many = ad.ones(100_000, dtype=ad.float16)
+    large = [(many.mean(), 1), (many.nanmean(), 1), ((many * 2).var(), 0), ((many * 2).std(), 0), ((many[:100] * 300).norm(), 3000),
+             (many.softmax(0).sum(), 1), (many.logsumexp(0), 1 + math.log(100_000)), (many.log_softmax(0)[0], -math.log(100_000))]  # fmt: skip
+    for y, expected in large:
+        assert y.dtype == ad.float16 and y.item() == pytest.approx(expected, rel=2e-3)
+    assert many.mean(dtype=ad.float32).dtype == many.softmax(0, dtype=ad.float32).dtype == ad.float32
 
 
 PROMOTION = [
