@@ -403,14 +403,31 @@ def place_of(t, inputs, outputs) -> int | None:
 
 
 def once_differentiable(function):
-    """For a backward that cannot itself be differentiated."""
+    """For a backward that cannot itself be differentiated: an error where somebody does."""
 
     @wraps(function)
-    def once(*args):
+    def once(ctx, *gs):
         with no_grad():
-            return function(*args)
+            found = function(ctx, *gs)
+        tracked = [t for t in (*gs, *ctx.saved_tensors) if t is not None and t.requires_grad]
+        if not tracked or not mode.get()[0]:
+            return found
+        shares = found if isinstance(found, tuple) else (found,)
+        return tuple(final(t.detach(), *tracked) if isinstance(t, Tensor) else t for t in shares)
 
     return once
+
+
+def refuse_twice(wanted, g):
+    raise RuntimeError(
+        "trying to differentiate twice a function that was marked with @once_differentiable: write its backward "
+        "in operations of Tensors and leave the mark out (or, for forward mode, give it a jvp)"
+    )
+
+
+# x, as a value that depends on the others in a way that nobody knows
+final = Primitive("once_differentiable", lambda x, *others: x, "*xs", [refuse_twice], joint=True, promotes=False,
+                  listed=False)  # fmt: skip
 
 
 function = SimpleNamespace(Function=Function, FunctionCtx=Context, once_differentiable=once_differentiable)

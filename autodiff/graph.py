@@ -166,7 +166,10 @@ def backpropagate(outputs, cotangents, wanted=None, *, release=False) -> dict:
         if wanted is not None and origin in wanted:
             found[origin] = g
         if type(origin) is Node:
-            sources = origin.sources if useful is None else only(useful, origin.sources)
+            if useful is None:
+                sources = origin.sources
+            elif not any(sources := only(useful, origin.sources)):
+                continue  # it is wanted itself, and nothing below it
             shares = origin.primitive.pull(origin, g, sources)
             if inspect_shares is not None:
                 inspect_shares(origin, g, shares)
@@ -245,7 +248,7 @@ def check(order, useful=None) -> None:
     """Everything that can be wrong is found here, before anything is freed or written."""
     last_write = clock.last_write
     for origin in order:
-        if type(origin) is Node and (useful is None or origin in useful):
+        if type(origin) is Node and (useful is None or any(only(useful, origin.sources))):
             if origin.saved is None:
                 raise RuntimeError(
                     explanation(

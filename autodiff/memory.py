@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .kernels.alignment import LINE
 from .provenance import Site, call_site
 
 
@@ -94,9 +95,26 @@ def note_view(tensor) -> None:
 
 
 def live_views(array: np.ndarray) -> list:
-    """The Tensors that are views of `array`'s memory."""
-    views = [ref() for ref in viewers.get(id(owner(array)), ())]
-    return [view for view in views if view is not None]
+    """The Tensors that are views of `array`'s memory, and not of other memory since."""
+    base = owner(array)
+    views = [ref() for ref in viewers.get(id(base), ())]
+    return [view for view in views if view is not None and owner(view.array) is base]
+
+
+def copied(array: np.ndarray, memo: dict) -> np.ndarray:
+    """A copy of `array`. What shares memory with it, and is copied with the same `memo`, shares the copy's."""
+    whole = owner(array)
+    reach = sum((n - 1) * stride for n, stride in zip(whole.shape, whole.strides, strict=True))
+    gaps = min(whole.strides, default=0) < 0 or reach + whole.itemsize != whole.nbytes
+    if gaps or whole.dtype.hasobject:
+        return array.copy()
+    key, start = ("memory", id(whole)), whole.ctypes.data
+    new = memo.get(key)
+    if new is None:
+        new = np.empty(whole.nbytes + LINE, np.uint8)
+        new = memo[key] = new[(start - new.ctypes.data) % LINE :]  # in lines of the cache as the original
+        np.ndarray(whole.shape, whole.dtype, new, 0, whole.strides)[...] = whole
+    return np.ndarray(array.shape, array.dtype, new, array.ctypes.data - start, array.strides)
 
 
 def note_export(array: np.ndarray) -> None:

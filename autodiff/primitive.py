@@ -334,7 +334,8 @@ class Elementwise(Primitive):
             self.rules[i](*picks[i](self.row(node, (t,)))) for i, t in enumerate(tangents) if t is not None
         ]
         t = total(terms)
-        return t if t.shape == node.shape else broadcast_to(t, to=node.shape)
+        t = t if t.shape == node.shape else broadcast_to(t, to=node.shape)
+        return t if t.dtype == node.dtype else astype(t, dtype=node.dtype)
 
 
 class Linear(Primitive):
@@ -584,6 +585,23 @@ def total(terms):
     return first
 
 
+def row_major(y):
+    """y, or a copy in row-major order: so the results lie that PyTorch makes in new memory, whatever the order of
+    the input."""
+    return y if type(y) is not np.ndarray or y.ndim < 2 or y.flags.c_contiguous else np.array(y, order="C")
+
+
+def copy_of(x) -> np.ndarray:
+    """A copy in the order that x has in memory; in row-major order if it repeats elements, for then it has none."""
+    return np.array(x, order="C" if 0 in x.strides else "K")
+
+
+def added_in(dtype) -> Any:
+    """In what numbers of `dtype` are added up: integers and booleans as 64-bit integers; float16, which would stop
+    growing at 2048, as float32; None: as they are."""
+    return np.int64 if dtype.kind in "biu" else np.float32 if dtype.char == "e" else None
+
+
 # ---- the three maps that every walk needs: they undo broadcasting and promotion ---------------
 
 
@@ -592,7 +610,11 @@ def _sum_to(x, *, to):
     x = np.asarray(x)
     extra = x.ndim - len(to)
     stretched = tuple(i for i in range(x.ndim) if i < extra or to[i - extra] == 1 != x.shape[i])
-    return np.asarray(x.sum(axis=stretched, keepdims=True)).reshape(to) if stretched else x
+    if not stretched:
+        return x
+    if x.dtype.char == "e":
+        return x.sum(axis=stretched, keepdims=True, dtype=np.float32).astype(x.dtype).reshape(to)
+    return np.asarray(x.sum(axis=stretched, keepdims=True)).reshape(to)
 
 
 def broadcast_view(x, to):

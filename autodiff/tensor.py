@@ -17,7 +17,7 @@ from .errors import ShapeError, broadcast_mismatch, explanation, quietly
 from .graph import Leaf, Node, Output, Stop, Variable, backpropagate, mode, no_grad, switched, tell
 from .ops.naming import Size, positive, sizes
 from .ops.updates import assign
-from .primitive import Primitive
+from .primitive import Primitive, copy_of
 
 blank = object.__new__  # found faster so than through the class
 
@@ -218,7 +218,8 @@ class Tensor(Variable):
 
     @data.setter
     def data(self, new: Tensor):
-        self.array = as_array(new)
+        self.array, self.seen_from = as_array(new), None
+        note_sharing(self, new)
         if type(self.origin) is Leaf:
             self.origin.shape, self.origin.dtype = self.array.shape, self.array.dtype
 
@@ -417,6 +418,14 @@ class Tensor(Variable):
     def __dlpack_device__(self):
         return self.array.__dlpack_device__()
 
+    def __copy__(self):
+        """Another Tensor on the same memory."""
+        kind, parts, state = self.__reduce_ex__(4)
+        new = kind(*parts)
+        vars(new).update(state) if state else None
+        note_sharing(self, new)
+        return new
+
     def __deepcopy__(self, memo):
         if not self.is_leaf:
             raise RuntimeError(
@@ -424,13 +433,10 @@ class Tensor(Variable):
                 "protocol at the moment: write .detach().clone()"
             )
         tell("observed", self, "by deepcopy")
-        new = copy.copy(self)
-        memo[id(self)] = new
-        new.array, new.seen_from = self.array.copy(), None
-        if self.requires_grad:
-            new.origin = Leaf(self.array.shape, self.array.dtype)
-            if self.grad is not None:
-                new.grad = copy.deepcopy(self.grad, memo)
+        memo[id(self)] = new = rebuilt(type(self), memory.copied(self.array, memo), self.requires_grad)
+        note_sharing(new)
+        if self.grad is not None:
+            new.grad = copy.deepcopy(self.grad, memo)
         for name, value in getattr(self, "__dict__", {}).items():
             setattr(new, name, copy.deepcopy(value, memo))
         return new
@@ -676,18 +682,12 @@ class Tensor(Variable):
                     "is being used in an in-place operation. Write under torch.no_grad(), or work "
                     "on a .clone()."
                 )
+        self.check_apart()
         if not steps:
             self.replace(new)
             return self
         flat = np.arange(base.array.size).reshape(base.array.shape)
-        places = View(base, steps).replayed(flat)
-        if places.size and 0 in places.strides and len(np.unique(places)) < places.size:
-            raise RuntimeError(
-                "unsupported operation: more than one element of the written-to tensor refers to "
-                "a single memory location. Please clone() the tensor before performing the "
-                "operation."
-            )
-        base.replace(ops.indexing.put(base, new, places))
+        base.replace(ops.indexing.put(base, new, View(base, steps).replayed(flat)))
         return self
 
     def check_shape(self, result: tuple) -> None:
@@ -705,20 +705,29 @@ class Tensor(Variable):
         views = [t for t in sharing if t.seen_from and t.seen_from.base is self]
         twins = [t for t in sharing if t.twin and t.twin.root() is self]
         was_tracked = self.origin is not None
+        looked_at = self.looked_at()
+        if looked_at:
+            self.check_writeable()  # before anything is changed
         if self.origin is not None and self.origin.stop is not None and self.retains_grad:
             self.origin.stop.keeps_grad = False
             if new.origin is not None:
                 new.retain_grad()
         self.origin = new.origin
-        if self.looked_at():
+        if looked_at:
             tell("unrepeatable", "memory that others look at, too, is written by a recorded operation")
-            self.check_writeable()
             self.array[...] = new.array
             memory.note_write(self.array)
             twins = []  # they see it
+        elif (
+            new.array.base is not None
+            or new.array.strides != self.array.strides  # or the steps of a view might make a copy
+            or memory.live_views(new.array)
+        ):
+            tell("unrepeatable", "a recorded operation writes to memory in another order")
+            self.array = np.empty_like(self.array)
+            self.array[...] = new.array
         else:
-            shared = new.array.base is not None or memory.live_views(new.array)
-            self.array = np.array(new.array) if shared else new.array
+            self.array = new.array
         for view in views:
             with switched(recording=view.origin is not None or not was_tracked):
                 again = view.seen_from.replayed(self)
@@ -746,18 +755,21 @@ class Tensor(Variable):
 
     def check_writeable(self) -> None:
         """An error for memory that cannot be written as if every element had its own."""
-        array, flags = self.array, self.array.flags
+        flags = self.array.flags
         if flags.writeable and flags.c_contiguous:
             return
-        if any(stride == 0 and n > 1 for stride, n in zip(array.strides, array.shape, strict=True)):
-            what = "more than one element of the written-to tensor refers to a single memory location"
-        elif not flags.writeable:
-            what = "the memory that this tensor looks at is read-only"
-        else:
-            return
-        raise RuntimeError(
-            f"unsupported operation: {what}. Please clone() the tensor before performing the operation."
-        )
+        self.check_apart()
+        if not flags.writeable:
+            raise unwriteable("the memory that this tensor looks at is read-only")
+
+    def check_apart(self) -> None:
+        """An error if two elements are at one place."""
+        array = self.array
+        if 0 in array.strides and array.size:
+            if any(stride == 0 and n > 1 for stride, n in zip(array.strides, array.shape, strict=True)):
+                raise unwriteable(
+                    "more than one element of the written-to tensor refers to a single memory location"
+                )
 
     def __setitem__(self, index, value):
         value = value if isinstance(value, Tensor) else as_value(value, self.dtype)
@@ -1091,7 +1103,7 @@ def accumulated(found: dict) -> None:
             # `g` and getrefcount's argument make two; one more, and it is also another leaf's, a
             # hook's, or something a node saved
             alone = type(g) is np.ndarray and g.base is None and sys.getrefcount(g) <= 2 and g.flags.writeable
-            stop.grad = Tensor.wrap(g if alone else np.array(g))
+            stop.grad = Tensor.wrap(g if alone else copy_of(g))
         elif before.origin is None:
             np.add(before.array, g, out=before.array)
             memory.note_write(before.array)
@@ -1104,10 +1116,12 @@ def called_with_tensor(hook, g):
     if isinstance(g, Tensor):
         replaced = hook(g)
     else:
+        if type(g) is not np.ndarray or not g.flags.writeable:  # a number, or one repeated
+            g = copy_of(g)
         with no_grad():
             replaced = hook(Tensor.wrap(g))
     if replaced is None:
-        return None
+        return g
     name = getattr(hook, "__name__", repr(hook))
     if not isinstance(replaced, Tensor):
         raise TypeError(f"expected Tensor, but hook '{name}' returned '{type(replaced).__name__}'")
@@ -1121,6 +1135,19 @@ def called_with_tensor(hook, g):
 
 
 # ---- small parts ---------------------------------------------------------------------------------
+
+
+def note_sharing(*tensors) -> None:
+    """Remember that these look at memory that others look at who know nothing of them."""
+    for t in tensors:
+        if isinstance(t, Tensor):
+            memory.note_view(t)
+
+
+def unwriteable(what: str) -> RuntimeError:
+    return RuntimeError(
+        f"unsupported operation: {what}. Please clone() the tensor before performing the operation."
+    )
 
 
 def finished(array: np.ndarray, requires_grad: builtins.bool, device=None) -> Tensor:

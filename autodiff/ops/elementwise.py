@@ -89,10 +89,10 @@ square     = elementwise("square",     np.square,           lambda x: 2 * x)
 reciprocal = elementwise("reciprocal", lambda x: 1 / x,     lambda g, y: -g * y * y, to_float=True, ufunc=np.reciprocal)
 remainder  = elementwise("remainder",  whole(np.remainder), 1, lambda a, b: -floor_divide(a, b))
 fmod       = elementwise("fmod",       whole(np.fmod),      1, lambda a, b: -trunc_divide(a, b))
-abs = elementwise("abs", np.absolute, lambda x: sign(x))
+abs = elementwise("abs", np.absolute, lambda x: signum(x))
 
 # ---- constant but for jumps --------------------------------------------------------------------
-sign  = elementwise("sign",  _sign,    0, ufunc=np.sign)
+signum = elementwise("sign", _sign,    0, ufunc=np.sign)
 floor = elementwise("floor", np.floor, 0)
 ceil  = elementwise("ceil",  np.ceil,  0)
 trunc = elementwise("trunc", np.trunc, 0)
@@ -183,7 +183,7 @@ def pow_by_base(a, b):
     """b·a^(b−1), and 0 where b is 0, whatever a: a⁰ is constant. (There as b/a·a^b, which is 0 too, and
     whose own derivative by b is right: 1/a.)"""
     if type(b) in NUMBERS:
-        return 0 * a if b == 0 else b * power(a, b - 1)
+        return 0 if b == 0 else b * power(a, b - 1)
     constant_there = equal_to(b, 0)
     return select(
         constant_there,
@@ -289,9 +289,19 @@ def xlogy(input, other):
     return times_log(*(np.asarray(x, dtype) if type(x) in NUMBERS else x for x in (input, other)))
 
 
+def sign(input):
+    """−1, 0 or 1; of NaN 0."""
+    return gate(signum(input), equal_to(input, input)) if input.dtype.kind in FRACTIONAL else signum(input)
+
+
 def lerp(input, end, weight):
-    """input + weight·(end − input): from input, where the weight is 0, to end, where it is 1."""
-    return add(input, mul(weight, sub(end, input)))
+    """input + weight·(end − input), exactly input where the weight is 0, and exactly end where it is 1."""
+    way = sub(end, input)
+    if type(weight) in NUMBERS:
+        near = -0.5 < weight < 0.5
+        return add(input, mul(weight, way)) if near else sub(end, mul(1 - weight, way))
+    near = less(abs(weight), 0.5)
+    return select(near, add(input, mul(weight, way)), sub(end, mul(sub(1, weight), way)))
 
 
 def addcmul(input, tensor1, tensor2, *, value=1):

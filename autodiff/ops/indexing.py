@@ -15,7 +15,7 @@ import numpy as np
 from ..errors import RangeError, ShapeError, broadcast_mismatch, translated
 from ..graph import Variable, tell
 from ..kernels.scatter import add_along_rows, add_at
-from ..primitive import broadcast_to, constant, general, linear_map
+from ..primitive import broadcast_to, constant, general, linear_map, row_major
 from .elementwise import add, as_dtype, mul, select, times_number
 from .naming import numpy_names, positive
 from .shapes import flatten, reshape
@@ -36,6 +36,7 @@ class Hole:
 
 
 ARRAY = Hole()
+WHOLE = slice(None)
 
 
 def parsed(index) -> tuple[tuple, list]:
@@ -64,6 +65,28 @@ def parsed(index) -> tuple[tuple, list]:
                 template.append(ARRAY)
                 arrays.append(array)
     return tuple(template), arrays
+
+
+def in_two(template: tuple, arrays: list, ndim: int) -> tuple[tuple | None, tuple]:
+    """The index as one that makes a view of what has `ndim` dimensions, or None, and the template that takes
+    elements of that by the arrays.
+
+    Integers first, then arrays: the dimensions of the arrays are the result's first ones if other dimensions
+    stand between the arrays. To NumPy an integer beside arrays is an array, too, and "..." parts two arrays
+    even where it stands for no dimension.
+    """
+    sizes = [a.ndim if a.dtype.kind == "b" else 1 for a in arrays]
+    if template.count(Ellipsis) == 1:
+        used = sum(e is not None and e is not Ellipsis and e is not ARRAY for e in template) + sum(sizes)
+        k = template.index(Ellipsis)
+        template = (*template[:k], *(slice(None),) * (ndim - used), *template[k + 1 :])
+    picked = [k for k, e in enumerate(template) if e is ARRAY or isinstance(e, int)]
+    if len(picked) == len(arrays) or picked[-1] - picked[0] < len(picked):  # NumPy puts them there, too
+        return None, template
+    rest = iter(sizes)
+    view = [each for e in template for each in ((slice(None),) * next(rest) if e is ARRAY else (e,))]
+    left = [e if e is ARRAY else slice(None) for e in template if not isinstance(e, int)]
+    return (*view, Ellipsis), tuple(left)
 
 
 def as_index(entry) -> np.ndarray:
@@ -98,8 +121,12 @@ def filled(template: tuple, arrays) -> tuple:
 
 def _take(x, *index, template):
     """x[index]: with "...", so that a single element is a view too, not a number."""
-    whole = template if index or Ellipsis in template else (*template, Ellipsis)
-    return x[filled(whole, index)]
+    if not index:
+        return x[template if Ellipsis in template else (*template, Ellipsis)]
+    if template[0] is not ARRAY and len(index) == 1 and index[0].dtype.kind != "b" and x.flags.c_contiguous:
+        if all(e is ARRAY or e == WHOLE for e in template):
+            return np.take(x, index[0], template.index(ARRAY))  # in row-major order at once
+    return row_major(x[filled(template, index)])
 
 
 def _add_back(x, *index, template, to):
@@ -185,9 +212,18 @@ def positions(index, shape) -> np.ndarray:
     check_rank(template, arrays, len(shape))
     places = np.arange(math.prod(shape)).reshape(shape)
     try:
+        places, template = of_arrays(places, template, arrays)
         return places[filled(template, arrays)]
     except IndexError as error:
         raise translated(error, "setitem", [shape, *(a.shape for a in arrays)]) from None
+
+
+def of_arrays(array, template, arrays) -> tuple[np.ndarray, tuple]:
+    """The view of `array`, and the template, by which the index arrays select what the index does."""
+    if not len(template) > len(arrays) > 0:
+        return array, template
+    view, template = in_two(template, arrays, array.ndim)
+    return array if view is None else array[view], template
 
 
 def check_rank(template, arrays, ndim) -> None:
@@ -205,6 +241,7 @@ def write(target, index, value) -> None:
     template, arrays = parsed(index)
     check_rank(template, arrays, target.ndim)
     try:
+        target, template = of_arrays(target, template, arrays)
         chosen = target[filled(template, arrays)]
     except IndexError as error:
         raise translated(error, "setitem", [target.shape, *(a.shape for a in arrays)]) from None
@@ -218,6 +255,10 @@ def getitem(x, index):
     """x[index]: a view where the index is made of integers and slices, else a copy."""
     template, arrays = parsed(index)
     check_rank(template, arrays, x.ndim)
+    if len(template) > len(arrays) > 0:
+        view, template = in_two(template, arrays, x.ndim)
+        if view is not None:
+            x = taken(x, template=view)
     return taken(x, *arrays, template=template)
 
 
@@ -228,6 +269,8 @@ def makes_view(index) -> bool:
 
 def replaced(x, index, value):
     """x with x[index] = value, as a new value: what `x[index] = value` records."""
+    if index is False:
+        return x  # nothing is chosen, and nothing recorded
     places = positions(index, x.shape)
     whole = hasattr(value, "shape")  # a number is the same at every place
     if whole and any(a.dtype.kind != "b" for a in parsed(index)[1]):  # a repeated place keeps the last value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import wraps
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +11,7 @@ import numpy as np
 from ..dtypes import FRACTIONAL
 from ..errors import RangeError, ShapeError
 from ..kernels import softmax as kernels
-from ..primitive import broadcast_view, constant, general, linear_map
+from ..primitive import added_in, broadcast_view, constant, general, linear_map, row_major
 from .elementwise import abs as absolute
 from .elementwise import (
     as_dtype,
@@ -21,7 +22,7 @@ from .elementwise import (
     not_equal,
     power,
     select,
-    sign,
+    signum,
     sqrt,
     square,
     sub,
@@ -33,8 +34,14 @@ from .shapes import flipped, reshaped
 
 def _sum(x, *, dim=None, keepdim=False):
     """Σ x over `dim`; integers and booleans as 64-bit integers."""
-    dtype = np.int64 if x.dtype.kind in "biu" else None
-    return np.add.reduce(x, axis=dim, keepdims=keepdim, dtype=dtype)
+    return reduced(np.add, x, dim, keepdim)
+
+
+def reduced(ufunc, x, dim, keepdim):
+    """`ufunc` over `dim`, in the numbers that `added_in` names, float16 rounded once at the end."""
+    dtype = added_in(x.dtype)
+    y = row_major(ufunc.reduce(x, axis=dim, keepdims=keepdim, dtype=dtype))
+    return y.astype(x.dtype) if dtype is np.float32 else y
 
 
 def _spread(x, *, dim, keepdim, to):
@@ -61,7 +68,7 @@ def _chosen(name, reduce):
     def forward(x, *, dim=None, keepdim=False):
         if x.size == 0:
             refuse_empty(name, x.shape, dim)
-        return reduce(x, axis=dim, keepdims=keepdim)
+        return row_major(reduce(x, axis=dim, keepdims=keepdim))
 
     return forward
 
@@ -90,32 +97,33 @@ def not_itself(x):
 
 def _logsumexp(x, *, dim, keepdim=False):
     """log Σ exp x over `dim`, computed without overflow."""
-    return kernels.logsumexp(x, dim, keepdim)
+    return row_major(kernels.logsumexp(x, dim, keepdim))
 
 
 def _softmax(x, *, dim):
     """exp x / Σ exp x along `dim`."""
-    return kernels.softmax(x, dim)
+    return row_major(kernels.softmax(x, dim))
 
 
 def _log_softmax(x, *, dim):
     """x − log Σ exp x along `dim`."""
-    return kernels.log_softmax(x, dim)
+    return row_major(kernels.log_softmax(x, dim))
 
 
 def _running(accumulate):
-    """`accumulate` along `dim`; integers and booleans as 64-bit integers."""
+    """`accumulate` along `dim`, in the numbers that `added_in` names."""
 
     def forward(x, *, dim):
-        return accumulate(x, axis=dim, dtype=np.int64 if x.dtype.kind in "biu" else None)
+        dtype = added_in(x.dtype)
+        y = row_major(accumulate(x, axis=dim, dtype=dtype))
+        return y.astype(x.dtype) if dtype is np.float32 else y
 
     return forward
 
 
 def _prod(x, *, dim=None, keepdim=False):
     """Π x over `dim`."""
-    dtype = np.int64 if x.dtype.kind in "biu" else None
-    return np.multiply.reduce(x, axis=dim, keepdims=keepdim, dtype=dtype)
+    return reduced(np.multiply, x, dim, keepdim)
 
 
 # fmt: off
@@ -128,8 +136,8 @@ largest  = general("amax", _chosen("amax", np.maximum.reduce), lambda g, y, x, d
 smallest = general("amin", _chosen("amin", np.minimum.reduce), lambda g, y, x, dim: ties(g, y, x, dim), promotes=False)
 place_of_largest  = constant("argmax", _chosen("argmax", np.argmax))
 place_of_smallest = constant("argmin", _chosen("argmin", np.argmin))
-every = constant("all", lambda x, *, dim=None, keepdim=False: np.logical_and.reduce(x, axis=dim, keepdims=keepdim))
-some  = constant("any", lambda x, *, dim=None, keepdim=False: np.logical_or.reduce(x, axis=dim, keepdims=keepdim))
+every = constant("all", lambda x, *, dim=None, keepdim=False: row_major(np.logical_and.reduce(x, axis=dim, keepdims=keepdim)))
+some  = constant("any", lambda x, *, dim=None, keepdim=False: row_major(np.logical_or.reduce(x, axis=dim, keepdims=keepdim)))
 
 logsumexp_ = general("logsumexp", _logsumexp,
                      lambda g, x, dim: kept_dim(g, x.shape, dim) * normalised(x, dim),
@@ -229,6 +237,18 @@ def suffix_sums(g, x, dim):
 # ---- PyTorch's spellings -----------------------------------------------------------------------
 
 
+def rounded_once(function):
+    """`function`, of float16 computed in float32: else each of its steps would round, and sums overflow soon."""
+
+    @wraps(function)
+    def computed(x, *args, **kwargs):
+        if x.dtype.char != "e":
+            return function(x, *args, **kwargs)
+        return as_dtype(function(as_dtype(x, np.float32), *args, **kwargs), np.float16)
+
+    return computed
+
+
 @numpy_names
 def sum(x, dim=None, keepdim=False, *, dtype=None):
     """Σ x over `dim`, or over everything."""
@@ -243,6 +263,8 @@ def sum(x, dim=None, keepdim=False, *, dtype=None):
 def mean(x, dim=None, keepdim=False, *, dtype=None):
     """Σ x / n over `dim`, or over everything."""
     x = as_dtype(x, dtype)
+    if x.dtype.char == "e":
+        return as_dtype(mean(x, dim, keepdim, dtype=np.float32), np.float16)
     if x.dtype.kind not in FRACTIONAL:
         raise RuntimeError(
             "mean(): could not infer output dtype. Input dtype must be either a floating point "
@@ -261,6 +283,7 @@ def count(x, dim) -> int:
 
 
 @numpy_names
+@rounded_once
 def var(x, dim=None, unbiased=None, keepdim=False, *, correction=None):
     """Σ (x − mean)² / (n − correction) over `dim`; the correction is 1 unless said otherwise."""
     if isinstance(dim, bool):  # var(unbiased)
@@ -271,10 +294,13 @@ def var(x, dim=None, unbiased=None, keepdim=False, *, correction=None):
     centred = sub(x, mean(x, dim, True))
     degrees = count(x, dim) - correction
     squares = total(square(centred), dim=dim, keepdim=keepdim)
-    return squares / degrees if degrees > 0 else squares * math.nan if not degrees else squares / 0.0
+    if degrees > 0:
+        return squares / degrees
+    return squares / 0.0 if count(x, dim) else squares * math.nan
 
 
 @numpy_names
+@rounded_once
 def std(x, dim=None, unbiased=None, keepdim=False, *, correction=None):
     """√var. Its derivative where all values are equal is 0."""
     return root(var(x, dim, unbiased, keepdim, correction=correction))
@@ -307,7 +333,10 @@ def nanmean(x, dim=None, keepdim=False, *, dtype=None):
         raise RuntimeError(
             f"nanmean(): expected input to have floating point or complex dtype but got {x.dtype}: write .float()"
         )
-    return nansum(x, dim, keepdim, dtype=dtype) / sum(equal_to(x, x), dim, keepdim)
+    x = as_dtype(x, dtype)
+    if x.dtype.char == "e":
+        return as_dtype(nanmean(x, dim, keepdim, dtype=np.float32), np.float16)
+    return nansum(x, dim, keepdim) / sum(equal_to(x, x), dim, keepdim)
 
 
 @numpy_names
@@ -416,6 +445,7 @@ def whether(test, x, dim, keepdim):
 
 
 @numpy_names
+@rounded_once
 def norm(x, p: Any = 2, dim=None, keepdim=False):
     """(Σ |x|^p)^(1/p) over `dim`; p may be inf, −inf or 0. Where the norm is 0, so is the gradient."""
     dim = dimensions(dim, x.ndim)
@@ -429,7 +459,7 @@ def norm(x, p: Any = 2, dim=None, keepdim=False):
     if p == 1:
         return total(size, dim=dim, keepdim=keepdim)
     if p == 0:
-        return total(sign(select(not_itself(size), 1, size)), dim=dim, keepdim=keepdim)
+        return total(signum(select(not_itself(size), 1, size)), dim=dim, keepdim=keepdim)
     if (p < 0 or p == math.inf) and count(x, dim) == 0:
         raise RuntimeError(
             f"linalg.vector_norm cannot compute the {p} norm on an empty tensor because the operation "
@@ -466,6 +496,7 @@ def cdist(x1, x2, p: Any = 2.0):
 
 
 @numpy_names
+@rounded_once
 def logsumexp(x, dim=None, keepdim=False):
     """log Σ exp x over `dim`, computed without overflow."""
     return logsumexp_(x, dim=dimensions(dim, x.ndim), keepdim=keepdim)
@@ -474,13 +505,18 @@ def logsumexp(x, dim=None, keepdim=False):
 @numpy_names
 def softmax(x, dim=None, dtype=None):
     """exp x / Σ exp x along `dim`."""
-    return softmax_(as_dtype(x, dtype), dim=positive(the_only(dim, x, "softmax"), x.ndim))
+    return along(as_dtype(x, dtype), softmax_, the_only(dim, x, "softmax"))
 
 
 @numpy_names
 def log_softmax(x, dim=None, dtype=None):
     """x − log Σ exp x along `dim`."""
-    return log_softmax_(as_dtype(x, dtype), dim=positive(the_only(dim, x, "log_softmax"), x.ndim))
+    return along(as_dtype(x, dtype), log_softmax_, the_only(dim, x, "log_softmax"))
+
+
+@rounded_once
+def along(x, primitive, dim):
+    return primitive(x, dim=positive(dim, x.ndim))
 
 
 def the_only(dim, x, name) -> int:

@@ -10,8 +10,9 @@ import numpy as np
 
 from ..errors import ShapeError
 from ..graph import Variable
+from ..memory import note_view
 from ..primitive import broadcast_to as _broadcast_to
-from ..primitive import constant, general, linear_map, sum_to, variadic
+from ..primitive import constant, copy_of, general, linear_map, row_major, sum_to, variadic
 from .naming import dimensions, numpy_names, positive, sizes, with_dimensions
 
 
@@ -32,7 +33,7 @@ def _flip(x, *, dim):
 
 def _roll(x, *, shifts, dim):
     """x, with what leaves at one end coming in at the other."""
-    return np.roll(x, shifts, dim)
+    return row_major(np.roll(x, shifts, dim))
 
 
 def _diagonal(x, *, offset=0, dim1=0, dim2=1):
@@ -53,22 +54,22 @@ def _from_diagonal(x, *, offset, dim1, dim2, to):
 
 def _pad(x, *, widths, value=0):
     """x with `value` around it; widths are (before, after) for each dimension."""
-    return np.pad(x, widths, constant_values=value)
+    return row_major(np.pad(x, widths, constant_values=value))
 
 
 def _unfold_repeat(x, *, repeats):
     """x laid side by side, repeats[k] times along dimension k."""
-    return np.tile(x, repeats)
+    return row_major(np.tile(x, repeats))
 
 
 def _cat(*xs, dim=0):
     """The arrays end to end along `dim`."""
-    return np.concatenate(xs, axis=dim)
+    return row_major(np.concatenate(xs, axis=dim))
 
 
 def _stack(*xs, dim=0):
     """The arrays as the slices of a new dimension `dim`."""
-    return np.stack(xs, axis=dim)
+    return row_major(np.stack(xs, axis=dim))
 
 
 def _unbind(x, *, dim=0):
@@ -86,7 +87,7 @@ def _split(x, *, bounds, dim):
 # fmt: off
 # ---- the same elements in another shape --------------------------------------------------------
 identity = linear_map("identity", lambda x: x,           lambda g: g)
-clone_   = linear_map("clone",    lambda x: np.array(x), lambda g: g)
+clone_   = linear_map("clone",    lambda x: copy_of(x), lambda g: g)
 in_order = linear_map("contiguous", lambda x: np.array(x, order="C"), lambda g: g)
 detached = constant("detach", lambda x: x.view(), views=True)
 reshaped = linear_map("reshape", _reshape, lambda g, x_shape: reshaped(g, to=x_shape), views=True)
@@ -99,8 +100,8 @@ diagonal_ = linear_map("diagonal", _diagonal, lambda g, x_shape, offset, dim1, d
                        from_diagonal(g, offset=offset, dim1=dim1, dim2=dim2, to=x_shape), views=True)
 from_diagonal = linear_map("from_diagonal", _from_diagonal, lambda g, offset, dim1, dim2:
                            diagonal_(g, offset=offset, dim1=dim1, dim2=dim2))
-lower    = linear_map("tril", lambda x, *, diagonal=0: np.tril(x, diagonal), lambda g, diagonal: lower(g, diagonal=diagonal))
-upper    = linear_map("triu", lambda x, *, diagonal=0: np.triu(x, diagonal), lambda g, diagonal: upper(g, diagonal=diagonal))
+lower    = linear_map("tril", lambda x, *, diagonal=0: row_major(np.tril(x, diagonal)), lambda g, diagonal: lower(g, diagonal=diagonal))
+upper    = linear_map("triu", lambda x, *, diagonal=0: row_major(np.triu(x, diagonal)), lambda g, diagonal: upper(g, diagonal=diagonal))
 zero_pad = linear_map("pad",  lambda x, *, widths: _pad(x, widths=widths), lambda g, widths: crop(g, widths=widths))
 crop     = linear_map("crop", lambda x, *, widths: cropped(x, widths),     lambda g, widths: zero_pad(g, widths=widths))
 
@@ -158,7 +159,12 @@ def reshape(input, *sizes_, shape=None):
 def view(x, *shape, size=None):
     """`reshape`, sharing x's memory: an error where that cannot be. A dtype reinterprets."""
     if len(shape) == 1 and isinstance(shape[0], np.dtype):
-        return x.to(shape[0]) if shape[0] == x.dtype else type(x).wrap(reinterpreted(x.array, shape[0]))
+        if shape[0] == x.dtype:
+            return x
+        y = type(x).wrap(reinterpreted(x.array, shape[0]))
+        for each in (x, y):  # they share memory, which no step of the graph knows of
+            note_view(each)
+        return y
     y = reshape(x, *shape, shape=size)
     array = x.array if isinstance(x, Variable) else x
     if array.size and not np.shares_memory(array, y.array if isinstance(y, Variable) else y):

@@ -148,6 +148,7 @@ m.cartesian_prod(w, w); m.cartesian_prod(w); m.trace(M); m.trace(x); x.moveaxis(
 
 INDEXING = """
 x[index]; put(x, index, n); put(x, index, o)
+put(x, index, x[index] * 2)
 x[..., 0]; x[None]; x[:, None]; x[-1:]; x[1:3, ::2]
 x1[offset]; put(x1, offset, n)
 x[mask]; x[x > 0]; put(x, mask, n); put(x, x > 0, y)
@@ -384,7 +385,20 @@ def any_index(w):
     ]  # fmt: skip
     if 0 not in shape:
         kinds.append(hnp.integer_array_indices(shape, result_shape=hnp.array_shapes(max_dims=2, max_side=3)))
+        kinds += [mixed_index(shape)] * 2
     return w.draw(st.one_of(kinds))
+
+
+@st.composite
+def mixed_index(draw, shape):
+    """Numbers, slices and arrays for some of the dimensions, with None and "..." between them."""
+    entries = [0, -1, slice(None), slice(-1, None), [0, -1], [-1], np.array([[0], [-1]]), np.array(-1)]
+    index: list = draw(st.lists(st.sampled_from(entries), max_size=len(shape)))
+    for new in draw(st.lists(st.sampled_from([None, True]), max_size=2)) + draw(
+        st.lists(st.just(...), max_size=1)
+    ):
+        index.insert(draw(st.integers(0, len(index))), new)
+    return tuple(index)
 
 
 FLOATS = ("float32", "float64")

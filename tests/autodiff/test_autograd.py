@@ -356,7 +356,10 @@ def test_once_differentiable_and_missing_parts():
 
     x = leaf(2)
     (g,) = autograd.grad(Once.apply(x, 1.0).sum(), x, create_graph=True)
-    assert g.tolist() == [12] and not g.requires_grad
+    assert g.tolist() == [12]
+    for twice in (lambda: g.sum().backward(), lambda: ad.jvp(lambda x: Once.apply(x, 1.0), (x,), (x,))):
+        with pytest.raises(RuntimeError, match="twice a function that was marked with @once_differentiable"):
+            twice()
 
     class Forward(autograd.Function):
         @staticmethod

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import copy
 import gc
+import math
 import pickle
 import tracemalloc
 import weakref
@@ -18,6 +19,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import autodiff as ad
+import nn.functional
 from autodiff.graph import Node, backpropagate, mode, reverse_topological_order, switched
 from autodiff.provenance import call_site, describe, ours
 
@@ -162,6 +164,35 @@ def test_hooks_retain_grad_and_release():
     assert "retain_graph=True" in str(error.value) and "test_engine.py" in str(error.value)
 
 
+def test_a_hook_gets_a_tensor_whose_memory_it_may_use():
+    def times_five(g):
+        g.mul_(5)
+
+    x, seen = ad.tensor(2.0, requires_grad=True), []
+    y = x * 3
+    y.register_hook(lambda g: seen.append(g.numpy()))
+    y.register_hook(times_five)
+    y.sin().backward()
+    assert seen[0].shape == () and x.grad.item() == pytest.approx(15 * math.cos(6))
+    row = ad.ones(3, requires_grad=True)
+    row.register_hook(times_five)  # of a sum: one number, repeated
+    row.sum().backward()
+    assert row.grad.tolist() == [5, 5, 5]
+
+
+def test_a_walk_needs_nothing_below_what_is_wanted():
+    x = ad.tensor(2.0, requires_grad=True)
+    z = x * x
+    parts = ad.stack([z, z * z]).unbind()
+    w = z * z + parts[0]
+    z.backward()  # frees what z saved
+    assert [g.item() for g in ad.autograd.grad(w, (z, parts[0]), retain_graph=True)] == [9, 1]
+    w.backward(inputs=[z])
+    assert z.grad.item() == 9
+    with pytest.raises(RuntimeError, match="a second time"):
+        ad.autograd.grad(z * z, x)
+
+
 def test_backward_into_chosen_inputs_only():
     x, w = leaf(3), leaf(3, seed=1)
     y = x * w
@@ -209,6 +240,24 @@ def test_repeated_places_keep_the_last_value_and_its_gradient():
     np.testing.assert_allclose(y.detach().numpy()[[0, 2]], v.detach().numpy()[[2, 3]])
     (y * ad.tensor([1.0, 2, 3], dtype=ad.float64)).sum().backward()
     assert v.grad.tolist() == [0, 0, 1, 3] and x.grad.tolist() == [0, 2, 0]
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_integers_come_before_index_arrays_and_dots_may_stand_for_nothing(compiled):
+    def indexed(x, rows):
+        return x[0, :, rows], x[-1, None, rows], x[..., -1, :, rows], x[rows, ..., 1, rows], x[0, 1, rows]
+
+    x, rows = ad.arange(8.0).reshape(2, 2, 2).requires_grad_(), ad.tensor([1, 0])
+    found = (ad.compile(indexed) if compiled else indexed)(x, rows)
+    assert [y.tolist() for y in found[:2]] == [[[1, 0], [3, 2]], [[[6, 7], [4, 5]]]]
+    assert [y.tolist() for y in found[2:]] == [[[5, 4], [7, 6]], [7, 2], [3, 2]]
+    if not compiled:
+        (found[0] * ad.tensor([[1.0, 2], [3, 4]])).sum().backward()
+        assert x.grad.tolist() == [[[2, 1], [4, 3]], [[0, 0], [0, 0]]]
+    y = ad.zeros(2, 3, 4)
+    y[0, :, [0, 1]] = ad.arange(6.0).reshape(3, 2)
+    assert y[0, :, :2].tolist() == [[0, 1], [2, 3], [4, 5]] and y.sum() == 15
+    assert ad.zeros(2, 4, 1)[-3:-2, [0], ..., [-1]].shape == (0, 1)
 
 
 def test_in_place_where_it_must_not_be():
@@ -277,6 +326,57 @@ def test_a_detached_twin_does_not_keep_the_graph_alive():
     assert kept[2].equal(kept[0]) and not kept[2].requires_grad
 
 
+def test_views_and_twins_follow_a_recorded_change_whatever_the_layout_of_the_new_value():
+    w = ad.tensor(np.arange(1.0, 7).reshape(2, 3), requires_grad=True)
+    y = w.t() * 2  # columns first in memory
+    view, twin = y.t().view(6), y.detach().t().view(-1)
+    free = ad.zeros(2, 3, dtype=ad.float64).t()
+    row = free.t().view(6)
+    y[0] = 1.0
+    y.mul_(y.detach().clone())
+    y.add_(w.t().contiguous() * 0)
+    free.add_(y.contiguous())
+    for each in (view, twin, row):
+        assert each.tolist() == y.t().reshape(-1).tolist()
+    (view * view).sum().backward()
+    assert w.grad.tolist() == [[0, 256, 864], [0, 4000, 6912]]
+    assert y.stride() == (1, 3)
+
+
+def test_a_write_that_is_refused_changes_nothing():
+    x = leaf(2, 3)
+    memory = np.broadcast_to(np.ones((1, 3)), (1, 3))
+    wide, closed = ad.zeros(3, dtype=ad.float64).unsqueeze(0).expand(2, 3).detach(), ad.from_numpy(memory)
+    base = ad.zeros(3, dtype=ad.float64)
+    twin = base.unsqueeze(0).expand(2, 3).detach()
+    turned = (leaf(2, 3).t() * 1).t().unsqueeze(0).expand(4, 2, 3).reshape(4, 6)
+    for write, reason in (
+        (lambda: wide.copy_(x * 2), "more than one element"),
+        (lambda: twin.copy_(x * 2), "more than one element"),
+        (lambda: turned.add_(ad.cat([x, x, x, x]).reshape(4, 6)), "more than one element"),
+        (lambda: closed.mul_(x[:1]), "read-only"),
+    ):
+        with pytest.raises(RuntimeError, match=reason):
+            write()
+    assert not (wide.requires_grad or twin.requires_grad or closed.requires_grad or base.requires_grad)
+    assert wide.sum() == twin.sum() == 0 and closed.tolist() == [[1, 1, 1]] and turned.shape == (4, 6)
+
+
+@pytest.mark.parametrize(
+    "share",
+    [copy.copy, lambda x: x.view(ad.int32), lambda x: setattr(other := ad.ones(1), "data", x) or other],
+    ids=["copy", "view as int32", "data"],
+)
+def test_who_shares_memory_unknown_to_the_graph_sees_a_recorded_change(share):
+    x = ad.zeros(3)
+    other, row = share(x), x[1:]
+    x.add_(ad.ones(3, requires_grad=True))
+    assert other.view(ad.float32).tolist() == x.tolist() == [1, 1, 1] and row.tolist() == [1, 1]
+    if other.dtype == x.dtype:
+        other.mul_(ad.full((3,), 2.0, requires_grad=True))
+        assert x.tolist() == [2, 2, 2]
+
+
 def test_numbers_written_into_float64_keep_their_digits():
     x = ad.zeros(2, dtype=ad.float64)
     x[0] = 0.1
@@ -322,6 +422,28 @@ def test_random_in_place_methods_draw_from_the_one_seed():
     again = [ad.zeros(4).normal_(), ad.zeros(4).uniform_(2, 3)]
     assert all(a.equal(b) for a, b in zip(first, again, strict=True))
     assert 2 <= float(first[1].min()) and float(first[1].max()) < 3
+
+
+@pytest.mark.parametrize(
+    "made",
+    [lambda x: x[:, ad.tensor([0, 2])], lambda x: x[:, ad.tensor([0, 1]), 1:], lambda x: x[:, ad.tensor([True, False, True])],
+     lambda x: x[:, ad.tensor([0, 1]), ad.tensor([0, 1])], lambda x: x[:, :1].expand(4, 3, 5).clone(), lambda x: x.permute(2, 1, 0).sum(0),
+     lambda x: x.permute(2, 1, 0).amax(1), lambda x: x.permute(2, 1, 0).cumsum(0), lambda x: x.permute(2, 1, 0).roll(1, 0),
+     lambda x: x.permute(2, 1, 0).repeat(1, 1, 1), lambda x: ad.cat([x.transpose(0, 1)] * 2), lambda x: ad.stack([x.transpose(0, 1)] * 2),
+     lambda x: nn.functional.pad(x.permute(2, 1, 0), (1, 1)), lambda x: x.transpose(0, 1).softmax(1), lambda x: x.permute(2, 1, 0).logsumexp(1),
+     lambda x: x.permute(2, 1, 0).tril(), lambda x: x.permute(2, 1, 0).prod(0), lambda x: (x.permute(2, 1, 0) > 0).any(0)],
+)  # fmt: skip
+def test_new_memory_is_in_row_major_order(made):
+    y = made(ad.arange(60.0).reshape(4, 3, 5))
+    assert y.is_contiguous()
+    y.view(-1).zero_()
+    assert not y.any()
+
+
+def test_a_gradient_is_in_row_major_order():
+    x = ad.ones(2, 3, requires_grad=True)
+    x.sum(0).backward(ad.ones(3))
+    assert x.grad.view(-1).tolist() == [1] * 6
 
 
 # ---- modes and interpreters -----------------------------------------------------------------------------
@@ -456,6 +578,13 @@ def test_jacobian_hessian_hvp_vjp():
     assert gradient[1].item() == pytest.approx(x.sum())
 
 
+def test_a_tangent_has_its_values_dtype():
+    x, wide = ad.tensor([1.0, 2.0]), ad.tensor([3.0, 4.0], dtype=ad.float64)
+    for f in (lambda x: x + wide, lambda x: x * wide, lambda x: ad.where(x > 1, x, wide), lambda x: wide**x):
+        y, t = ad.jvp(f, (x,), (ad.ones(2),))
+        assert y.dtype == t.dtype == ad.float64
+
+
 def test_autograd_grad():
     x, w = leaf(3), leaf(3, seed=1)
     y = (x * x).sum()
@@ -528,6 +657,33 @@ def test_copies_and_pickles_of_leaves():
     assert copy.deepcopy(x).grad.tolist() == [2, 4]
     with pytest.raises(RuntimeError, match="graph leaves"):
         copy.deepcopy(x * 2)
+    frozen = copy.deepcopy(x.requires_grad_(False))
+    assert frozen.grad.tolist() == [2, 4] and not frozen.requires_grad
+
+
+@pytest.mark.parametrize("shape", [(4, 3), (400, 30)])  # a large one begins at a line of the cache
+def test_what_shares_memory_shares_it_in_a_deep_copy(shape):
+    x = ad.ones(*shape)
+    new = copy.deepcopy({"all": x, "turned": x.t(), "rows": x[1:], "again": x, "other": ad.ones(*shape)})
+    new["rows"].fill_(2.0)
+    new["turned"].add_(ad.ones(*shape[::-1], requires_grad=True))
+    assert new["all"] is new["again"] and new["all"][:2, 0].tolist() == [2, 3]
+    assert new["rows"].equal(new["all"][1:]) and new["all"].is_contiguous()
+    assert x.equal(ad.ones(*shape)) and new["other"].equal(x)
+
+
+def test_float16_is_added_up_in_float32_and_rounded_once():
+    ones = ad.ones(4096, 2, dtype=ad.float16)
+    bias = ad.zeros(2, dtype=ad.float16, requires_grad=True)
+    (ones + bias).sum(dtype=ad.float32).backward()
+    found = [ones.sum(0)[0], ones.cumsum(0)[-1, 0], bias.grad[0]]
+    assert [y.item() for y in found] == [4096] * 3
+    many = ad.ones(100_000, dtype=ad.float16)
+    large = [(many.mean(), 1), (many.nanmean(), 1), ((many * 2).var(), 0), ((many * 2).std(), 0), ((many[:100] * 300).norm(), 3000),
+             (many.softmax(0).sum(), 1), (many.logsumexp(0), 1 + math.log(100_000)), (many.log_softmax(0)[0], -math.log(100_000))]  # fmt: skip
+    for y, expected in large:
+        assert y.dtype == ad.float16 and y.item() == pytest.approx(expected, rel=2e-3)
+    assert many.mean(dtype=ad.float32).dtype == many.softmax(0, dtype=ad.float32).dtype == ad.float32
 
 
 PROMOTION = [
@@ -715,6 +871,20 @@ CONVENTIONS = [
 @pytest.mark.parametrize("f, at, expected", CONVENTIONS)
 def test_conventions_where_frameworks_disagree(f, at, expected):
     assert ad.grad(f)(ad.tensor(at, dtype=ad.float64)).item() == expected
+
+
+def test_special_values_as_in_pytorch():
+    inf, nan = math.inf, math.nan
+    x = ad.tensor([inf, nan, 2.0], requires_grad=True)
+    (x**0).sum().backward()
+    assert x.grad.tolist() == [0, 0, 0]
+    far = ad.tensor([1e8])
+    for weight in (1.0, ad.tensor(1.0), ad.tensor([1.0])):
+        assert ad.lerp(far, ad.ones(1), weight).item() == 1 and ad.lerp(far, ad.ones(1), weight * 0) == far
+    assert ad.lerp(ad.ones(2), ad.zeros(2), ad.tensor([0.25, 0.75])).tolist() == [0.75, 0.25]
+    assert ad.tensor([0.0, 1.0]).var(correction=2) == inf and ad.tensor([1.0]).var().isnan()
+    assert ad.std_mean(ad.tensor([0.0, 1.0]), correction=2)[0] == inf
+    assert ad.sign(ad.tensor([nan, -inf, 0.0, 3.0])).tolist() == [0, -1, 0, 1]
 
 
 def test_ties_share_the_gradient():

@@ -36,6 +36,7 @@ VIEWS = {
 }
 COPIES = {
     "* 2": lambda t: t * 2,
+    "turned * 2": lambda t: (t.transpose(0, -1) if t.ndim else t) * 2,  # another order in memory
     "clone": lambda t: t.clone(),
     "exp": lambda t: (t * 0.1).exp(),
     "square": lambda t: t * t * 0.1,
