@@ -9,6 +9,7 @@ import math
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import numpy as np
@@ -296,6 +297,7 @@ def text_of(f: Callable) -> str:
         source = textwrap.dedent(inspect.getsource(f)).strip()
     except (OSError, TypeError):
         return ""
+    found: list[ast.Expression] = []
     for start in range(len(source)):
         if source.startswith("lambda", start):
             for end in range(len(source), start, -1):
@@ -303,9 +305,26 @@ def text_of(f: Callable) -> str:
                     tree = ast.parse(source[start:end].strip(), mode="eval")
                 except SyntaxError:
                     continue
-                if isinstance(tree.body, ast.Lambda) and len(tree.body.args.args) == f.__code__.co_argcount:
-                    return ast.unparse(tree.body)
-    return ""
+                if isinstance(tree.body, ast.Lambda):
+                    if len(tree.body.args.args) == f.__code__.co_argcount:
+                        found.append(tree)
+                    break
+    # there may be several on the line: the one whose code is the same, or reads the same names
+    found.sort(key=lambda tree: likeness(tree, f.__code__), reverse=True)
+    return ast.unparse(found[0].body) if found else ""
+
+
+def likeness(tree: ast.Expression, code: CodeType) -> tuple[bool, bool]:
+    """How much of `code` is that of a lambda's text: (its instructions, its names and constants)."""
+    compiled = compile(tree, code.co_filename, "eval")
+    text = next(c for c in compiled.co_consts if isinstance(c, CodeType))
+    read = [{*c.co_names, *c.co_freevars, *c.co_varnames, *c.co_cellvars} for c in (text, code)]
+    alike = read[0] == read[1] and constants(text) == constants(code)
+    return alike and text.co_code == code.co_code, alike
+
+
+def constants(code: CodeType) -> list:
+    return [constants(c) if isinstance(c, CodeType) else c for c in code.co_consts]
 
 
 def snippet(case, finding) -> str:

@@ -41,7 +41,8 @@ class Case:
         self.reference = reference or self.untracked
         self.rng = np.random.default_rng(seed)
         self.notes: list[str] = []
-        self.slots: list[int] | None = None
+        self.returned: Any = None  # by the first call
+        self.slots: list[int] | None = None  # which of the results can have a derivative
         self.values = self.run(walk=False).values
         self.gs = [self.random(y.shape) for y in self.values]
         self.ts, self.us = ([self.random(x.shape) for x in self.arrays] for _ in range(2))
@@ -79,7 +80,9 @@ class Case:
         """Those of the results that can have a derivative."""
         several = result if isinstance(result, (tuple, list)) else (result,)
         if self.slots is None:
-            kinds = [None if y is None else self.engine.array(y).dtype.kind for y in several]
+            self.returned = result
+            nothing = (type(None), dict, list, tuple)
+            kinds = [None if isinstance(y, nothing) else self.engine.array(y).dtype.kind for y in several]
             self.slots = [k for k, kind in enumerate(kinds) if kind == "f"]
         return [several[k] for k in self.slots]
 
@@ -170,13 +173,14 @@ class Case:
 
     def mistakes(self, run: Run, k: int, rtol: float) -> list[tuple]:
         """(place, bounds) where the gradient by input k is wrong. Looked for along a random direction,
-        which is enough to know; if it is, or where there are kinks, element by element."""
+        which is enough to know; if it is, or where there are kinks or infinite slopes, element by
+        element."""
         g = run.gradient(k)
         if g.size == 0:
             return []
         bounds = self.toward(k, self.alone(k))
         right = bounds.admit(self.along(g, k), rtol)
-        if right and not bounds.kinked:
+        if right and not bounds.kinked and not bounds.infinite:
             return []
         wrong = [(place, b) for place, b in self.expected(k) if not b.admit(g[place], rtol)]
         return wrong or ([] if right else [(None, bounds)])
@@ -233,6 +237,15 @@ class Bounds:
     @property
     def kinked(self) -> bool:
         return bool(self.low != self.high)
+
+    @property
+    def unknown(self) -> bool:
+        """Is it no number: outside the function's domain?"""
+        return isinstance(self.low, (float, np.floating)) and bool(np.isnan(self.low))
+
+    @property
+    def infinite(self) -> bool:
+        return isinstance(self.low, (float, np.floating)) and bool(np.isinf(self.low))
 
     @property
     def middle(self) -> Any:

@@ -60,6 +60,12 @@ def vjp(case: Case) -> Findings:
             return
 
 
+def unknown(case: Case) -> list[str]:
+    """The inputs by which no derivative is known here, so that there is nothing to compare with."""
+    filled = (k for k, x in enumerate(case.arrays) if x.size)
+    return [case.label(k) for k in filled if case.toward(k, case.alone(k)).unknown]
+
+
 def not_exact(case: Case, what: str, rule: str = "") -> Findings:
     """A mistake where exact arithmetic is demanded, else worth a note."""
     if case.strict:
@@ -121,7 +127,7 @@ def where(case: Case, k: int, wrong: list, size: int) -> str:
     """` at [0, 2], where it is 0.5, and at 3 more of its 6 elements`."""
     place, bounds = wrong[0]
     text = f" (there is a kink: anything from {bounds.low} to {bounds.high} will do)" if bounds.kinked else ""
-    if isinstance(bounds.middle, float) and np.isnan(bounds.middle):
+    if bounds.unknown:
         text = " (no derivative is known there: is it in the function's domain?)"
     if place is None:
         return " along a random direction, though in no single element by more than rounding" + text
@@ -353,13 +359,26 @@ def integers(case: Case) -> Findings:
             )
 
 
+def forward(case: Case, arrays: list[np.ndarray], how: str) -> Run | None:
+    """A run without its walk back; None, and a note, if the program does not take such arrays (to decline
+    an input is not to differentiate it wrongly)."""
+    try:
+        return case.run(arrays, walk=False)
+    except Exception as error:  # whatever it says of them
+        text = str(error).strip().partition("\n")[0]
+        case.notes.append(f"not checked {how}: f does not take it ({type(error).__name__}: {text})")
+        return None
+
+
 def shape_and_dtype(case: Case) -> Findings:
     """A gradient has the shape and the dtype of its input, also where the dtypes are mixed."""
     n = len(case.arrays)
     mixed = tuple((np.float32, np.float64)[k % 2] for k in range(n))
     for dtypes in dict.fromkeys([(np.float64,) * n, (np.float32,) * n, mixed]):
         arrays = [a.astype(d) for a, d in zip(case.arrays, dtypes, strict=True)]
-        run = case.run(arrays, walk=False)
+        run = forward(case, arrays, f"with {', '.join(np.dtype(d).name for d in dtypes)}")
+        if run is None:
+            continue
         run.back([g.astype(y.dtype) for g, y in zip(case.gs, run.values, strict=True)])
         for k, (g, x) in enumerate(zip(run.gradients, arrays, strict=True)):
             if g is not None and (g.dtype != x.dtype or g.shape != x.shape):
@@ -459,7 +478,10 @@ def memory_layouts(case: Case) -> Findings:
     """The same numbers in other memory give the same value and the same gradients."""
     for name, lay in layouts.LAYOUTS.items():
         arrays, gs = [lay(a) for a in case.arrays], [lay(g) for g in case.gs]
-        found, usual = case.run(arrays, gs), case.once
+        found, usual = forward(case, arrays, f"in {name} memory"), case.once
+        if found is None:
+            continue
+        found.back(gs)
         if name == "broadcast":  # other numbers: those that repeat
             usual = case.run([a.copy() for a in arrays], [g.copy() for g in gs])
         for k, (a, b) in enumerate(zip(found.values, usual.values, strict=True)):

@@ -27,10 +27,6 @@ from .oracles import FiniteDifferences
 from .report import Finding
 from .strategies import arrays, broadcast_arrays, st
 
-OTHER_INPUTS = (
-    "shape and dtype",
-    "memory layouts",
-)  # these go on from what was drawn to mixed dtypes, and so on
 CONSEQUENCES = ("jvp", "adjoint", "second order", "alone", "memory layouts")  # of a wrong vjp: not asked then
 EXAMPLES = 60
 ALIKE, ROUNDS = 1, 4  # examples of the same shapes and options; times that the drawing begins anew
@@ -216,7 +212,6 @@ def looked(engine: Any, row: Any, arguments: tuple, seed: int, names: Sequence[s
         return outcome
     skip = {*row.options.get("skip", ()), *engine.waived}
     only = row.options.get("checks", CHECKS)
-    watch = Watched(engine)
     for check in CHECKS.values():
         if check.name not in names or check.name not in only or check.name in skip:
             continue
@@ -225,12 +220,8 @@ def looked(engine: Any, row: Any, arguments: tuple, seed: int, names: Sequence[s
         if check.name in CONSEQUENCES and "vjp" in outcome.findings:
             continue
         try:
-            case.engine = watch
             finding = next(iter(check.run(case)), None)
         except Exception as error:
-            if check.name in OTHER_INPUTS and not watch.walking:  # it does not take such inputs at all
-                outcome.checked.add(check.name)
-                continue
             if is_declined(error):
                 outcome.not_offered[check.name] = said(error)
                 if check.name == "vjp":
@@ -260,18 +251,6 @@ class Untracked:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.engine, name)
-
-
-class Watched(Untracked):
-    """The engine, and whether it is on its walk back: an error before that is the forward's."""
-
-    def __init__(self, engine: Any):
-        self.engine, self.walking = engine, False
-
-    def backward(self, outputs: Sequence, cotangents: Sequence) -> None:
-        self.walking = True
-        self.engine.backward(outputs, cotangents)
-        self.walking = False
 
 
 def differing(expected: list, found: list, rtol: float) -> Finding | None:
