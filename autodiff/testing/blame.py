@@ -408,11 +408,8 @@ def literal(value: Any) -> str:
     """Python that gives the value again, every digit of it."""
     if isinstance(value, np.ndarray):
         if value.ndim == 0:
-            return (
-                f"np.float64({float(value)!r})"
-                if value.dtype == np.float64
-                else f"np.array({value.item()!r})"
-            )
+            number = repr(value.item())
+            return f"np.{value.dtype.name}({number})" if value.dtype.kind == "f" else f"np.array({number})"
         text = f"np.array({value.tolist()!r}"
         if value.size == 0:
             text = f"np.zeros({value.shape!r}"

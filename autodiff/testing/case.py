@@ -37,6 +37,7 @@ class Case:
         self.arguments = [argument(a) for a in inputs]
         self.places = [k for k, a in enumerate(self.arguments) if isinstance(a, np.ndarray)]
         self.names = names_of(f, len(self.arguments))
+        self.first = 0  # the place from which on a person would count
         self.arrays = [self.arguments[k].astype(np.float64) for k in self.places]
         self.reference = reference or self.untracked
         self.rng = np.random.default_rng(seed)
@@ -186,9 +187,12 @@ class Case:
         return wrong or ([] if right else [(None, bounds)])
 
     def label(self, k: int) -> str:
-        """Input k, as a person would point at it."""
-        place = self.places[k]
-        return f"input {place} ({self.names[place]})" if self.names[place] else f"input {place}"
+        """Input k of those that are differentiated by, as a person would point at it."""
+        return self.argument_label(self.places[k])
+
+    def argument_label(self, place: int) -> str:
+        number = place - self.first
+        return f"input {number} ({self.names[place]})" if self.names[place] else f"input {number}"
 
 
 class Run:

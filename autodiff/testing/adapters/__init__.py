@@ -14,8 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import blame
-from .base import OF_NUMBERS, Adapter
+from .base import OF_NUMBERS, Adapter, text_of_array
 
 KNOWN = {  # what one types, which is the end of the adapter's name → what to install
     "autodiff": "autodiff-nn", "torch": "torch", "jax": "jax", "autograd": "autograd", "mygrad": "mygrad",
@@ -81,9 +80,11 @@ class ModuleAdapter(Adapter):
         for y, g in zip(outputs, cotangents, strict=True):
             self.module.backward(y, g)
 
-    def spelled_run(self, inputs, body, outputs, gs):
-        walks = [f"backward({y}, {blame.literal(g)})" for y, g in zip(outputs, gs, strict=True)]
-        return [*body, *walks, f"print({', '.join(f'gradient({x})' for x in inputs)})"]
+    def spelled_walk(self, outputs, gs):
+        return [f"backward({y}, {text_of_array(g)})" for y, g in zip(outputs, gs, strict=True)]
+
+    def spelled_array(self, x):
+        return f"array({x})" if hasattr(self.module, "array") else f"np.asarray({x}.data)"
 
     def spelled_constant(self, array):
         return (
