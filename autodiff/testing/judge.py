@@ -24,6 +24,7 @@ from .case import Case, Constant, Fixed
 from .checks import CHECKS
 from .engine import OURS
 from .operations import OPERATIONS, direct, listed
+from .options import listed as known_names
 from .oracles import FiniteDifferences
 from .report import Finding
 from .strategies import arrays, broadcast_arrays, st
@@ -130,7 +131,11 @@ def random_programs(trusted: Sequence[str]) -> Composed:
             steps.append((name, *(draw(st.integers(0, len(xs) + k - 1)) for _ in range(JOINTS[name]))))
         return (Steps(tuple(steps)), *xs)
 
-    return Composed("random programs", drawn(), frozenset())
+    return Composed(RANDOM, drawn(), frozenset())
+
+
+RANDOM = "random programs"
+ROWS = (*OPERATIONS, *(program.name for program in PROGRAMS), RANDOM)  # that a card may have
 
 
 # ---- one example -------------------------------------------------------------------------------------
@@ -731,6 +736,7 @@ def not_offered(engine: Any) -> list[str]:
 def entries(engine: Any, *, only: Sequence[str] | None = None, done: Sequence[Entry] = (),
             begin: Callable[[str], None] = lambda name: None, **options: Any) -> Iterator[Entry]:  # fmt: skip
     """The rows of the card, one after the other; those in `done` are known already."""
+    known_names("row", only or (), ROWS)
     verdicts = {entry.name: entry.verdict for entry in done}
     broken = unable(engine)
     for row in rows(engine):

@@ -597,10 +597,38 @@ def alive(pid: int) -> bool:
 def test_subcommands_and_options(capsys):
     assert main([]) == 2 and main(["--help"]) == 0
     assert "grade" in capsys.readouterr().out
-    with pytest.raises(SystemExit) as stopped:
-        main(["grade", "autodiff", "--without", "vpj"])
-    assert stopped.value.code == 2 and "they are value, vjp" in capsys.readouterr().err
     assert set(adapters.KNOWN) >= {"torch", "jax", "autograd", "mygrad", "micrograd"}
+
+
+@pytest.mark.parametrize("options, says", [
+    ("--without vpj", "there is no check 'vpj' (do you mean 'vjp' or 'jvp'?): write one of value, vjp"),
+    ("--only ad,tanh", "there is no row 'ad' (do you mean "),
+    ("--require tnah", "there is no operation 'tnah' (do you mean 'tan"),
+    ("--examples 0", "--examples: 0 is not at least 1"), ("--examples -5", "-5 is not at least 1"),
+    ("--time 0", "--time: 0 is not above 0"), ("--row-time -3", "-3 is not above 0"),
+    ("--memory -1", "--memory: -1 is not at least 0"), ("--jobs 0", "--jobs: 0 is not at least 1"),
+    ("--time nan", "nan is not above 0"), ("--examples x", "invalid int value: 'x'"),
+    ("--html FILE/x.html", "the folder of"), ("--json FOLDER", "cannot be written"),
+])  # fmt: skip
+def test_options_are_read_before_anything_is_graded(options, says, tmp_path, capsys):
+    file = tmp_path / "file"
+    file.touch()
+    options = options.replace("FILE", str(file)).replace("FOLDER", str(tmp_path))
+    with pytest.raises(SystemExit) as stopped:
+        main(["grade", "autodiff", *options.split()])
+    assert stopped.value.code == 2 and says in capsys.readouterr().err
+
+
+def test_only_and_html(tmp_path, capsys):
+    (tmp_path / "toy.py").write_text(VALUE, encoding="utf-8")
+    page = tmp_path / "new" / "folder" / "x.html"
+    options = ["--only", "mul,used near and far,sqrt", "--examples", "4", "--html", str(page)]
+    assert main(["grade", str(tmp_path / "toy.py"), *options]) == 0
+    shown = capsys.readouterr().out
+    assert "2 of 2 rows right" in shown and "not offered, or unknown to the adapter: sqrt" in shown
+    assert "2 of 2 rows right" in page.read_text(encoding="utf-8")
+    with pytest.raises(ValueError, match="there is no row 'ad'"):
+        grade(for_autodiff.ENGINE(), only=["ad"])
 
 
 @pytest.mark.skipif(os.name == "nt", reason="processes are followed by their numbers")
