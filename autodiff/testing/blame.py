@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from ..autograd import UserPrimitive
+from ..graph import Node, reverse_topological_order
 from ..primitive import Primitive
 from ..provenance import ours
 from .engine import Autodiff
@@ -25,18 +27,42 @@ from .oracles import as_floats
 def rule(case, k: int | None, kind: str = "vjp") -> str:
     """The source line of the rule to blame for the gradient by input k: that of the first operation
     which, taken alone at the same numbers, has a wrong derivative."""
+    if cls := class_of(case.program):
+        return backward_of(cls, kind)
     calls = getattr(case.engine, "traced", lambda *_: [])(case.called_with, case.arrays)
     calls = [call for call in calls if call[0].rules]
     for primitive, arguments, options in calls:
         found = wrong_rule(case, primitive, arguments, options, alone=len(calls) == 1, kind=kind)
         if found:
             return found
+    if functions := functions_of(case):
+        return "; ".join(backward_of(cls, kind) for cls in functions)
     if len(calls) > 1 and kind == "vjp":
         return (
             f"none of the {len(calls)} operations is wrong by itself: look at what joins them (accumulation, "
             "order, in-place writes, what is saved)"
         )
     return ""
+
+
+def functions_of(case) -> list[type]:
+    """The user's autograd.Functions that the program calls: their backward is a rule, which is not traced."""
+    origins = (getattr(y, "origin", None) for y in case.once.ys)
+    calls = reverse_topological_order([origin for origin in origins if origin is not None])
+    primitives = (call.primitive for call in calls if type(call) is Node)
+    return list(dict.fromkeys(p.function for p in primitives if isinstance(p, UserPrimitive)))
+
+
+def backward_of(cls: type, kind: str) -> str:
+    method = "jvp" if kind == "jvp" else "backward"
+    return f"{cls.__name__}.{method}, {source_line(getattr(cls, method))}"
+
+
+def class_of(f: Any) -> type | None:
+    """MyFunction, of MyFunction.apply: of ours, or of PyTorch."""
+    cls = getattr(f, "__self__", None)
+    is_function = isinstance(cls, type) and getattr(f, "__name__", "") == "apply" and hasattr(cls, "backward")
+    return cls if is_function else None
 
 
 def wrong_rule(case, primitive, arguments, options, alone, kind) -> str:
@@ -80,8 +106,10 @@ def source_line(function: Any) -> str:
     code = getattr(function, "__code__", None)
     if code is None:
         return repr(function)
-    text = linecache.getline(code.co_filename, code.co_firstlineno).strip()
-    return f"{Path(code.co_filename).name}:{code.co_firstlineno}" + (f": {text}" if text else "")
+    number = code.co_firstlineno
+    while (text := linecache.getline(code.co_filename, number).strip()).startswith("@"):
+        number += 1  # of what is decorated, the line that says what it is
+    return f"{Path(code.co_filename).name}:{number}" + (f": {text}" if text else "")
 
 
 def unwrapped(rule: Any) -> Any:
@@ -287,7 +315,8 @@ def name_of(f: Callable) -> str:
     """What to call f: its name, or for a lambda its text."""
     if isinstance(f, Primitive):
         return f.name
-    name = getattr(f, "__name__", type(f).__name__)
+    cls = class_of(f)
+    name = cls.__name__ if cls else getattr(f, "__name__", type(f).__name__)
     return text_of(f) or "the function" if name == "<lambda>" else name
 
 
@@ -338,7 +367,8 @@ def snippet(case, finding) -> str:
             arguments.append(literal(getattr(a, "array", getattr(a, "value", a))))
     if not isinstance(case.engine, Autodiff):
         lines = [f"{name} = {literal(x)}" for name, x in zip(variables, case.arrays, strict=True)]
-        calls = [f"{case.name}({', '.join(arguments)})"]
+        function = f"{case.name}.apply" if class_of(case.program) else case.name
+        calls = [f"{function}({', '.join(arguments)})"]
         cotangents = ", ".join(map(literal, case.gs))
         return "\n".join(
             (
@@ -383,6 +413,8 @@ def how_to_call(case) -> tuple[str, list[str]]:
     import autodiff
 
     f = case.program
+    if cls := class_of(f):
+        return f"{cls.__name__}.apply", []
     row = getattr(f, "operation", None)  # a row of the table of operations
     name = getattr(row or f, "name" if row or isinstance(f, Primitive) else "__name__", "f")
     public = getattr(autodiff, name, None)

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 from . import blame
+from .adapters import KNOWN, engine_of
 from .case import Case
 from .checks import CHECKS, Check, unknown
 from .engine import OURS
@@ -27,7 +29,7 @@ def check_gradients(f: Callable, *inputs: Any, **options: Any) -> Report:
     checks     their names, to run only these (`CHECKS` has them all)
     skip       names of checks not to run
     reference  arrays ↦ list of arrays: what the oracle differentiates, where f itself will not do
-    engine     what f is written for (`engine.Engine`)
+    engine     what f is written for: "torch" (or another of `adapters.KNOWN`), or an `engine.Engine`
     seed       of the random cotangents and tangents (0)
     rtol       the relative error to allow, in place of the oracle's own
     strict     is a float that slips into exact arithmetic a mistake? (no)
@@ -53,9 +55,18 @@ def examine(
     or numbers are differentiated by: in float64, and where dtypes are checked in float32 too. Arrays
     of integers and booleans get no gradient. All else is passed on as it is.
     """
-    wanted = selected(order, modes, checks, skip)
-    case = Case(f, inputs, engine=engine, reference=reference, oracle=oracle, seed=seed, rtol=rtol,
-                strict=strict, name=name)  # fmt: skip
+    wanted, engine = selected(order, modes, checks, skip), engine_of(engine)
+    try:
+        case = Case(f, inputs, engine=engine, reference=reference, oracle=oracle, seed=seed, rtol=rtol,
+                    strict=strict, name=name)  # fmt: skip
+    except Exception as error:
+        others = [name for name in KNOWN if name in sys.modules and name != "autodiff"]
+        if engine is OURS and others:
+            written = " or ".join(f"engine={name!r}" for name in others)
+            error.add_note(
+                f"f was called with Tensors of autodiff. If it is written for another engine, say {written}"
+            )
+        raise
     refuse(case, inputs)
     report = Report(case.name, notes=case.notes, oracle=case.oracle.name, refusals=case.refusals, seed=seed)
     for check in wanted:

@@ -8,12 +8,14 @@ import inspect
 import pkgutil
 import sys
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
+from ..options import unknown
 from .base import OF_NUMBERS, Adapter, text_of_array
 
 KNOWN = {  # what one types, which is the end of the adapter's name → what to install
@@ -94,6 +96,18 @@ class ModuleAdapter(Adapter):
         )
 
 
+known = cache(lambda name: load(name))
+
+
+def engine_of(named: Any) -> Any:
+    """What was given as engine=: an engine, or the name of one, or its module."""
+    if isinstance(named, ModuleType) and not hasattr(named, "variable"):
+        named = named.__name__
+    if not isinstance(named, str):
+        return named
+    return known(named) if named in KNOWN else load(named)
+
+
 def load(target: str) -> Adapter:
     """The engine of that name (a known one, a module) or at that path (a file, a package, a folder)."""
     if target in KNOWN:
@@ -109,8 +123,7 @@ def load(target: str) -> Adapter:
     except ModuleNotFoundError as error:
         if target.split(".")[0] != error.name:
             raise
-        known = ", ".join(KNOWN)
-        raise Unrecognised(f"there is no file, and no module, {target!r}; known by name: {known}") from error
+        raise Unrecognised(f"{unknown('engine', target, KNOWN)}; or a module, or a file") from error
     return found_in([module, *submodules(module)], target)
 
 

@@ -11,7 +11,9 @@ import wrong_operations as wrong
 from wrong_operations import Small
 
 import autodiff as ad
-from autodiff.testing import CHECKS, Autodiff, Fixed, GradientError, check_gradients, examine
+from autodiff.testing import CHECKS, Autodiff, Fixed, GradientError, check_gradients, examine, gradient_test
+from autodiff.testing.adapters import Unrecognised
+from autodiff.testing.strategies import arrays
 
 A, B = np.array([[0.5, -1.25], [2.0, 0.75]]), np.array([[1.5, 0.25], [-0.5, 3.0]])
 counter = itertools.count()
@@ -155,6 +157,34 @@ def test_only_what_is_asked_for_is_checked():
 def test_a_typo_in_an_option_lets_nothing_pass(option, says):
     with pytest.raises(ValueError) as error:
         check_gradients(Small().mul if "engine" in option else wrong.tanh, *([A] * (1 + ("engine" in option))), **option)  # fmt: skip
+    assert says in str(error.value)
+
+
+def test_an_engine_may_be_named():
+    assert check_gradients(ad.tanh, A, engine="autodiff").ok
+    gradient_test(ad.tanh, inputs=arrays((2,)), engine="autodiff")()
+    with pytest.raises(Unrecognised, match="no engine 'torhc' .do you mean 'torch'"):
+        check_gradients(ad.tanh, A, engine="torhc")
+
+
+def test_functions_of_pytorch_are_told_from_ours():
+    torch = pytest.importorskip("torch")
+    assert check_gradients(torch.matmul, A, B, engine=torch).ok
+    with pytest.raises(TypeError) as error:
+        check_gradients(torch.tanh, A)
+    assert "engine='torch'" in error.value.__notes__[0]
+
+
+@pytest.mark.parametrize("arguments, options, says", [
+    (["sofmax"], {}, "there is no operation 'sofmax' (do you mean 'softmax'"),
+    ([ad.tanh], {}, "was given None: write inputs=arrays(shapes())"),
+    ([ad.tanh], {"inputs": [0.5]}, 'was given 0.5'),
+    (["tanh"], {"modes": "revrse"}, "there is no mode 'revrse'"),
+    (["tanh"], {"order": 0}, "none of order 0"),
+])  # fmt: skip
+def test_gradient_test_says_at_once_what_is_missing(arguments, options, says):
+    with pytest.raises((TypeError, ValueError)) as error:
+        gradient_test(*arguments, **options)
     assert says in str(error.value)
 
 

@@ -69,6 +69,37 @@ def test_of_several_lambdas_on_a_line_the_right_one_is_shown():
     assert list(map(name_of, several)) == texts
 
 
+class MySig(ad.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        y = 1 / (1 + (-x).exp())
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx, g):
+        (y,) = ctx.saved_tensors
+        return g * y
+
+
+@pytest.mark.parametrize("f", [MySig.apply, lambda x: MySig.apply(x.exp()) * 2])
+def test_a_function_is_called_by_its_class_and_its_backward_is_the_rule(f):
+    report = examine(f, A)
+    line = MySig.backward.__code__.co_firstlineno + 1
+    assert f"rule      MySig.backward, test_report.py:{line}: def backward(ctx, g):" in str(report)
+    if f is not MySig.apply:
+        return
+    assert str(report).startswith("MySig: the derivatives are wrong")
+    out = StringIO()
+    with redirect_stdout(out):
+        exec(report.snippet, {"MySig": MySig})
+    assert "tensor(" in out.getvalue()
+
+
+def test_a_wrong_operation_is_the_rule_though_a_function_is_called_too():
+    assert "lambda y: 1 - y" in str(examine(lambda x: wrong.tanh(MySig.apply(x)), A))
+
+
 def test_input_and_element_are_named():
     only_there = elementwise("once", np.multiply, lambda b: b, lambda a: a + (a == 2.0), listed=False)
     text = str(examine(only_there, A, B))
