@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import sys
+
+from .options import INSTALL
 
 SUBCOMMANDS = {  # name → (module, what it does)
     "museum": ("museum.command", "every gradient bug of the museum against every checker"),
@@ -17,6 +20,12 @@ def main(argv: list[str]) -> int:
         lines = [f"  {name:<8}{about}" for name, (_, about) in SUBCOMMANDS.items()]
         print("usage: python -m autodiff.testing SUBCOMMAND …\n", *lines, sep="\n")
         return 0 if argv and argv[0] in ("-h", "--help") else 2
+    if importlib.util.find_spec("hypothesis") is None:
+        print(
+            f"{argv[0]} draws its inputs with Hypothesis, which is missing: {INSTALL.format('test')}",
+            file=sys.stderr,
+        )
+        return 2
     module = importlib.import_module(f".{SUBCOMMANDS[argv[0]][0]}", __package__)
     return module.main(argv[1:])
 

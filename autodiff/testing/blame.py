@@ -9,10 +9,13 @@ import math
 import textwrap
 from collections.abc import Callable
 from pathlib import Path
+from types import CodeType
 from typing import Any
 
 import numpy as np
 
+from ..autograd import UserPrimitive
+from ..graph import Node, reverse_topological_order
 from ..primitive import Primitive
 from ..provenance import ours
 from .engine import Autodiff
@@ -24,18 +27,42 @@ from .oracles import as_floats
 def rule(case, k: int | None, kind: str = "vjp") -> str:
     """The source line of the rule to blame for the gradient by input k: that of the first operation
     which, taken alone at the same numbers, has a wrong derivative."""
+    if cls := class_of(case.program):
+        return backward_of(cls, kind)
     calls = getattr(case.engine, "traced", lambda *_: [])(case.called_with, case.arrays)
     calls = [call for call in calls if call[0].rules]
     for primitive, arguments, options in calls:
         found = wrong_rule(case, primitive, arguments, options, alone=len(calls) == 1, kind=kind)
         if found:
             return found
+    if functions := functions_of(case):
+        return "; ".join(backward_of(cls, kind) for cls in functions)
     if len(calls) > 1 and kind == "vjp":
         return (
             f"none of the {len(calls)} operations is wrong by itself: look at what joins them (accumulation, "
             "order, in-place writes, what is saved)"
         )
     return ""
+
+
+def functions_of(case) -> list[type]:
+    """The user's autograd.Functions that the program calls: their backward is a rule, which is not traced."""
+    origins = (getattr(y, "origin", None) for y in case.once.ys)
+    calls = reverse_topological_order([origin for origin in origins if origin is not None])
+    primitives = (call.primitive for call in calls if type(call) is Node)
+    return list(dict.fromkeys(p.function for p in primitives if isinstance(p, UserPrimitive)))
+
+
+def backward_of(cls: type, kind: str) -> str:
+    method = "jvp" if kind == "jvp" else "backward"
+    return f"{cls.__name__}.{method}, {source_line(getattr(cls, method))}"
+
+
+def class_of(f: Any) -> type | None:
+    """MyFunction, of MyFunction.apply: of ours, or of PyTorch."""
+    cls = getattr(f, "__self__", None)
+    is_function = isinstance(cls, type) and getattr(f, "__name__", "") == "apply" and hasattr(cls, "backward")
+    return cls if is_function else None
 
 
 def wrong_rule(case, primitive, arguments, options, alone, kind) -> str:
@@ -79,8 +106,10 @@ def source_line(function: Any) -> str:
     code = getattr(function, "__code__", None)
     if code is None:
         return repr(function)
-    text = linecache.getline(code.co_filename, code.co_firstlineno).strip()
-    return f"{Path(code.co_filename).name}:{code.co_firstlineno}" + (f": {text}" if text else "")
+    number = code.co_firstlineno
+    while (text := linecache.getline(code.co_filename, number).strip()).startswith("@"):
+        number += 1  # of what is decorated, the line that says what it is
+    return f"{Path(code.co_filename).name}:{number}" + (f": {text}" if text else "")
 
 
 def unwrapped(rule: Any) -> Any:
@@ -286,7 +315,8 @@ def name_of(f: Callable) -> str:
     """What to call f: its name, or for a lambda its text."""
     if isinstance(f, Primitive):
         return f.name
-    name = getattr(f, "__name__", type(f).__name__)
+    cls = class_of(f)
+    name = cls.__name__ if cls else getattr(f, "__name__", type(f).__name__)
     return text_of(f) or "the function" if name == "<lambda>" else name
 
 
@@ -296,6 +326,7 @@ def text_of(f: Callable) -> str:
         source = textwrap.dedent(inspect.getsource(f)).strip()
     except (OSError, TypeError):
         return ""
+    found: list[ast.Expression] = []
     for start in range(len(source)):
         if source.startswith("lambda", start):
             for end in range(len(source), start, -1):
@@ -303,9 +334,26 @@ def text_of(f: Callable) -> str:
                     tree = ast.parse(source[start:end].strip(), mode="eval")
                 except SyntaxError:
                     continue
-                if isinstance(tree.body, ast.Lambda) and len(tree.body.args.args) == f.__code__.co_argcount:
-                    return ast.unparse(tree.body)
-    return ""
+                if isinstance(tree.body, ast.Lambda):
+                    if len(tree.body.args.args) == f.__code__.co_argcount:
+                        found.append(tree)
+                    break
+    # there may be several on the line: the one whose code is the same, or reads the same names
+    found.sort(key=lambda tree: likeness(tree, f.__code__), reverse=True)
+    return ast.unparse(found[0].body) if found else ""
+
+
+def likeness(tree: ast.Expression, code: CodeType) -> tuple[bool, bool]:
+    """How much of `code` is that of a lambda's text: (its instructions, its names and constants)."""
+    compiled = compile(tree, code.co_filename, "eval")
+    text = next(c for c in compiled.co_consts if isinstance(c, CodeType))
+    read = [{*c.co_names, *c.co_freevars, *c.co_varnames, *c.co_cellvars} for c in (text, code)]
+    alike = read[0] == read[1] and constants(text) == constants(code)
+    return alike and text.co_code == code.co_code, alike
+
+
+def constants(code: CodeType) -> list:
+    return [constants(c) if isinstance(c, CodeType) else c for c in code.co_consts]
 
 
 def snippet(case, finding) -> str:
@@ -319,7 +367,8 @@ def snippet(case, finding) -> str:
             arguments.append(literal(getattr(a, "array", getattr(a, "value", a))))
     if not isinstance(case.engine, Autodiff):
         lines = [f"{name} = {literal(x)}" for name, x in zip(variables, case.arrays, strict=True)]
-        calls = [f"{case.name}({', '.join(arguments)})"]
+        function = f"{case.name}.apply" if class_of(case.program) else case.name
+        calls = [f"{function}({', '.join(arguments)})"]
         cotangents = ", ".join(map(literal, case.gs))
         return "\n".join(
             (
@@ -364,6 +413,8 @@ def how_to_call(case) -> tuple[str, list[str]]:
     import autodiff
 
     f = case.program
+    if cls := class_of(f):
+        return f"{cls.__name__}.apply", []
     row = getattr(f, "operation", None)  # a row of the table of operations
     name = getattr(row or f, "name" if row or isinstance(f, Primitive) else "__name__", "f")
     public = getattr(autodiff, name, None)
@@ -389,11 +440,8 @@ def literal(value: Any) -> str:
     """Python that gives the value again, every digit of it."""
     if isinstance(value, np.ndarray):
         if value.ndim == 0:
-            return (
-                f"np.float64({float(value)!r})"
-                if value.dtype == np.float64
-                else f"np.array({value.item()!r})"
-            )
+            number = repr(value.item())
+            return f"np.{value.dtype.name}({number})" if value.dtype.kind == "f" else f"np.array({number})"
         text = f"np.array({value.tolist()!r}"
         if value.size == 0:
             text = f"np.zeros({value.shape!r}"

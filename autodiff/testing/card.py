@@ -85,11 +85,14 @@ class Card:
     def right(self) -> int:
         return sum(entry.verdict == "right" for entry in self.entries)
 
+    def has(self, name: str) -> bool:
+        """Is there a row of that name?"""
+        return any(entry.name == name for entry in self.entries)
+
     @property
     def lacking(self) -> list[str]:
         """Required operations that are not there."""
-        there = {entry.name for entry in self.entries}
-        return [name for name in self.required if name not in there]
+        return [name for name in self.required if not self.has(name)]
 
     @property
     def rows(self) -> int:

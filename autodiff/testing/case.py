@@ -37,11 +37,13 @@ class Case:
         self.arguments = [argument(a) for a in inputs]
         self.places = [k for k, a in enumerate(self.arguments) if isinstance(a, np.ndarray)]
         self.names = names_of(f, len(self.arguments))
+        self.first = 0  # the place from which on a person would count
         self.arrays = [self.arguments[k].astype(np.float64) for k in self.places]
         self.reference = reference or self.untracked
         self.rng = np.random.default_rng(seed)
         self.notes: list[str] = []
-        self.slots: list[int] | None = None
+        self.returned: Any = None  # by the first call
+        self.slots: list[int] | None = None  # which of the results can have a derivative
         self.values = self.run(walk=False).values
         self.gs = [self.random(y.shape) for y in self.values]
         self.ts, self.us = ([self.random(x.shape) for x in self.arrays] for _ in range(2))
@@ -79,7 +81,9 @@ class Case:
         """Those of the results that can have a derivative."""
         several = result if isinstance(result, (tuple, list)) else (result,)
         if self.slots is None:
-            kinds = [None if y is None else self.engine.array(y).dtype.kind for y in several]
+            self.returned = result
+            nothing = (type(None), dict, list, tuple)
+            kinds = [None if isinstance(y, nothing) else self.engine.array(y).dtype.kind for y in several]
             self.slots = [k for k, kind in enumerate(kinds) if kind == "f"]
         return [several[k] for k in self.slots]
 
@@ -170,21 +174,25 @@ class Case:
 
     def mistakes(self, run: Run, k: int, rtol: float) -> list[tuple]:
         """(place, bounds) where the gradient by input k is wrong. Looked for along a random direction,
-        which is enough to know; if it is, or where there are kinks, element by element."""
+        which is enough to know; if it is, or where there are kinks or infinite slopes, element by
+        element."""
         g = run.gradient(k)
         if g.size == 0:
             return []
         bounds = self.toward(k, self.alone(k))
         right = bounds.admit(self.along(g, k), rtol)
-        if right and not bounds.kinked:
+        if right and not bounds.kinked and not bounds.infinite:
             return []
         wrong = [(place, b) for place, b in self.expected(k) if not b.admit(g[place], rtol)]
         return wrong or ([] if right else [(None, bounds)])
 
     def label(self, k: int) -> str:
-        """Input k, as a person would point at it."""
-        place = self.places[k]
-        return f"input {place} ({self.names[place]})" if self.names[place] else f"input {place}"
+        """Input k of those that are differentiated by, as a person would point at it."""
+        return self.argument_label(self.places[k])
+
+    def argument_label(self, place: int) -> str:
+        number = place - self.first
+        return f"input {number} ({self.names[place]})" if self.names[place] else f"input {number}"
 
 
 class Run:
@@ -233,6 +241,15 @@ class Bounds:
     @property
     def kinked(self) -> bool:
         return bool(self.low != self.high)
+
+    @property
+    def unknown(self) -> bool:
+        """Is it no number: outside the function's domain?"""
+        return isinstance(self.low, (float, np.floating)) and bool(np.isnan(self.low))
+
+    @property
+    def infinite(self) -> bool:
+        return isinstance(self.low, (float, np.floating)) and bool(np.isinf(self.low))
 
     @property
     def middle(self) -> Any:

@@ -60,6 +60,12 @@ def vjp(case: Case) -> Findings:
             return
 
 
+def unknown(case: Case) -> list[str]:
+    """The inputs by which no derivative is known here, so that there is nothing to compare with."""
+    filled = (k for k, x in enumerate(case.arrays) if x.size)
+    return [case.label(k) for k in filled if case.toward(k, case.alone(k)).unknown]
+
+
 def not_exact(case: Case, what: str, rule: str = "") -> Findings:
     """A mistake where exact arithmetic is demanded, else worth a note."""
     if case.strict:
@@ -121,7 +127,7 @@ def where(case: Case, k: int, wrong: list, size: int) -> str:
     """` at [0, 2], where it is 0.5, and at 3 more of its 6 elements`."""
     place, bounds = wrong[0]
     text = f" (there is a kink: anything from {bounds.low} to {bounds.high} will do)" if bounds.kinked else ""
-    if isinstance(bounds.middle, float) and np.isnan(bounds.middle):
+    if bounds.unknown:
         text = " (no derivative is known there: is it in the function's domain?)"
     if place is None:
         return " along a random direction, though in no single element by more than rounding" + text
@@ -265,6 +271,7 @@ def second_order(case: Case) -> Findings:
                     cause="a rule takes for constant what depends on the inputs, or computes with something "
                     "that is not recorded",
                     rule=blame.rule(case, None, "second order"),
+                    scene={"nesting": nesting},
                 )
                 return
     yield from by_cotangent(case)
@@ -302,6 +309,7 @@ def by_cotangent(case: Case) -> Findings:
                 total,
                 cause="the rule's own derivative: of an adjoint, the operation itself",
                 rule=blame.rule(case, None, "second order"),
+                scene={"nesting": "by_cotangent"},
             )
             return
 
@@ -330,10 +338,12 @@ def alone(case: Case) -> Findings:
                 run.gradient(k),
                 cause="a rule reads what is saved, or worked out, only when another input is wanted",
                 rule=blame.rule(case, k),
+                scene={"tracked": k},
             )
         stray = [j for j, g in enumerate(run.gradients) if j != k and g is not None]
         if stray:
-            yield Finding("alone", f"{case.label(stray[0])} did not ask for a gradient, and got one")
+            what = f"{case.label(stray[0])} did not ask for a gradient, and got one"
+            yield Finding("alone", what, scene={"tracked": k})
 
 
 def integers(case: Case) -> Findings:
@@ -349,8 +359,20 @@ def integers(case: Case) -> Findings:
         if case.engine.gradient(new[k]) is not None:
             yield Finding(
                 "integers",
-                f"input {k} holds {constant.array.dtype} numbers, which have no derivative, and got a gradient",
+                f"{case.argument_label(k)} holds {constant.array.dtype} numbers, which have no derivative, and got a gradient",
+                scene={"constant": k},
             )
+
+
+def forward(case: Case, arrays: list[np.ndarray], how: str) -> Run | None:
+    """A run without its walk back; None, and a note, if the program does not take such arrays (to decline
+    an input is not to differentiate it wrongly)."""
+    try:
+        return case.run(arrays, walk=False)
+    except Exception as error:  # whatever it says of them
+        text = str(error).strip().partition("\n")[0]
+        case.notes.append(f"not checked {how}: f does not take it ({type(error).__name__}: {text})")
+        return None
 
 
 def shape_and_dtype(case: Case) -> Findings:
@@ -359,7 +381,9 @@ def shape_and_dtype(case: Case) -> Findings:
     mixed = tuple((np.float32, np.float64)[k % 2] for k in range(n))
     for dtypes in dict.fromkeys([(np.float64,) * n, (np.float32,) * n, mixed]):
         arrays = [a.astype(d) for a, d in zip(case.arrays, dtypes, strict=True)]
-        run = case.run(arrays, walk=False)
+        run = forward(case, arrays, f"with {', '.join(np.dtype(d).name for d in dtypes)}")
+        if run is None:
+            continue
         run.back([g.astype(y.dtype) for g, y in zip(case.gs, run.values, strict=True)])
         for k, (g, x) in enumerate(zip(run.gradients, arrays, strict=True)):
             if g is not None and (g.dtype != x.dtype or g.shape != x.shape):
@@ -371,6 +395,7 @@ def shape_and_dtype(case: Case) -> Findings:
                     if g.shape == x.shape
                     else blame.of_shapes(x.shape, g.shape),
                     rule=blame.rule(case, k),
+                    scene={"dtypes": dtypes},
                 )
                 return
 
@@ -382,22 +407,31 @@ def untouched(case: Case) -> Findings:
     for k, (a, b) in enumerate(zip(arrays, case.arrays, strict=True)):
         if not same(a, b):
             cause = "an operation works in place on what it was given"
-            yield Finding("untouched", f"the forward changed {case.label(k)}", b, a, cause)
+            yield Finding(
+                "untouched", f"the forward changed {case.label(k)}", b, a, cause, scene={"input": k}
+            )
             return
     values = [y.copy() for y in run.values]
     run.back(gs)
     for k, (a, b) in enumerate(zip(arrays, case.arrays, strict=True)):
         if not same(a, b):
             yield Finding(
-                "untouched", f"the walk back changed {case.label(k)}", b, a, rule=blame.rule(case, k)
+                "untouched",
+                f"the walk back changed {case.label(k)}",
+                b,
+                a,
+                rule=blame.rule(case, k),
+                scene={"input": k},
             )
     for k, (a, b) in enumerate(zip(gs, case.gs, strict=True)):
         if not same(a, b):
             cause = "a rule, or the accumulation, adds in place into what it was given"
-            yield Finding("untouched", f"the walk back changed the cotangent of output {k}", b, a, cause)
+            what = f"the walk back changed the cotangent of output {k}"
+            yield Finding("untouched", what, b, a, cause, scene={"cotangent": k})
     for k, (y, before) in enumerate(zip(run.values, values, strict=True)):
         if not same(y, before):
-            yield Finding("untouched", f"the walk back changed the value of output {k}", before, y)
+            what = f"the walk back changed the value of output {k}"
+            yield Finding("untouched", what, before, y, scene={"output": k})
 
 
 def aliasing(case: Case) -> Findings:
@@ -407,23 +441,26 @@ def aliasing(case: Case) -> Findings:
     gradients = [(k, g) for k, g in enumerate(run.gradients) if g is not None]
     for k, g in gradients:
         others = [
-            *((f"the gradient by {case.label(j)}", other) for j, other in gradients if j > k),
-            *((f"the cotangent of output {j}", other) for j, other in enumerate(gs)),
-            *((f"output {j}", other) for j, other in enumerate(run.values)),
-            *((case.label(j), case.engine.array(x)) for j, x in enumerate(run.xs)),
+            *(("gradient", j, f"the gradient by {case.label(j)}", other) for j, other in gradients if j > k),
+            *(("cotangent", j, f"the cotangent of output {j}", other) for j, other in enumerate(gs)),
+            *(("output", j, f"output {j}", other) for j, other in enumerate(run.values)),
+            *(("input", j, case.label(j), case.engine.array(x)) for j, x in enumerate(run.xs)),
         ]
-        for what, other in others:
+        for kind, j, what, other in others:
             if np.shares_memory(g, other):
                 yield Finding(
                     "aliasing",
                     f"the gradient by {case.label(k)} lies in the same memory as {what}",
                     cause="to write to one, as an optimiser or clipping does, is to change the other: what is "
                     "kept has to be a copy",
+                    scene={"of": k, kind: j},
                 )
                 return
         if g.size and not g.flags.writeable:
             yield Finding(
-                "aliasing", f"the gradient by {case.label(k)} is read-only: a view of something else"
+                "aliasing",
+                f"the gradient by {case.label(k)} is read-only: a view of something else",
+                scene={"of": k},
             )
             return
 
@@ -459,7 +496,10 @@ def memory_layouts(case: Case) -> Findings:
     """The same numbers in other memory give the same value and the same gradients."""
     for name, lay in layouts.LAYOUTS.items():
         arrays, gs = [lay(a) for a in case.arrays], [lay(g) for g in case.gs]
-        found, usual = case.run(arrays, gs), case.once
+        found, usual = forward(case, arrays, f"in {name} memory"), case.once
+        if found is None:
+            continue
+        found.back(gs)
         if name == "broadcast":  # other numbers: those that repeat
             usual = case.run([a.copy() for a in arrays], [g.copy() for g in gs])
         for k, (a, b) in enumerate(zip(found.values, usual.values, strict=True)):

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from .case import Case
+from .options import INSTALL
 from .oracles import ComplexStep, Unsuitable, moved
 
 METHODS = {"forward difference": "f", "central difference": "c", "complex step": "i"}
@@ -62,7 +63,7 @@ class ErrorCurve:
             try:
                 from matplotlib.figure import Figure
             except ImportError as error:
-                raise ImportError("the picture needs Matplotlib: pip install 'autodiff-nn[viz]'") from error
+                raise ImportError(f"the picture needs Matplotlib: {INSTALL.format('viz')}") from error
             axes = Figure(figsize=(6, 4), layout="constrained").add_subplot()
         for method, errors in self.errors.items():
             axes.loglog(self.steps, np.maximum(errors, 1e-17), ".-", label=method)

@@ -6,13 +6,16 @@ import argparse
 import json
 import os
 import sys
+from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 from .adapters import KNOWN, LIKELY
 from .card import Card, class_page, ranking, write
 from .checks import CHECKS
-from .judge import EXAMPLES
+from .judge import EXAMPLES, ROWS
+from .operations import OPERATIONS
+from .options import listed, new_file, number
 from .supervision import Limits, supervised
 
 EPILOG = f"""\
@@ -33,6 +36,7 @@ def main(argv: list[str]) -> int:
     def graded(target: str) -> Card:
         card = supervised(target, settings, limits)
         card.required = options.require or []
+        card.not_offered += [n for n in options.only or () if not card.has(n) and n not in card.not_offered]
         return card
 
     cards = []
@@ -64,29 +68,37 @@ def parsed(argv: list[str]) -> argparse.Namespace:
     )  # fmt: skip
     add = parser.add_argument
     add("modules", nargs="+", metavar="MODULE", help="what to grade")
-    add("--html", metavar="FILE", help="write a page")
-    add("--json", metavar="FILE", help="write the data; a list, if several engines are graded")
-    add("--only", metavar="NAMES", type=names, help="rows of the card, with commas between")
-    add("--require", metavar="NAMES", type=names, help="operations that have to be there")
+    add("--html", metavar="FILE", type=new_file, help="write a page")
+    add("--json", metavar="FILE", type=new_file, help="write the data; a list, if several engines are graded")
+    add(
+        "--only",
+        metavar="NAMES",
+        type=rows,
+        help="rows of the card, with commas between; of programs what is before the colon",
+    )
+    add("--require", metavar="NAMES", type=operations, help="operations that have to be there")
     add("--without", metavar="CHECKS", type=checks, default=[], help=f"not to be asked: {', '.join(CHECKS)}")
-    add("--examples", metavar="N", type=int, default=EXAMPLES, help=f"looked at for each row ({EXAMPLES})")
-    add("--seed", metavar="N", type=int, default=0, help="of what is drawn (0)")
-    add("--time", metavar="S", type=float, default=900, help="seconds for an engine, at most (900)")
-    add("--row-time", metavar="S", type=float, default=60, help="seconds without an answer, for one row (60)")
     add(
-        "--memory",
-        metavar="GIB",
-        type=float,
-        default=8,
-        help="memory for an engine, at most; 0: no limit (8; Linux only)",
-    )
-    add(
-        "--jobs",
+        "--examples",
         metavar="N",
-        type=int,
-        default=max(1, (os.cpu_count() or 2) // 2),
-        help="engines at the same time",
+        type=number(int, 1),
+        default=EXAMPLES,
+        help=f"looked at for each row ({EXAMPLES})",
     )
+    add("--seed", metavar="N", type=int, default=0, help="of what is drawn (0)")
+    seconds = number(float, 0, above=True)
+    add("--time", metavar="S", type=seconds, default=900, help="seconds for an engine, at most (900)")
+    add(
+        "--row-time",
+        metavar="S",
+        type=seconds,
+        default=60,
+        help="seconds without an answer, for one row (60)",
+    )
+    add("--memory", metavar="GIB", type=number(float, 0), default=8,
+        help="memory for an engine, at most; 0: no limit (8; Linux only)")  # fmt: skip
+    add("--jobs", metavar="N", type=number(int, 1), default=max(1, (os.cpu_count() or 2) // 2),
+        help="engines at the same time")  # fmt: skip
     add("-q", "--quiet", action="store_true", help="print the totals only")
     return parser.parse_args(argv)
 
@@ -95,11 +107,26 @@ def names(text: str) -> list[str]:
     return [name.strip() for name in text.split(",") if name.strip()]
 
 
+def known(kind: str, given: list[str], there: Iterable[str]) -> list[str]:
+    try:
+        return listed(kind, given, there)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
 def checks(text: str) -> list[str]:
-    unknown = [name for name in names(text) if name not in CHECKS]
-    if unknown:
-        raise argparse.ArgumentTypeError(f"there is no check {unknown[0]!r}: they are {', '.join(CHECKS)}")
-    return names(text)
+    return known("check", names(text), CHECKS)
+
+
+def operations(text: str) -> list[str]:
+    return known("operation", names(text), OPERATIONS)
+
+
+def rows(text: str) -> list[str]:
+    """Names of rows; a program may be called by what stands before its colon."""
+    short = {row.partition(":")[0]: row for row in ROWS}
+    given = [text] if text in ROWS else names(text)
+    return [short.get(name, name) for name in known("row", given, {**short, **dict.fromkeys(ROWS)})]
 
 
 def print_cards(cards: list[Card], several: bool, options: argparse.Namespace) -> None:

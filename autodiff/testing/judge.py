@@ -18,19 +18,17 @@ from hypothesis import HealthCheck, Phase, find, settings
 from hypothesis.errors import NoSuchExample
 
 from . import blame
+from .adapters.base import Adapter
 from .card import Card, Convention, Entry, Miss
 from .case import Case, Constant, Fixed
 from .checks import CHECKS
 from .engine import OURS
 from .operations import OPERATIONS, direct, listed
+from .options import listed as known_names
 from .oracles import FiniteDifferences
 from .report import Finding
 from .strategies import arrays, broadcast_arrays, st
 
-OTHER_INPUTS = (
-    "shape and dtype",
-    "memory layouts",
-)  # these go on from what was drawn to mixed dtypes, and so on
 CONSEQUENCES = ("jvp", "adjoint", "second order", "alone", "memory layouts")  # of a wrong vjp: not asked then
 EXAMPLES = 60
 ALIKE, ROUNDS = 1, 4  # examples of the same shapes and options; times that the drawing begins anew
@@ -133,7 +131,11 @@ def random_programs(trusted: Sequence[str]) -> Composed:
             steps.append((name, *(draw(st.integers(0, len(xs) + k - 1)) for _ in range(JOINTS[name]))))
         return (Steps(tuple(steps)), *xs)
 
-    return Composed("random programs", drawn(), frozenset())
+    return Composed(RANDOM, drawn(), frozenset())
+
+
+RANDOM = "random programs"
+ROWS = (*OPERATIONS, *(program.name for program in PROGRAMS), RANDOM)  # that a card may have
 
 
 # ---- one example -------------------------------------------------------------------------------------
@@ -206,6 +208,9 @@ def looked(engine: Any, row: Any, arguments: tuple, seed: int, names: Sequence[s
         outcome.findings["value"] = Finding("value", f"it raises when a gradient is wanted: {said(error)}")
         return outcome
     outcome.case = case
+    case.first = int(isinstance(row, Composed))  # its steps come before its inputs
+    for place, name in letters(case).items():
+        case.names[place] = name
     if len(case.values) != len(twin.values) or any(
         a.shape != b.shape for a, b in zip(case.values, twin.values, strict=False)
     ):
@@ -216,7 +221,6 @@ def looked(engine: Any, row: Any, arguments: tuple, seed: int, names: Sequence[s
         return outcome
     skip = {*row.options.get("skip", ()), *engine.waived}
     only = row.options.get("checks", CHECKS)
-    watch = Watched(engine)
     for check in CHECKS.values():
         if check.name not in names or check.name not in only or check.name in skip:
             continue
@@ -225,12 +229,8 @@ def looked(engine: Any, row: Any, arguments: tuple, seed: int, names: Sequence[s
         if check.name in CONSEQUENCES and "vjp" in outcome.findings:
             continue
         try:
-            case.engine = watch
             finding = next(iter(check.run(case)), None)
         except Exception as error:
-            if check.name in OTHER_INPUTS and not watch.walking:  # it does not take such inputs at all
-                outcome.checked.add(check.name)
-                continue
             if is_declined(error):
                 outcome.not_offered[check.name] = said(error)
                 if check.name == "vjp":
@@ -260,18 +260,6 @@ class Untracked:
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self.engine, name)
-
-
-class Watched(Untracked):
-    """The engine, and whether it is on its walk back: an error before that is the forward's."""
-
-    def __init__(self, engine: Any):
-        self.engine, self.walking = engine, False
-
-    def backward(self, outputs: Sequence, cotangents: Sequence) -> None:
-        self.walking = True
-        self.engine.backward(outputs, cotangents)
-        self.walking = False
 
 
 def differing(expected: list, found: list, rtol: float) -> Finding | None:
@@ -356,7 +344,8 @@ class Judge:
                 return "declined"
             entry.misses.append(Miss("value", f"it takes nothing of what was tried: {entry.declined_as}"))
             return "fails"
-        return "wrong" if self.first else "right" if "vjp" in entry.properties else "declined"
+        seen = "vjp" in entry.properties or "vjp" in self.engine.waived
+        return "wrong" if self.first else "right" if seen else "declined"
 
     def search(self, condition: Callable[[tuple], bool], round: int) -> Any:
         """The simplest example for which the condition holds, or None. A round draws the same every time."""
@@ -396,7 +385,8 @@ class Judge:
             entry.properties[name] = entry.properties.get(name, "right")
         for name in outcome.findings:
             entry.properties[name] = "wrong"
-            self.first.setdefault(name, (example, self.round, self.draws))
+            if name not in self.first or has_elements(example) > has_elements(self.first[name][0]):
+                self.first[name] = (example, self.round, self.draws)
         for name, text in outcome.not_offered.items():
             entry.not_offered.setdefault(name, text)
         return False
@@ -429,7 +419,9 @@ class Judge:
             again = "it fails at one time and not at the next: it depends on more than its inputs"
             return Miss(name, f"{again} ({called(self.row, example[0])})")
         message = str(finding).removeprefix("✗ ").replace(f"  [{name}]", "", 1)
-        message += "\n    (seen with arrays without elements only)" * (not has_elements(example))
+        message += "\n    (of what was tried, only arrays without elements showed it)" * (
+            not has_elements(example)
+        )
         return Miss(name, message, snippet(self.engine, self.row, example[0], outcome.case, finding))
 
 
@@ -474,7 +466,7 @@ def brief(a: Any) -> str:
 
 
 def snippet(engine: Any, row: Any, arguments: tuple, case: Case | None, finding: Finding) -> str:
-    """The example as a program in the engine's own words; "" if there is none."""
+    """The example as a program in the engine's own words, which shows what was found; "" if there is none."""
     if case is None or not hasattr(engine, "spelled_run"):
         return ""
     lines = [engine.imports] if engine.imports else []
@@ -483,25 +475,196 @@ def snippet(engine: Any, row: Any, arguments: tuple, case: Case | None, finding:
     lines += ["import operator"] * any("operator." in text for text in texts.values())
     head, lines = lines, [""]
     lines += [f"{name} = {text}" for name, text in texts.items()]
-    names, inputs, k = [], [], 0
+    known = letters(case)
+    inputs = [known[place] for place in case.places]
+    constants = {k: known[k] for k, a in enumerate(case.arguments) if isinstance(a, Constant)}
+    lines += [f"{name} = {engine.spelled_constant(case.arguments[k].array)}" for k, name in constants.items()]
+    names = []
     for place, a in enumerate(case.arguments):
-        if place in case.places or isinstance(a, Constant):
-            name = "abcdefgh"[k] if k < 8 else f"x{k}"
-            k += 1
-            text = engine.spelled_constant(a.array) if isinstance(a, Constant) else engine.spelled_variable(
-                case.arrays[case.places.index(place)])  # fmt: skip
-            lines.append(f"{name} = {text}")
-            inputs += [name] if place in case.places else []
-            names.append(name)
+        if place in known:
+            names.append(known[place])
         elif not isinstance(a, Steps):
             text = blame.literal(a.value if isinstance(a, Fixed) else a)
             names.append(f"float('{text}')" if text in ("inf", "-inf") else text)
     body, outputs = body_of(row, arguments, names, len(case.values), case)
-    lines += engine.spelled_run(inputs, body, outputs, case.gs)
+    shown = Shown(engine, case, finding, inputs, constants, body, outputs).lines()
+    if not shown:
+        return ""
+    lines += shown
     lines.append("# " + "\n# ".join(str(finding).removeprefix("✗ ").splitlines()))
     if any("np." in line for line in lines) and " as np" not in "".join(head):
         head.append("import numpy as np")
     return "\n".join(head + lines)
+
+
+def letters(case: Case) -> dict[int, str]:
+    """place → what an array among the arguments is called in a program."""
+    arrays = [k for k, a in enumerate(case.arguments) if k in case.places or isinstance(a, Constant)]
+    return {place: "abcdefgh"[k] if k < 8 else f"x{k}" for k, place in enumerate(arrays)}
+
+
+@dataclass
+class Shown:
+    """A program, and what has to be done with it to see a finding."""
+
+    engine: Any
+    case: Case
+    finding: Finding
+    inputs: list[str]
+    constants: dict[int, str]  # place → name
+    body: list[str]
+    outputs: list[str]
+
+    def lines(self) -> list[str]:
+        """From the inputs to what is printed; none, if the engine's adapter cannot say it."""
+        special = getattr(self, self.finding.check.replace(" ", "_"), None)
+        return special() if special else self.given() + self.run()
+
+    # ---- what they are made of ------------------------------------------------------------------
+
+    def given(self, arrays: Sequence | None = None, tracked: Sequence[int] | None = None) -> list[str]:
+        """The inputs; those that are not tracked want no gradient."""
+        make, constant = self.engine.spelled_variable, self.engine.spelled_constant
+        return [
+            f"{name} = {(make if tracked is None or k in tracked else constant)(x)}"
+            for k, (name, x) in enumerate(zip(self.inputs, arrays or self.case.arrays, strict=True))
+        ]
+
+    def run(self, more: Sequence[str] = ()) -> list[str]:
+        return self.engine.spelled_run([*self.inputs, *more], self.body, self.outputs, self.case.gs)
+
+    def walk(self, gs: Sequence | None = None) -> list[str]:
+        return self.engine.spelled_walk(self.outputs, gs or self.case.gs)
+
+    def printed(self) -> str:
+        return f"print({', '.join(map(self.engine.spelled_gradient, self.inputs))})"
+
+    @property
+    def walks(self) -> bool:
+        """Does the engine walk back from a value? (Others differentiate a function.)"""
+        return type(self.engine).spelled_run is Adapter.spelled_run
+
+    # ---- by check: those that a walk, and its gradients printed, do not show ------------------------
+
+    def alone(self) -> list[str]:
+        k = self.finding.scene.get("tracked")
+        return self.given(tracked=None if k is None else [k]) + self.run()
+
+    def integers(self) -> list[str]:
+        place = self.finding.scene.get("constant")
+        return self.given() + self.run(
+            [self.constants[place]] if place in self.constants and self.walks else []
+        )
+
+    def shape_and_dtype(self) -> list[str]:
+        dtypes = self.finding.scene.get("dtypes")
+        if not dtypes or not self.walks:
+            return self.given() + self.run()
+        arrays = [x.astype(d) for x, d in zip(self.case.arrays, dtypes, strict=True)]
+        values = self.case.run(arrays, walk=False).values
+        gs = [g.astype(y.dtype) for g, y in zip(self.case.gs, values, strict=True)]
+        found = [self.engine.spelled_gradient_array(x) for x in self.inputs]
+        return [*self.given(arrays), *self.body, *self.walk(gs),
+                *(f"print({g}.dtype, {g}.shape)" for g in found)]  # fmt: skip
+
+    def accumulation(self) -> list[str]:
+        if not self.walks:
+            return []
+        twice = [f"    {line}" for line in [*self.body, *self.walk(), self.printed()]]
+        return [*self.given(), "for walk in range(2):", *twice]
+
+    def determinism(self) -> list[str]:
+        return ["for time in range(2):", *(f"    {line}" for line in self.given() + self.run())]
+
+    def untouched(self) -> list[str]:
+        (kind, k), *_ = [*self.finding.scene.items(), ("", 0)]
+        if not kind or not self.walks:
+            return self.given() + self.run()
+        of = {
+            "input": self.inputs,
+            "output": self.outputs,
+            "cotangent": [f"g{k}" for k in range(len(self.case.gs))],
+        }
+        what = of[kind][k] if kind == "cotangent" else self.engine.spelled_array(of[kind][k])
+        kept = [f"before = {what}.copy()"]
+        cotangents = [f"{g} = {blame.literal(x)}" for g, x in zip(of["cotangent"], self.case.gs, strict=True)]
+        return [*self.given(), *(kept if kind == "input" else []), *self.body, *(kept if kind == "output" else []),
+                *(cotangents + kept if kind == "cotangent" else []),
+                *self.walk(of["cotangent"] if kind == "cotangent" else None), f"print(before, {what})"]  # fmt: skip
+
+    def aliasing(self) -> list[str]:
+        scene = dict(self.finding.scene)
+        if not scene or not self.walks:
+            return self.given() + self.run()
+        gradient = self.engine.spelled_gradient_array(self.inputs[scene.pop("of")])
+        if not scene:
+            return [*self.given(), *self.body, *self.walk(), f"print({gradient}.flags.writeable)"]
+        ((kind, j),) = scene.items()
+        cotangents = [f"g{k} = {blame.literal(g)}" for k, g in enumerate(self.case.gs)]
+        other = {
+            "gradient": lambda: self.engine.spelled_gradient_array(self.inputs[j]),
+            "cotangent": lambda: f"g{j}", "output": lambda: self.engine.spelled_array(self.outputs[j]),
+            "input": lambda: self.engine.spelled_array(self.inputs[j]),
+        }[kind]()  # fmt: skip
+        named = [f"g{k}" for k in range(len(cotangents))] if kind == "cotangent" else None
+        return [*self.given(), *self.body, *(cotangents if named else []), *self.walk(named),
+                f"print(np.shares_memory({gradient}, {other}))"]  # fmt: skip
+
+    def memory_layouts(self) -> list[str]:
+        return []  # in a program of literals all memory is alike
+
+    def jvp(self) -> list[str]:
+        tangents = self.engine.spelled_jvp.format(f="f", xs="xs", ts="ts")
+        return [*self.function(), f"print({tangents})"] if tangents else []
+
+    def adjoint(self) -> list[str]:
+        tangents = self.engine.spelled_jvp.format(f="f", xs="xs", ts="ts")
+        if not tangents or not self.engine.spelled_grad:
+            return []
+        return [
+            *self.function(), *WEIGHTED, f"gradient = {self.grad('weighted', len(self.inputs))}",
+            f"print(sum((g * t).sum() for g, t in zip(gs, {tangents})))",
+            "print(sum((h * t).sum() for h, t in zip(gradient(*xs), ts)))",
+        ]  # fmt: skip
+
+    def second_order(self) -> list[str]:
+        nesting, n = self.finding.scene.get("nesting"), len(self.inputs)
+        if not nesting or not self.engine.spelled_grad or not self.engine.spelled_jvp:
+            return []
+        if nesting == "by_cotangent":
+            m = n + len(self.outputs)
+            return [
+                *self.function(), f"ws = [{', '.join(map(self.engine.spelled_constant, map(np.ones_like, self.case.gs)))}]",
+                f"weighted = lambda *x: sum((y * g * w).sum() for y, g, w in zip(f(*x[:{n}]), gs, x[{n}:]))",
+                f"gradient = {self.grad('weighted', m)}",
+                "slope = lambda *x: sum((h * u).sum() for h, u in zip(gradient(*x), us))",
+                f"second = {self.grad('slope', m)}(*xs, *ws)",
+                f"print(sum(h.sum() for h in second[{n}:]))",
+            ]  # fmt: skip
+        slope = "slope = lambda *x: sum((h * u).sum() for h, u in zip({}, {}))"
+        second = f"second = {self.grad('slope', n)}(*xs)"
+        gradient = [*WEIGHTED, f"gradient = {self.grad('weighted', n)}"]
+        steps = {
+            "reverse_over_reverse": [*gradient, slope.format("gradient(*x)", "us"), second],
+            "forward_over_reverse": [*gradient, f"second = {self.engine.spelled_jvp.format(f='gradient', xs='xs', ts='us')}"],
+            "reverse_over_forward": [slope.format(self.engine.spelled_jvp.format(f="f", xs="x", ts="us"), "gs"), second],
+        }[nesting]  # fmt: skip
+        return [*self.function(), *steps, "print(sum((h * t).sum() for h, t in zip(second, ts)))"]
+
+    def grad(self, f: str, n: int) -> str:
+        return self.engine.spelled_grad.format(f=f, n=", ".join(map(str, range(n))))
+
+    def function(self) -> list[str]:
+        """The program as a function that gives a tuple; and inputs, cotangents, tangents."""
+        lists = {"xs": self.case.arrays, "gs": self.case.gs, "us": self.case.us, "ts": self.case.ts}
+        return [
+            f"def f({', '.join(self.inputs)}):", *(f"    {line}" for line in self.body),
+            f"    return ({', '.join(self.outputs)},)", "",
+            *(f"{name} = [{', '.join(map(self.engine.spelled_constant, arrays))}]" for name, arrays in lists.items()),
+        ]  # fmt: skip
+
+
+WEIGHTED = ["weighted = lambda *x: sum((y * g).sum() for y, g in zip(f(*x), gs))"]
 
 
 def body_of(row: Any, arguments: tuple, names: list[str], n: int, case: Case) -> tuple[list[str], list[str]]:
@@ -573,6 +736,7 @@ def not_offered(engine: Any) -> list[str]:
 def entries(engine: Any, *, only: Sequence[str] | None = None, done: Sequence[Entry] = (),
             begin: Callable[[str], None] = lambda name: None, **options: Any) -> Iterator[Entry]:  # fmt: skip
     """The rows of the card, one after the other; those in `done` are known already."""
+    known_names("row", only or (), ROWS)
     verdicts = {entry.name: entry.verdict for entry in done}
     broken = unable(engine)
     for row in rows(engine):

@@ -31,6 +31,7 @@ import numpy as np
 
 from ..scalar import Value
 from .dual import Dual, Residue, duals, numbers, split
+from .options import listed
 
 Arrays = Sequence[np.ndarray]
 Function = Callable[..., list[np.ndarray]]  # arrays ↦ the arrays of the differentiable outputs
@@ -302,8 +303,7 @@ def chosen(name: str | Oracle, f: Function, xs: Arrays, ts: Arrays) -> tuple[Ora
     if isinstance(name, Oracle):
         return name, []
     if name != "auto":
-        if name not in ORACLES:
-            raise ValueError(f"there is no oracle {name!r}: write one of auto, {', '.join(ORACLES)}")
+        listed("oracle", name, ["auto", *ORACLES])
         return ORACLES[name](), []
     refusals = []
     if sum(x.size for x in xs) <= 2000:

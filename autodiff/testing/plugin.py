@@ -16,10 +16,12 @@ from collections.abc import Iterator
 import numpy as np
 import pytest
 
+from .options import INSTALL
+
 try:
     from hypothesis import HealthCheck, settings
 except ImportError as error:
-    raise ImportError("this plugin sets up Hypothesis: pip install 'autodiff-nn[test]'") from error
+    raise ImportError(f"this plugin sets up Hypothesis: {INSTALL.format('test')}") from error
 
 from .. import random
 from .report import GradientError

@@ -7,10 +7,12 @@ from typing import Any
 
 import numpy as np
 
+from .adapters import engine_of
 from .blame import name_of
-from .check import check_gradients
+from .check import check_gradients, selected
 from .engine import OURS
 from .operations import OPERATIONS, Operation
+from .options import listed
 from .report import Finding, GradientError, Report, shown
 from .strategies import given, st
 
@@ -25,14 +27,25 @@ def gradient_test(operation: Any, inputs: Any = None, *, engine: Any = OURS, **o
     inputs is a strategy of an array, or of a tuple of all arguments, or a list of strategies, one for
     each. The other options are those of check_gradients.
     """
-    row = OPERATIONS[operation] if isinstance(operation, str) else operation
+    engine, row = engine_of(engine), row_of(operation)
     f = row.of(engine.functions) if isinstance(row, Operation) else row
     if isinstance(row, Operation):
         options = {"strict": row.exact, **row.options, **options}
         inputs = row.inputs if inputs is None else inputs
+    name = name_of(f)
+    several = inputs if isinstance(inputs, (list, tuple)) else [inputs]
+    for each in several:
+        if not isinstance(each, st.SearchStrategy):
+            of_table = (
+                f'; or, of the table of operations, gradient_test("{name}")' if name in OPERATIONS else ""
+            )
+            raise TypeError(
+                f"gradient_test({name}) needs a strategy to draw its inputs from, and was given {each!r}: write "
+                f"inputs=arrays(shapes()), with both from autodiff.testing.strategies, or a list of them{of_table}"
+            )
     if isinstance(inputs, (list, tuple)):
         inputs = st.tuples(*inputs)
-    name = name_of(f)
+    selected(**{key: options[key] for key in ("order", "modes", "checks", "skip") if key in options})
 
     @given(inputs, st.integers(0, 2**16))
     def test(arguments, seed):
@@ -44,10 +57,18 @@ def gradient_test(operation: Any, inputs: Any = None, *, engine: Any = OURS, **o
     return test
 
 
+def row_of(operation: Any) -> Any:
+    """The row of the table of that name; what is no name, as it is."""
+    if not isinstance(operation, str):
+        return operation
+    listed("operation", operation, OPERATIONS)
+    return OPERATIONS[operation]
+
+
 def check_conventions(operation: str | Operation, engine: Any = OURS) -> None:
     """Raise GradientError where an engine's choice, at a point at which calculus leaves one, is not
     the one in the operation's row."""
-    row = OPERATIONS[operation] if isinstance(operation, str) else operation
+    row = row_of(operation)
     f = row.of(engine.functions)
     for arguments, gradients in row.conventions:
         new = [engine.variable(np.array(a)) if is_floating(a) else a for a in arguments]

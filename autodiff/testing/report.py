@@ -25,6 +25,7 @@ class Finding:
     rule: str = ""  # the source line of the rule that is to blame
     detail: str = ""  # the same numbers in other words
     error: Exception | None = None  # what was raised, if something was
+    scene: dict[str, Any] = field(default_factory=dict)  # what a program has to do to show it
 
     def __str__(self):
         lines = [self.what]

@@ -13,14 +13,16 @@ from typing import Any
 
 import numpy as np
 
+from .options import INSTALL
+
 try:
     from hypothesis import given as given
     from hypothesis import strategies as st
     from hypothesis.extra import numpy as hnp
 except ImportError as error:
     raise ImportError(
-        "the strategies and the tests made of them need Hypothesis: pip install 'autodiff-nn[test]', or pip "
-        "install hypothesis pytest (check_gradients works without)"
+        f"the strategies and the tests made of them need Hypothesis: {INSTALL.format('test')}, or pip install "
+        "hypothesis pytest (check_gradients works without)"
     ) from error
 
 from .layouts import LAYOUTS

@@ -149,9 +149,9 @@ def watched(worker: Worker, start: float, limits: Limits) -> tuple[str, str | No
 
 
 def failed(name: str, why: str, out_of_time: bool) -> Entry:
-    from .judge import PROGRAMS
+    from .operations import OPERATIONS
 
-    section = "programs" if name in ("random programs", *(p.name for p in PROGRAMS)) else "operations"
+    section = "operations" if name in OPERATIONS else "programs"
     return Entry(name, section, "fails", misses=[Miss("end", why)])
 
 

@@ -8,14 +8,15 @@ import inspect
 import pkgutil
 import sys
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import numpy as np
 
-from .. import blame
-from .base import OF_NUMBERS, Adapter
+from ..options import unknown
+from .base import OF_NUMBERS, Adapter, text_of_array
 
 KNOWN = {  # what one types, which is the end of the adapter's name → what to install
     "autodiff": "autodiff-nn", "torch": "torch", "jax": "jax", "autograd": "autograd", "mygrad": "mygrad",
@@ -81,9 +82,11 @@ class ModuleAdapter(Adapter):
         for y, g in zip(outputs, cotangents, strict=True):
             self.module.backward(y, g)
 
-    def spelled_run(self, inputs, body, outputs, gs):
-        walks = [f"backward({y}, {blame.literal(g)})" for y, g in zip(outputs, gs, strict=True)]
-        return [*body, *walks, f"print({', '.join(f'gradient({x})' for x in inputs)})"]
+    def spelled_walk(self, outputs, gs):
+        return [f"backward({y}, {text_of_array(g)})" for y, g in zip(outputs, gs, strict=True)]
+
+    def spelled_array(self, x):
+        return f"array({x})" if hasattr(self.module, "array") else f"np.asarray({x}.data)"
 
     def spelled_constant(self, array):
         return (
@@ -91,6 +94,18 @@ class ModuleAdapter(Adapter):
             if hasattr(self.module, "constant")
             else self.spelled_variable(array)
         )
+
+
+known = cache(lambda name: load(name))
+
+
+def engine_of(named: Any) -> Any:
+    """What was given as engine=: an engine, or the name of one, or its module."""
+    if isinstance(named, ModuleType) and not hasattr(named, "variable"):
+        named = named.__name__
+    if not isinstance(named, str):
+        return named
+    return known(named) if named in KNOWN else load(named)
 
 
 def load(target: str) -> Adapter:
@@ -108,8 +123,7 @@ def load(target: str) -> Adapter:
     except ModuleNotFoundError as error:
         if target.split(".")[0] != error.name:
             raise
-        known = ", ".join(KNOWN)
-        raise Unrecognised(f"there is no file, and no module, {target!r}; known by name: {known}") from error
+        raise Unrecognised(f"{unknown('engine', target, KNOWN)}; or a module, or a file") from error
     return found_in([module, *submodules(module)], target)
 
 

@@ -62,18 +62,42 @@ class Adapter:
         function = self.functions[name]
         return blame.text_of(function) or f"functions[{name!r}]"
 
-    def spelled_variable(self, array: np.ndarray) -> str:
-        return f"variable({blame.literal(array)})"
+    # an array is itself, or what it is called in the program
+    def spelled_variable(self, array: Any) -> str:
+        return f"variable({text_of_array(array)})"
 
-    def spelled_constant(self, array: np.ndarray) -> str:
-        return f"constant({blame.literal(array)})"
+    def spelled_constant(self, array: Any) -> str:
+        return f"constant({text_of_array(array)})"
+
+    def spelled_walk(self, outputs: Sequence[str], gs: Sequence) -> list[str]:
+        """The lines of one walk back; a cotangent is an array, or the name of one."""
+        return [f"backward([{', '.join(outputs)}], [{', '.join(map(text_of_array, gs))}])"]
+
+    def spelled_gradient(self, x: str) -> str:
+        return f"gradient({x})"
+
+    def spelled_array(self, x: str) -> str:
+        """The numbers of a value, as an array in the same memory."""
+        return f"array({x})"
+
+    def spelled_gradient_array(self, x: str) -> str:
+        """The numbers of the gradient by x, likewise."""
+        return f"np.asarray({self.spelled_gradient(x)})"
+
+    # of a function f, if the engine can: "" if it cannot
+    spelled_grad = ""  # its gradients, as a function: with {f} and {n}, the inputs' numbers
+    spelled_jvp = ""  # its tangents: with {f}, {xs} and {ts}
 
     def spelled_run(self, inputs: Sequence[str], body: Sequence[str], outputs: Sequence[str],
                     gs: Sequence[np.ndarray]) -> list[str]:  # fmt: skip
         """The lines that compute, by `body`, the outputs from the inputs, walk back, and print the
         gradients by the inputs."""
-        back = f"backward([{', '.join(outputs)}], [{', '.join(map(blame.literal, gs))}])"
-        return [*body, back, f"print({', '.join(f'gradient({x})' for x in inputs)})"]
+        shown = ", ".join(map(self.spelled_gradient, inputs))
+        return [*body, *self.spelled_walk(outputs, gs), f"print({shown})"]
+
+
+def text_of_array(g: Any) -> str:
+    return g if isinstance(g, str) else blame.literal(g)
 
 
 def first_offered(module: Any, functions: Mapping[str, Callable]) -> dict[str, Callable]:

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import blame
-from .base import OF_NUMBERS, Adapter
+from .base import OF_NUMBERS, Adapter, text_of_array
 
 OPERATORS = {  # the method that a class has to have → how the operation is written
     "add": ("__add__", "lambda a, b: a + b"), "sub": ("__sub__", "lambda a, b: a - b"),
@@ -89,6 +88,9 @@ class ClassEngine(Adapter):
     def spelled(self, name):
         return self.texts[name]
 
+    def spelled_gradient(self, x):
+        return f"{x}.{next((n for n in self.grads if hasattr(self.variable(np.ones(())), n)), 'grad')}"
+
     def tracked(self, value):
         return isinstance(value, self.cls)
 
@@ -136,13 +138,13 @@ class ScalarClass(ClassEngine):
 
     spelled_constant = spelled_variable
 
-    def spelled_run(self, inputs, body, outputs, gs):
+    def spelled_walk(self, outputs, gs):
         terms = [
-            y if g == 1 else f"{y} * {self.spelled_constant(g)}" for y, g in zip(outputs, gs, strict=True)
+            y if np.all(g == 1) else f"{y} * {self.spelled_constant(g)}"
+            for y, g in zip(outputs, gs, strict=True)
         ]
         total = " + ".join(terms)
-        walk = f"({total}).backward()" if " " in total else f"{total}.backward()"
-        return [*body, walk, f"print({', '.join(f'{x}.grad' for x in inputs)})"]
+        return [f"({total}).backward()" if " " in total else f"{total}.backward()"]
 
 
 def lifted(function: Callable) -> Callable:
@@ -262,23 +264,30 @@ class TensorClass(ClassEngine):
         total.backward()
 
     def spelled_constant(self, array):
-        return f"{self.cls.__name__}({blame.literal(array)})"
+        return f"{self.cls.__name__}({text_of_array(array)})"
+
+    def spelled_array(self, x):
+        return f"{x}.{next((n for n in self.reads if hasattr(self.variable(np.ones(1)), n)), 'numpy()')}"
+
+    def spelled_gradient_array(self, x):
+        y = self.variable(np.ones(1))
+        self.backward([y], [np.ones(1)])
+        kept = self.spelled_gradient(x)
+        return self.spelled_array(kept) if isinstance(self.read(y, self.grads), self.cls) else kept
 
     def spelled_variable(self, array):
         return self.spelled_constant(array)[:-1] + (", requires_grad=True)" if self.wants else ")")
 
-    def spelled_run(self, inputs, body, outputs, gs):
+    def spelled_walk(self, outputs, gs):
         if self.pull == "weigh":
             terms = []
             for y, g in zip(outputs, gs, strict=True):
                 term = y if np.all(g == 1) else f"({y} * {self.spelled_constant(g)})"
-                terms.append(term if g.size == 1 else f"{term}.sum()")
+                terms.append(term if np.size(g) == 1 else f"{term}.sum()")
             total = " + ".join(terms)
-            walks = [f"({total}).backward()" if " + " in total else f"{total}.backward()"]
-        else:
-            text = blame.literal if self.pull == "array" else self.spelled_constant
-            walks = [f"{y}.backward({text(g)})" for y, g in zip(outputs, gs, strict=True)]
-        return [*body, *walks, f"print({', '.join(f'{x}.grad' for x in inputs)})"]
+            return [f"({total}).backward()" if " + " in total else f"{total}.backward()"]
+        text = text_of_array if self.pull == "array" else self.spelled_constant
+        return [f"{y}.backward({text(g)})" for y, g in zip(outputs, gs, strict=True)]
 
 
 def parameters(function: Any) -> list[str]:

@@ -16,6 +16,7 @@ class JAX(Recording):
     name, version = "JAX", jax.__version__
     abilities = frozenset({"forward mode", "second order"})
     imports = 'import jax\nimport jax.numpy as np\n\njax.config.update("jax_enable_x64", True)'
+    spelled_grad, spelled_jvp = "jax.grad({f}, ({n},))", "jax.jvp({f}, tuple({xs}), tuple({ts}))[1]"
     spelled_vjp = "y, back = jax.vjp(program, {xs})\nprint(*back({gs}))"
     waived = {**Recording.waived, "untouched": "its arrays cannot be written"}
 

@@ -61,11 +61,17 @@ class MyGrad(Adapter):
             return f"numpy.array({array.tolist()!r})"
         return f"{self.spelled_variable(array)[:-1]}, constant=True)"
 
-    def spelled_run(self, inputs, body, outputs, gs):
-        pairs = list(zip(outputs, gs, strict=True))
-        walk = f"{outputs[0]}.backward({gs[0].tolist()!r})" if len(gs) == 1 else (
-            f"({' + '.join(f'np.sum({y} * {g.tolist()!r})' for y, g in pairs)}).backward()")  # fmt: skip
-        return [*body, walk, f"print({', '.join(f'{x}.grad' for x in inputs)})"]
+    def spelled_walk(self, outputs, gs):
+        texts = [g if isinstance(g, str) else repr(g.tolist()) for g in gs]
+        pairs = zip(outputs, texts, strict=True)
+        return [f"{outputs[0]}.backward({texts[0]})" if len(gs) == 1 else (
+            f"({' + '.join(f'np.sum({y} * {g})' for y, g in pairs)}).backward()")]  # fmt: skip
+
+    def spelled_gradient(self, x):
+        return f"{x}.grad"
+
+    def spelled_array(self, x):
+        return f"numpy.asarray({x})"
 
 
 ENGINE = MyGrad

@@ -122,18 +122,31 @@ class PyTorch(Adapter):
         return self.texts[name]
 
     def spelled_constant(self, array):
-        dtype = {"f": "torch.float64", "i": "torch.int64", "b": "torch.bool"}[array.dtype.kind]
+        if isinstance(array, str):
+            return f"torch.from_numpy({array})"
+        dtype = {"i": "torch.int64", "b": "torch.bool"}.get(array.dtype.kind, f"torch.{array.dtype.name}")
         text = f"torch.tensor({array.tolist()!r}, dtype={dtype}"
         return (text if array.size else f"torch.zeros({array.shape!r}, dtype={dtype}") + ")"
 
     def spelled_variable(self, array):
         return self.spelled_constant(array)[:-1] + ", requires_grad=True)"
 
-    def spelled_run(self, inputs, body, outputs, gs):
+    def spelled_walk(self, outputs, gs):
         back = ", ".join(map(self.spelled_constant, gs))
-        walk = f"{outputs[0]}.backward({back})" if len(gs) == 1 else (
-            f"torch.autograd.backward([{', '.join(outputs)}], [{back}])")  # fmt: skip
-        return [*body, walk, f"print({', '.join(f'{x}.grad' for x in inputs)})"]
+        return [f"{outputs[0]}.backward({back})" if len(gs) == 1 else (
+            f"torch.autograd.backward([{', '.join(outputs)}], [{back}])")]  # fmt: skip
+
+    def spelled_gradient(self, x):
+        return f"{x}.grad"
+
+    def spelled_array(self, x):
+        return f"{x}.detach().numpy()"
+
+    def spelled_gradient_array(self, x):
+        return self.spelled_array(self.spelled_gradient(x))
+
+    spelled_grad = "torch.func.grad({f}, ({n},))"
+    spelled_jvp = "torch.func.jvp({f}, tuple({xs}), tuple({ts}))[1]"
 
 
 def repeats(index: np.ndarray) -> bool:

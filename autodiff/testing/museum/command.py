@@ -7,9 +7,14 @@ import os
 import sys
 from pathlib import Path
 
+from ..options import new_file, number, unknown
 from . import pages, show
 from .exhibit import EXHIBITS
 from .matrix import DRAWS, THOROUGH, matrix
+
+
+def file_or_output(text: str) -> Path:
+    return Path(text) if text == "-" else new_file(text)
 
 
 def main(argv: list[str]) -> int:
@@ -23,19 +28,19 @@ def main(argv: list[str]) -> int:
     parser.add_argument(
         "--thorough", action="store_true", help=f"{THOROUGH} arguments for each program, not {DRAWS}"
     )
-    parser.add_argument("--jobs", type=int, help="processes (as many as there are cores)")
-    parser.add_argument("--html", type=Path, metavar="FILE", help="write the matrix as a page, too")
+    parser.add_argument("--jobs", type=number(int, 1), help="processes (as many as there are cores)")
+    parser.add_argument("--html", type=new_file, metavar="FILE", help="write the matrix as a page, too")
     parser.add_argument(
-        "--json", type=Path, metavar="FILE", help="write the matrix as JSON, too; - for the output"
+        "--json", type=file_or_output, metavar="FILE", help="write the matrix as JSON, too; - for the output"
     )
     parser.add_argument(
         "--pages", type=Path, metavar="FOLDER", help="write the guide: find and shrink every program anew"
     )
     options = parser.parse_args(argv)
     names = [name.replace("-", "_") for name in options.names] or None
-    unknown = [name for name in names or () if name not in EXHIBITS]
-    if unknown:
-        parser.error(f"there is no exhibit {', '.join(unknown)}: --list shows them")
+    wrong = [name for name in names or () if name not in EXHIBITS]
+    if wrong:
+        parser.error(f"{unknown('exhibit', wrong[0], EXHIBITS)}; --list shows them")
     if options.list:
         for exhibit in EXHIBITS.values():
             show.written(f"{exhibit.slug:<28}{exhibit.title}")

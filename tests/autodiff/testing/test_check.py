@@ -11,7 +11,9 @@ import wrong_operations as wrong
 from wrong_operations import Small
 
 import autodiff as ad
-from autodiff.testing import CHECKS, Autodiff, Fixed, GradientError, check_gradients, examine
+from autodiff.testing import CHECKS, Autodiff, Fixed, GradientError, check_gradients, examine, gradient_test
+from autodiff.testing.adapters import Unrecognised
+from autodiff.testing.strategies import arrays
 
 A, B = np.array([[0.5, -1.25], [2.0, 0.75]]), np.array([[1.5, 0.25], [-0.5, 3.0]])
 counter = itertools.count()
@@ -138,6 +140,102 @@ def test_only_what_is_asked_for_is_checked():
     assert "jvp" not in check_gradients(ad.tanh, A, modes="reverse").checks
     assert check_gradients(ad.tanh, A, checks=["vjp", "aliasing"]).checks == ["vjp", "aliasing"]
     assert "value" not in check_gradients(ad.tanh, A, skip=["value"]).checks
+
+
+@pytest.mark.parametrize("option, says", [
+    ({"modes": "revers"}, "no mode 'revers' (do you mean 'reverse'?)"),
+    ({"modes": ["revrse"]}, "no mode 'revrse'"),
+    ({"modes": []}, "nothing would be checked"),
+    ({"checks": "vpj"}, "no check 'vpj' (do you mean 'vjp' or 'jvp'?)"),
+    ({"skip": "vpj"}, "no check 'vpj'"),
+    ({"skip": list(CHECKS)}, "nothing would be checked"),
+    ({"checks": "second order", "order": 1}, "nothing would be checked"),
+    ({"order": 0}, "none of order 0"),
+    ({"order": 3}, "none of order 3"),
+    ({"checks": "jvp", "engine": Small()}, "small has no forward mode"),
+])  # fmt: skip
+def test_a_typo_in_an_option_lets_nothing_pass(option, says):
+    with pytest.raises(ValueError) as error:
+        check_gradients(Small().mul if "engine" in option else wrong.tanh, *([A] * (1 + ("engine" in option))), **option)  # fmt: skip
+    assert says in str(error.value)
+
+
+def test_an_engine_may_be_named():
+    assert check_gradients(ad.tanh, A, engine="autodiff").ok
+    gradient_test(ad.tanh, inputs=arrays((2,)), engine="autodiff")()
+    with pytest.raises(Unrecognised, match="no engine 'torhc' .do you mean 'torch'"):
+        check_gradients(ad.tanh, A, engine="torhc")
+
+
+def test_functions_of_pytorch_are_told_from_ours():
+    torch = pytest.importorskip("torch")
+    assert check_gradients(torch.matmul, A, B, engine=torch).ok
+    with pytest.raises(TypeError) as error:
+        check_gradients(torch.tanh, A)
+    assert "engine='torch'" in error.value.__notes__[0]
+
+
+@pytest.mark.parametrize("arguments, options, says", [
+    (["sofmax"], {}, "there is no operation 'sofmax' (do you mean 'softmax'"),
+    ([ad.tanh], {}, "was given None: write inputs=arrays(shapes())"),
+    ([ad.tanh], {"inputs": [0.5]}, 'was given 0.5'),
+    (["tanh"], {"modes": "revrse"}, "there is no mode 'revrse'"),
+    (["tanh"], {"order": 0}, "none of order 0"),
+])  # fmt: skip
+def test_gradient_test_says_at_once_what_is_missing(arguments, options, says):
+    with pytest.raises((TypeError, ValueError)) as error:
+        gradient_test(*arguments, **options)
+    assert says in str(error.value)
+
+
+def test_skip_is_one_name_or_several():
+    assert "value" not in check_gradients(ad.tanh, A, skip="value").checks
+
+
+def test_where_no_derivative_is_known_nothing_is_right():
+    with pytest.raises(ValueError, match=r"input 0 \(x\) is NaN at \[1\]"):
+        check_gradients(ad.tanh, [0.5, np.nan])
+    with pytest.raises(
+        ValueError, match=r"sqrt cannot be checked here: the derivative by input 0 \(x\) is NaN"
+    ):
+        check_gradients(ad.sqrt, [-1.0])
+    wrong_at_1 = ad.primitive.elementwise(
+        "at_1", np.sqrt, lambda x: (1 + (x == 1)) / (2 * x.sqrt()), listed=False
+    )
+    assert not examine(wrong_at_1, [np.inf, 1.0], checks="vjp").ok
+
+
+@pytest.mark.parametrize("f, x, says", [
+    (ad.tanh, 2, "there is no floating-point input to differentiate by: tanh was given 2: write 2.0"),
+    (ad.tanh, [1, 2], "given [1, 2]: write [1.0, 2.0]"),
+    (ad.tanh, [], "given []: write [1.0, 2.0]"),
+    (ad.tanh, np.array([1, 2]), "given a ndarray of int64: write [1.0, 2.0]"),
+    (lambda x: None, [0.5], "lambda x: None returned None: there is no derivative of that"),
+    (ad.argmax, [0.5], "argmax returned a Tensor of int64"),
+    (lambda x: {"a": x}, [0.5], "returned a dict"),
+    (lambda x: [[x, x], [x]], [0.5], "returned [[a Tensor"),
+    (lambda x: 3.0, [0.5], "lambda x: 3.0 returned 3.0, which has no graph"),
+    (lambda x: (x.item(), x), [0.5], "returned (0.5, a Tensor of float64), which has no graph"),
+])  # fmt: skip
+def test_what_has_no_derivative_is_said_to_have_none(f, x, says):
+    with pytest.raises(ValueError) as error:
+        check_gradients(f, x)
+    assert says in str(error.value)
+
+
+def test_to_decline_other_dtypes_or_memory_is_not_wrong():
+    def strict(a, b):
+        if a.dtype != b.dtype or not a.array.flags.c_contiguous:
+            raise RuntimeError("expected a and b to have the same dtype, and rows first")
+        return a * b
+
+    notes = "\n".join(check_gradients(strict, A, B).notes)
+    assert "not checked with float32, float64: f does not take it (RuntimeError: expected a" in notes
+    assert "not checked in Fortran-ordered memory" in notes
+
+    back = ad.primitive.elementwise("back", np.sin, lambda x: x.nonsense() if x.dtype == np.float32 else ad.cos(x),
+                                    listed=False)  # fmt: skip
+    assert "shape and dtype" in {finding.check for finding in examine(back, A).findings}
 
 
 def test_it_says_which_oracle_it_took_and_why():

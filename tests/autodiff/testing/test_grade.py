@@ -8,6 +8,7 @@ import html.parser
 import io
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -15,16 +16,19 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import wrong_operations
 
 import autodiff as ad
 from autodiff import functional
 from autodiff.testing import adapters
 from autodiff.testing.__main__ import main
-from autodiff.testing.adapters import NotInstalled, Unrecognised, load
+from autodiff.testing.adapters import NotInstalled, Unrecognised, for_autodiff, load
 from autodiff.testing.adapters.recorded import Recording
 from autodiff.testing.card import Card, Convention, Entry, Miss
 from autodiff.testing.engine import OURS
-from autodiff.testing.judge import grade
+from autodiff.testing.judge import Judge, Outcome, grade
+from autodiff.testing.operations import OPERATIONS
+from autodiff.testing.report import Finding
 
 ROOT = Path(__file__).parents[3]
 VALUE = """
@@ -217,6 +221,83 @@ def test_the_program_of_a_miss_runs_by_itself(folder):
     gradient = float(printed_by(miss.program))
     x = float(miss.program.split("Value(")[1].split(")")[0])
     assert gradient == pytest.approx(1 - np.tanh(x)) and gradient != pytest.approx(1 - np.tanh(x) ** 2)
+
+
+SHARED = TENSOR.replace("(fit(g, self.data.shape), fit(g, other.data.shape))", "(g, g)")
+WANTS = "elif id(v) not in seen and v.requires_grad:"
+SHOWS = [  # engine, what to write instead, row, check, what its program prints
+    (TENSOR, "g = np.array(g, v.data.dtype)", "pass", "sum", "aliasing", "False\n"),  # read-only
+    (SHARED, "g = np.array(g, v.data.dtype)", "pass", "add", "aliasing", "True\n"),
+    (TENSOR, WANTS, "elif id(v) not in seen:", "add", "alone", "1.0 1.0\n"),
+    (TENSOR, "np.array(g, v.data.dtype)", "np.array(g, np.float64)", "tanh", "shape and dtype", "float64 ()\n"),
+    (TENSOR, "v.grad = g if v.grad is None else v.grad + g", "v.grad = g", "tanh", "accumulation", "1.0\n1.0\n"),
+    (TENSOR, "g * (1 - y * y)", "g * (1 - y * y) + (y.ndim and y.fill(9) or 0)", "tanh", "untouched", "[0.] [9.]\n"),
+    (TENSOR, "g * (1 - y * y)", "g * (1 - y * y) + 1e-9 * id(g) % 1", "tanh", "determinism", ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("text, right, instead, row, check, prints", SHOWS, ids=[each[4] for each in SHOWS])
+def test_the_program_of_a_miss_shows_it(folder, text, right, instead, row, check, prints):
+    """Not only the gradients: the memory, the dtype, the second walk, who wanted none."""
+    assert text.count(right) == 1
+    card = card_of(folder, text.replace(right, instead), only=[row], examples=40)
+    (miss,) = (m for m in card.entries[0].misses if m.check == check)
+    assert prints in printed_by(miss.program)
+    if check == "determinism":
+        first, second = printed_by(miss.program).splitlines()
+        assert first != second
+
+
+class OneWrong(for_autodiff.Ours):
+    """Our engine, with one operation from tests/wrong_operations.py."""
+
+    def __init__(self, name, wrong):
+        self.wrong = wrong
+        self.one = {name: getattr(wrong_operations, wrong)}
+
+    imports = for_autodiff.Ours.imports + "\nimport wrong_operations"
+    functions = property(lambda self: self.one)  # type: ignore[assignment]
+
+    def spelled(self, name):
+        return f"wrong_operations.{self.wrong}"
+
+
+@pytest.mark.parametrize("name, operation, check", [
+    ("square", "held", "second order"), ("sin", "tangent", "jvp"), ("sin", "tangent", "adjoint"),
+])  # fmt: skip
+def test_the_program_of_a_miss_shows_other_derivatives_too(name, operation, check):
+    card = grade(OneWrong(name, operation), examples=12, only=[name])
+    (miss,) = (m for m in card.entries[0].misses if m.check == check)
+    printed = [float(x) for x in re.findall(r"-?\d+\.\d*", printed_by(miss.program))]
+    found = re.search(r"got +(\S+)", miss.message)
+    assert found and any(abs(x - float(found[1])) < 1e-3 for x in printed), (miss, printed)
+
+
+def test_inputs_are_called_as_in_the_program(folder):
+    text = TENSOR.replace("fit(g * other.data, self.data.shape)", "g * other.data")
+    card = card_of(folder, text, only=["mul", "a diamond: (ab + a)(ab + b)"], examples=30)
+    assert len(wrong(card)) == 2
+    for entry in card.entries:
+        (miss,) = (m for m in entry.misses if m.check == "vjp")
+        assert (
+            "the gradient by input 0 (a) has shape" in miss.message
+            and "print(a.grad, b.grad)" in miss.program
+        )
+
+
+def test_an_example_with_elements_is_preferred():
+    empty, filled = ((np.zeros(shape), np.ones(())) for shape in ((0,), (2,)))
+    judge = Judge(for_autodiff.ENGINE(), OPERATIONS["add"])
+    judge.is_new = lambda arguments: True  # type: ignore[method-assign]
+
+    def found(*_):
+        return Outcome(checked={"alone"}, findings={"alone": Finding("alone", "so it is")})
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("autodiff.testing.judge.look", found)
+        for example in (empty, filled, empty):
+            judge.note((example, 0))
+    assert judge.first["alone"][0][0] is filled
 
 
 def test_programs_are_blamed_where_every_operation_is_right(folder):
@@ -516,10 +597,38 @@ def alive(pid: int) -> bool:
 def test_subcommands_and_options(capsys):
     assert main([]) == 2 and main(["--help"]) == 0
     assert "grade" in capsys.readouterr().out
-    with pytest.raises(SystemExit) as stopped:
-        main(["grade", "autodiff", "--without", "vpj"])
-    assert stopped.value.code == 2 and "they are value, vjp" in capsys.readouterr().err
     assert set(adapters.KNOWN) >= {"torch", "jax", "autograd", "mygrad", "micrograd"}
+
+
+@pytest.mark.parametrize("options, says", [
+    ("--without vpj", "there is no check 'vpj' (do you mean 'vjp' or 'jvp'?): write one of value, vjp"),
+    ("--only ad,tanh", "there is no row 'ad' (do you mean "),
+    ("--require tnah", "there is no operation 'tnah' (do you mean 'tan"),
+    ("--examples 0", "--examples: 0 is not at least 1"), ("--examples -5", "-5 is not at least 1"),
+    ("--time 0", "--time: 0 is not above 0"), ("--row-time -3", "-3 is not above 0"),
+    ("--memory -1", "--memory: -1 is not at least 0"), ("--jobs 0", "--jobs: 0 is not at least 1"),
+    ("--time nan", "nan is not above 0"), ("--examples x", "invalid int value: 'x'"),
+    ("--html FILE/x.html", "the folder of"), ("--json FOLDER", "cannot be written"),
+])  # fmt: skip
+def test_options_are_read_before_anything_is_graded(options, says, tmp_path, capsys):
+    file = tmp_path / "file"
+    file.touch()
+    options = options.replace("FILE", str(file)).replace("FOLDER", str(tmp_path))
+    with pytest.raises(SystemExit) as stopped:
+        main(["grade", "autodiff", *options.split()])
+    assert stopped.value.code == 2 and says in capsys.readouterr().err
+
+
+def test_only_and_html(tmp_path, capsys):
+    (tmp_path / "toy.py").write_text(VALUE, encoding="utf-8")
+    page = tmp_path / "new" / "folder" / "x.html"
+    options = ["--only", "mul,used near and far,sqrt", "--examples", "4", "--html", str(page)]
+    assert main(["grade", str(tmp_path / "toy.py"), *options]) == 0
+    shown = capsys.readouterr().out
+    assert "2 of 2 rows right" in shown and "not offered, or unknown to the adapter: sqrt" in shown
+    assert "2 of 2 rows right" in page.read_text(encoding="utf-8")
+    with pytest.raises(ValueError, match="there is no row 'ad'"):
+        grade(for_autodiff.ENGINE(), only=["ad"])
 
 
 @pytest.mark.skipif(os.name == "nt", reason="processes are followed by their numbers")

@@ -33,6 +33,17 @@ def test_without_the_libraries_check_gradients_works_and_the_rest_says_what_to_i
         "assert check_gradients(ad.tanh, [0.5, 1.0]).ok\n"
         "for name in ('gradient_test', 'programs', 'strategies', 'OPERATIONS'):\n"
         "    try: getattr(__import__('autodiff.testing').testing, name)\n"
-        "    except ImportError as error: assert \"pip install 'autodiff-nn[test]'\" in str(error), error\n"
+        "    except ImportError as error: assert \"pip install -e '.[test]'\" in str(error), error\n"
         "    else: raise SystemExit(name)\n"
+    )
+
+
+def test_without_hypothesis_a_command_says_what_to_type():
+    run(
+        "import sys; sys.modules['hypothesis'] = None\n"
+        "import contextlib, io\n"
+        "from autodiff.testing.__main__ import main\n"
+        "for name in ('grade', 'museum', 'mutate'):\n"
+        "    with contextlib.redirect_stderr(io.StringIO()) as out: assert main([name, '--help']) == 2\n"
+        "    assert out.getvalue().count('\\n') == 1 and \"pip install -e '.[test]'\" in out.getvalue(), out.getvalue()\n"
     )

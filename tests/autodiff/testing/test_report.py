@@ -16,6 +16,7 @@ import wrong_operations as wrong
 import autodiff as ad
 from autodiff.primitive import elementwise
 from autodiff.testing import examine
+from autodiff.testing.blame import name_of
 
 A, B = np.array([[0.5, -1.25], [2.0, 0.75]]), np.array([[1.5, 0.25], [-0.5, 3.0]])
 half = elementwise("wrong_half", np.square, lambda x: 4 * x, listed=False)
@@ -59,6 +60,44 @@ def test_the_rule_to_blame_is_found_in_a_longer_program():
     text = str(examine(lambda x, w: ad.sigmoid(wrong.tanh(x @ w).exp()) * x, A, B))
     assert "wrong_operations.py" in text and "lambda y: 1 - y" in text and "rule      wrong_tanh" in text
     assert "elementwise.py" not in text
+
+
+def test_of_several_lambdas_on_a_line_the_right_one_is_shown():
+    factor = 2
+    several = [lambda x: x * 2, lambda x: x * 3, lambda x: (x, None), lambda x: x * factor]
+    texts = ["lambda x: x * 2", "lambda x: x * 3", "lambda x: (x, None)", "lambda x: x * factor"]
+    assert list(map(name_of, several)) == texts
+
+
+class MySig(ad.autograd.Function):
+    @staticmethod
+    def forward(ctx, x):
+        y = 1 / (1 + (-x).exp())
+        ctx.save_for_backward(y)
+        return y
+
+    @staticmethod
+    def backward(ctx, g):
+        (y,) = ctx.saved_tensors
+        return g * y
+
+
+@pytest.mark.parametrize("f", [MySig.apply, lambda x: MySig.apply(x.exp()) * 2])
+def test_a_function_is_called_by_its_class_and_its_backward_is_the_rule(f):
+    report = examine(f, A)
+    line = MySig.backward.__code__.co_firstlineno + 1
+    assert f"rule      MySig.backward, test_report.py:{line}: def backward(ctx, g):" in str(report)
+    if f is not MySig.apply:
+        return
+    assert str(report).startswith("MySig: the derivatives are wrong")
+    out = StringIO()
+    with redirect_stdout(out):
+        exec(report.snippet, {"MySig": MySig})
+    assert "tensor(" in out.getvalue()
+
+
+def test_a_wrong_operation_is_the_rule_though_a_function_is_called_too():
+    assert "lambda y: 1 - y" in str(examine(lambda x: wrong.tanh(MySig.apply(x)), A))
 
 
 def test_input_and_element_are_named():
