@@ -311,6 +311,8 @@ class Generator:
         if name in CASTS:
             base = step.inputs[0]
             return self.cast(self.element(base, index), x.dtype)
+        if name == "pow" and getattr(step.inputs[1], "value", step.inputs[1]) == 0.5:
+            name = "sqrt"  # as NumPy has it, at -0.0 and -inf too
         dtype = x.dtype
         if name in BOOLEAN:
             dtype = next(v.dtype for v in step.inputs if isinstance(v, (Value, Number)))

@@ -450,6 +450,15 @@ def test_values_that_are_an_error(name):
                 g(ad.arange(3.0), ad.tensor(wrong))
 
 
+@pytest.mark.parametrize("exponent", [0.5, -0.5, 2, 2.0, 1.5, -1, 0.0])
+def test_powers_of_special_values(exponent):
+    x = ad.tensor([-np.inf, -0.0, 4.0, np.nan, -1.0, np.inf, 0.0])
+    f = lambda x: x**exponent
+    eager, compiled = f(x).numpy(), ad.compile(f)(x).numpy()
+    np.testing.assert_array_equal(np.signbit(eager), np.signbit(compiled))
+    np.testing.assert_array_equal(eager, compiled)
+
+
 class Doubling(nn.Module):
     def __init__(self):
         super().__init__()
