@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from .dtypes import DIFFERENTIABLE, promote
-from .errors import SILENT, floating_point, translated
+from .errors import NO_ARRAYS, SILENT, floating_point, not_a_tensor, translated
 from .graph import Leaf, Node, Output, Variable, backpropagate, enable_grad, mode, switched
 from .memory import clock, note_write
 from .provenance import call_site, describe
@@ -127,6 +127,8 @@ class Primitive:
             if isinstance(like, Variable):
                 break
         else:
+            if args and type(args[0]) in NO_ARRAYS:
+                raise not_a_tensor(self.name, args[0])
             return self.forward(*args, **options)  # the usual case inside a rule
 
         arrays, sources, wanted, bit = [], [], 0, 1
@@ -167,6 +169,9 @@ class Primitive:
 
     def promoted(self, arrays) -> Any:
         """The inputs, brought to one dtype."""
+        for k, a in enumerate(arrays):
+            if type(a) in NO_ARRAYS:
+                raise not_a_tensor(self.name, a, (*BY_PLACE, *self.inputs[2:])[k], k + 1)
         n = self.apart
         return [*arrays[:n], *promote(arrays[n:], self.to_float)] if n else promote(arrays, self.to_float)
 
@@ -469,13 +474,14 @@ def times(partial) -> Any:
 # ---- small parts ------------------------------------------------------------------------------
 
 
-BY_NAME = frozenset(("input", "other"))  # what PyTorch calls the first input and the second
+BY_PLACE = ("input", "other")  # what PyTorch calls the first input and the second
+BY_NAME = frozenset(BY_PLACE)
 
 
 def by_place(args, options) -> tuple[tuple, dict]:
     """Inputs given by PyTorch's names, put at their places: mul(a, other=b) as mul(a, b)."""
     options = dict(options)
-    for place, name in enumerate(("input", "other")):
+    for place, name in enumerate(BY_PLACE):
         if name in options:
             if place != len(args):
                 raise TypeError(f"'{name}' is the input number {place + 1}, and {len(args)} precede it")

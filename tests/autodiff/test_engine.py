@@ -597,7 +597,22 @@ ERRORS = [
     (lambda: ad.gather(ad.zeros(3), 0, ad.tensor([3])), IndexError, "out of bounds"),
     (lambda: ad.one_hot(ad.tensor([3]), 3), RuntimeError, "Class values must be smaller"),
     (lambda: ad.mean(ad.tensor([1, 2])), RuntimeError, "floating point"),
-    (lambda: ad.linear(ad.zeros(2, 3), ad.zeros(4, 5)), RuntimeError, "mat1 and mat2 shapes"),
+    (lambda: ad.linear(ad.zeros(2, 3), ad.zeros(4, 5)), RuntimeError, r"mat1 and mat2 shapes.* must be 5$"),
+    (lambda: ad.linear(ad.zeros(2, 1, 4, 4), ad.zeros(3, 16)), RuntimeError, r"must be 16. Try x.flatten\(1\)$"),
+    (lambda: ad.one_hot(ad.tensor([1.0])), RuntimeError, r"one_hot is only applicable to index tensor of type LongTensor.*\.long"),
+    (lambda: ad.zeros(3)["a"], IndexError, r"long or byte Variables are valid indices \(got str\)"),
+    (lambda: ad.zeros(3)[1.5], IndexError, r"long or byte Variables are valid indices \(got float\)"),
+    (lambda: ad.zeros(3)[ad.ones(1)], IndexError, r"tensors used as indices must be long.*\.long\(\)"),
+    (lambda: ad.cat([ad.zeros(3), 3]), TypeError, "expected Tensor as element 1 in argument 0, but got int"),
+    (lambda: ad.stack([[1.0], ad.zeros(1)]), TypeError, "expected Tensor as element 0 in argument 0, but got list"),
+    (lambda: ad.cat(3), TypeError, "argument 'tensors' must be tuple of Tensors, not int"),
+    (lambda: ad.tanh([ad.zeros(3), ad.zeros(3)]), TypeError, r"tanh\(\): argument 'input' \(position 1\) must be Tensor, not list.*cat or stack"),
+    (lambda: ad.relu(None), TypeError, r"relu\(\): argument 'input' \(position 1\) must be Tensor, not NoneType.*without return"),
+    (lambda: ad.sum([ad.zeros(3), ad.zeros(3)]), TypeError, r"sum\(\): argument 'input' \(position 1\) must be Tensor, not list"),
+    (lambda: ad.mean([1.0, 2.0]), TypeError, r"mean\(\): argument 'input' .* not list.*tensor\(\)"),
+    (lambda: ad.add(ad.zeros(3), None), TypeError, r"add\(\): argument 'other' \(position 2\) must be Tensor, not NoneType"),
+    (lambda: ad.maximum([1.0], ad.zeros(1)), TypeError, r"maximum\(\): argument 'input' \(position 1\) must be Tensor, not list"),
+    (lambda: ad.linear(None, ad.zeros(4, 5)), TypeError, r"linear\(\): argument 'input' \(position 1\) must be Tensor, not NoneType"),
 ]  # fmt: skip
 
 
