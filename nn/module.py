@@ -337,12 +337,19 @@ class Module:
         dtype = Tensor.wrap(np.empty(0, np.float32)).to(*args, **kwargs).dtype  # checks them, too
         if dtype.kind != "f":
             raise TypeError(f"nn.Module.to only accepts floating point dtypes, but got desired dtype={dtype}")
+        return self._apply(lambda x: x.to(*args, **kwargs) if x.is_floating_point() else x)
+
+    def type(self, dst_type: Any) -> Module:
+        """All parameters and buffers, and gradients, in another dtype, integers too."""
+        return self._apply(lambda x: x.type(dst_type))
+
+    def _apply(self, fn: Callable[[Tensor], Any]) -> Module:
+        """fn(x) in place of all parameters and buffers x, and gradients."""
         for tensor in (*self.parameters(), *self.buffers()):
-            if tensor.is_floating_point():
-                grad = tensor.grad
-                tensor.data = tensor.detach().to(*args, **kwargs)
-                if grad is not None:
-                    tensor.grad = grad.detach().to(*args, **kwargs)
+            grad = tensor.grad
+            tensor.data = fn(tensor.detach())
+            if grad is not None:
+                tensor.grad = fn(grad.detach())
         return self
 
     def half(self) -> Module:
@@ -502,7 +509,11 @@ class Module:
         extra, inner = self.extra_repr(), self._child_lines()
         if inner or "\n" in extra:
             extra = "\n  " + "\n  ".join([*filter(None, extra.split("\n")), *inner]) + "\n"
-        return f"{type(self).__name__}({extra})"
+        return f"{self._get_name()}({extra})"
+
+    def _get_name(self) -> str:
+        """What it is called where it is shown."""
+        return type(self).__name__
 
 
 def once(pairs: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
