@@ -101,6 +101,24 @@ def matmul_mismatch(a: Sequence[int], b: Sequence[int]) -> str | None:
     return f"mat1 and mat2 shapes cannot be multiplied ({by[0]} and {by[1]})"
 
 
+NO_ARRAYS = frozenset((tuple, list, dict, str, type(None)))  # what NumPy would make an array of, or choke on
+
+
+def not_a_tensor(function: str, value: Any, name: str = "input", place: int = 1) -> TypeError:
+    """PyTorch's error for an argument that should have been a Tensor."""
+    if value is None:
+        remedy = "look at what made it: a function without return gives None"
+    elif isinstance(value, (tuple, list)) and any(hasattr(each, "ndim") for each in value):
+        remedy = (
+            "pass one of its elements (a recurrent layer gives its output and its state, attention its output and "
+            "its weights), or make one Tensor of them with cat or stack"
+        )
+    else:
+        remedy = "make a Tensor of it with tensor()" if isinstance(value, (tuple, list)) else ""
+    what = f"{function}(): argument '{name}' (position {place}) must be Tensor, not {type(value).__name__}"
+    return TypeError(explanation(what, remedy=remedy))
+
+
 def translated(error: Exception, name: str, shapes: list[tuple[int, ...]]) -> Exception:
     """NumPy's `error`, raised by the operation `name`, in the words a PyTorch user searches for.
 

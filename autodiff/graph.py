@@ -309,10 +309,9 @@ def switched(recording: bool | None = None, interpreters: tuple | None = None):
 class set_grad_enabled(ContextDecorator):
     """Record calls from here on, or not; as a context manager or a decorator, only inside."""
 
-    def __init__(self, enabled: bool):
-        self.before, interpreters = mode.get()
-        self.enabled = enabled
-        mode.set((enabled, interpreters))
+    def __init__(self, mode: bool):
+        self.before, self.enabled = is_grad_enabled(), mode
+        self.__enter__()
 
     def __enter__(self):
         mode.set((self.enabled, mode.get()[1]))

@@ -22,13 +22,14 @@ from __future__ import annotations
 import inspect
 from collections.abc import Iterator
 from operator import itemgetter
+from string import ascii_lowercase
 from types import FunctionType, MethodType
 from typing import Any
 
 import numpy as np
 
 from .dtypes import DIFFERENTIABLE, promote
-from .errors import SILENT, floating_point, translated
+from .errors import NO_ARRAYS, SILENT, floating_point, not_a_tensor, translated
 from .graph import Leaf, Node, Output, Variable, backpropagate, enable_grad, mode, switched
 from .memory import clock, note_write
 from .provenance import call_site, describe
@@ -104,10 +105,28 @@ class Primitive:
             table[name] = self
 
     def check_declaration(self):
-        allowed = {*self.head, *self.known, *self.defaults, *(f"{n}_shape" for n in self.inputs)}
+        allowed = [*self.head, *self.known, *(f"{n}_shape" for n in self.inputs), *self.defaults]
         for rule in self.reads:
-            if not allowed.issuperset(rule):
-                raise TypeError(f"{self.name}: a rule reads {set(rule) - allowed}")
+            for read in rule:
+                if read not in allowed:
+                    raise TypeError(
+                        f"{self.name}: a rule reads '{read}', and it may read {', '.join(allowed)}: a rule's parameters "
+                        "are named after what it reads, g being the cotangent, y the output, and the inputs "
+                        f"{', '.join(self.inputs)}"
+                    )
+        n = None if self.variadic or self.rest is not None else inputs_of(self.forward)
+        if n not in (None, len(self.inputs)):
+            raise TypeError(
+                f"{self.name}: the function takes {counted(n, 'input')}, and the declaration names "
+                f'{len(self.inputs)}: name them all, as in inputs="{names(n)}"'
+            )
+        most = 1 if self.joint or self.variadic else len(self.inputs)
+        if len(self.rules) > most:
+            raise TypeError(
+                f"{self.name}: {counted(len(self.rules), 'rule')} for {counted(most, 'input')}"
+                if not (self.joint or self.variadic)
+                else f"{self.name}: {len(self.rules)} rules, where one serves all inputs"
+            )
         unsaved = {*self.jvp_reads} - {"t", "ts", *self.defaults}
         if unsaved - {n for r in self.reads for n in r}:
             raise TypeError(f"{self.name}: the jvp reads what no vjp rule has saved")
@@ -127,6 +146,8 @@ class Primitive:
             if isinstance(like, Variable):
                 break
         else:
+            if args and type(args[0]) in NO_ARRAYS:
+                raise not_a_tensor(self.name, args[0])
             return self.forward(*args, **options)  # the usual case inside a rule
 
         arrays, sources, wanted, bit = [], [], 0, 1
@@ -167,6 +188,9 @@ class Primitive:
 
     def promoted(self, arrays) -> Any:
         """The inputs, brought to one dtype."""
+        for k, a in enumerate(arrays):
+            if type(a) in NO_ARRAYS:
+                raise not_a_tensor(self.name, a, (*BY_PLACE, *self.inputs[2:])[k], k + 1)
         n = self.apart
         return [*arrays[:n], *promote(arrays[n:], self.to_float)] if n else promote(arrays, self.to_float)
 
@@ -393,9 +417,18 @@ class Update(Primitive):
 
 def elementwise(name, forward, *partials, inputs=None, **traits):
     """A function of each element, and ∂y/∂input for each input: a number, or a function of what
-    it reads; one that reads g is the whole rule; None where there is no derivative."""
+    it reads; one that reads g is the whole rule; None where there is no derivative. The only input is x, and
+    several are a, b, c …, unless `inputs` names them."""
     rules = [None if partial is None else times(partial) for partial in partials]
-    inputs = inputs or ("x", "a b", "a b c")[len(rules) - 1]
+    if inputs is None:
+        n = inputs_of(forward)
+        n = len(rules) if n is None else n
+        if n != len(rules):
+            raise TypeError(
+                f"{name}: the function takes {counted(n, 'input')}, and there is a rule for {len(rules)}: give ∂y/∂input "
+                "for each, None where there is no derivative"
+            )
+        inputs = names(n)
     return Elementwise(name, forward, inputs, rules, **traits)
 
 
@@ -470,13 +503,14 @@ def times(partial) -> Any:
 # ---- small parts ------------------------------------------------------------------------------
 
 
-BY_NAME = frozenset(("input", "other"))  # what PyTorch calls the first input and the second
+BY_PLACE = ("input", "other")  # what PyTorch calls the first input and the second
+BY_NAME = frozenset(BY_PLACE)
 
 
 def by_place(args, options) -> tuple[tuple, dict]:
     """Inputs given by PyTorch's names, put at their places: mul(a, other=b) as mul(a, b)."""
     options = dict(options)
-    for place, name in enumerate(("input", "other")):
+    for place, name in enumerate(BY_PLACE):
         if name in options:
             if place != len(args):
                 raise TypeError(f"'{name}' is the input number {place + 1}, and {len(args)} precede it")
@@ -505,6 +539,24 @@ def options_of(forward) -> dict:
         return {name: defaults.get(name, inspect.Parameter.empty) for name in names}
     found = inspect.signature(forward).parameters.values()
     return {p.name: p.default for p in found if p.kind is p.KEYWORD_ONLY}
+
+
+def inputs_of(forward) -> int | None:
+    """How many inputs a forward takes; None if that cannot be read from it."""
+    if isinstance(forward, np.ufunc):
+        return forward.nin
+    if not is_plain(forward):
+        return None
+    return forward.__code__.co_argcount - len(forward.__defaults__ or ())
+
+
+def names(n: int) -> str:
+    """What n inputs are called."""
+    return "x" if n == 1 else " ".join(ascii_lowercase[:n])
+
+
+def counted(n: int, what: str) -> str:
+    return f"{n} {what}{'' if n == 1 else 's'}"
 
 
 def is_plain(function) -> bool:

@@ -171,15 +171,15 @@ def real(dtype):
     return dtype if dtype in (dtypes.float32, dtypes.float64) else dtypes.float64
 
 
-def rand(*size, dtype=None, requires_grad=False, generator=None, device=None) -> Tensor:
+def rand(*shape, size=None, dtype=None, requires_grad=False, generator=None, device=None) -> Tensor:
     """Numbers drawn evenly from [0, 1)."""
-    drawn = draw(generator, "random", sizes(size), real(dtype))
+    drawn = draw(generator, "random", sizes(shape, size), real(dtype))
     return made(drawn, dtype, requires_grad, device)
 
 
-def randn(*size, dtype=None, requires_grad=False, generator=None, device=None) -> Tensor:
+def randn(*shape, size=None, dtype=None, requires_grad=False, generator=None, device=None) -> Tensor:
     """Numbers drawn from the standard normal distribution."""
-    drawn = draw(generator, "standard_normal", sizes(size), real(dtype))
+    drawn = draw(generator, "standard_normal", sizes(shape, size), real(dtype))
     return made(drawn, dtype, requires_grad, device)
 
 

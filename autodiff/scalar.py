@@ -14,6 +14,7 @@ the products, which is the chain rule.
 from __future__ import annotations
 
 import math
+from numbers import Real
 
 from .graph import Leaf, Node, Variable, backpropagate
 from .memory import clock
@@ -51,6 +52,8 @@ class Value(Variable):
     __slots__ = ("data",)
 
     def __init__(self, data: Number):
+        if not isinstance(data, Real):
+            raise TypeError(f"a Value is a number, not {type(data).__name__}")
         self.data = data
         self.origin = Leaf((), float)
 
@@ -75,6 +78,11 @@ class Value(Variable):
     def __mul__(self, other):
         other = lifted(other)
         return Value.computed(self.data * other.data, (self, other), (other.data, self.data))
+
+    def __truediv__(self, other):
+        other = lifted(other)
+        y = self.data / other.data
+        return Value.computed(y, (self, other), (1 / other.data, -y / other.data))
 
     def __pow__(self, other):
         a, b = self.data, lifted(other).data
@@ -106,9 +114,6 @@ class Value(Variable):
 
     def __sub__(self, other):
         return self + -lifted(other)
-
-    def __truediv__(self, other):
-        return self * lifted(other) ** -1
 
     def __radd__(self, other):
         return lifted(other) + self

@@ -27,11 +27,11 @@ class device:
 
     __slots__ = ("type", "index")
 
-    def __init__(self, name: Any = "cpu", index: int | None = None):
-        kind, _, number = str(name).partition(":")
+    def __init__(self, type: Any = "cpu", index: int | None = None):
+        kind, _, number = str(type).partition(":")
         if kind != "cpu":
             raise RuntimeError(
-                f"device '{name}' does not exist here: this engine computes on the CPU only. "
+                f"device '{type}' does not exist here: this engine computes on the CPU only. "
                 'Write torch.device("cpu"), or leave the device out'
             )
         self.type, self.index = kind, int(number) if number else index
@@ -278,9 +278,9 @@ class Tensor(Variable):
         tell("observed", self, ".tolist()")
         return self.array.tolist()
 
-    def numpy(self) -> np.ndarray:
-        """The same memory as a NumPy array."""
-        if self.origin is not None:
+    def numpy(self, *, force: builtins.bool = False) -> np.ndarray:
+        """The same memory as a NumPy array; by `force` also that of a Tensor that requires grad."""
+        if self.origin is not None and not force:
             raise RuntimeError(
                 "Can't call numpy() on Tensor that requires grad. Use tensor.detach().numpy() instead."
             )

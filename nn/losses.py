@@ -7,7 +7,7 @@ from collections.abc import Callable
 from autodiff import Tensor
 
 from . import functional as F
-from .functional.reduction import check_reduction
+from .functional.reduction import check_reduction, takes_size_average
 from .module import Module
 
 
@@ -16,6 +16,11 @@ class Loss(Module):
 
     more = ""  # a reduction that it has besides
 
+    def __init_subclass__(cls):
+        if "__init__" in vars(cls):
+            cls.__init__ = takes_size_average(cls.__init__)
+
+    @takes_size_average
     def __init__(self, *, reduction: str = "mean"):
         super().__init__()
         check_reduction(reduction, self.more)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from difflib import get_close_matches
@@ -10,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autodiff import Tensor, no_grad
+from autodiff.errors import NO_ARRAYS, not_a_tensor
+from autodiff.provenance import ours
 from autodiff.tensor import Handle
 
 from .gradients import clear_gradient
@@ -83,9 +86,32 @@ class Module:
         )
 
     def __call__(self, *args, **kwargs):
-        if self._forward_hooks or self._forward_pre_hooks or self._backward_hooks or self._backward_pre_hooks:
-            return self._called_with_hooks(args, kwargs)
-        return self.forward(*args, **kwargs)
+        try:
+            if (
+                self._forward_hooks
+                or self._forward_pre_hooks
+                or self._backward_hooks
+                or self._backward_pre_hooks
+            ):
+                return self._called_with_hooks(args, kwargs)
+            return self.forward(*args, **kwargs)
+        except AttributeError as error:
+            self._refuse_what_is_no_tensor(args, error)
+            raise
+
+    def _refuse_what_is_no_tensor(self, args: tuple, error: AttributeError) -> None:
+        """Another error if it was an argument that one of our layers asked for what a Tensor has."""
+        if type(error.obj) not in NO_ARRAYS or not type(self).__module__.startswith(f"{__package__}."):
+            return
+        frames = error.__traceback__
+        while frames is not None and frames.tb_next is not None:
+            frames = frames.tb_next
+        if frames is None or not ours[frames.tb_frame.f_code.co_filename]:
+            return
+        names = inspect.signature(self.forward).parameters
+        for k, (name, arg) in enumerate(zip(names, args, strict=False)):
+            if arg is error.obj:
+                raise not_a_tensor(type(self).__name__, arg, name, k + 1) from None
 
     # ---- names --------------------------------------------------------------------------------
 
@@ -311,12 +337,19 @@ class Module:
         dtype = Tensor.wrap(np.empty(0, np.float32)).to(*args, **kwargs).dtype  # checks them, too
         if dtype.kind != "f":
             raise TypeError(f"nn.Module.to only accepts floating point dtypes, but got desired dtype={dtype}")
+        return self._apply(lambda x: x.to(*args, **kwargs) if x.is_floating_point() else x)
+
+    def type(self, dst_type: Any) -> Module:
+        """All parameters and buffers, and gradients, in another dtype, integers too."""
+        return self._apply(lambda x: x.type(dst_type))
+
+    def _apply(self, fn: Callable[[Tensor], Any]) -> Module:
+        """fn(x) in place of all parameters and buffers x, and gradients."""
         for tensor in (*self.parameters(), *self.buffers()):
-            if tensor.is_floating_point():
-                grad = tensor.grad
-                tensor.data = tensor.detach().to(*args, **kwargs)
-                if grad is not None:
-                    tensor.grad = grad.detach().to(*args, **kwargs)
+            grad = tensor.grad
+            tensor.data = fn(tensor.detach())
+            if grad is not None:
+                tensor.grad = fn(grad.detach())
         return self
 
     def half(self) -> Module:
@@ -476,7 +509,11 @@ class Module:
         extra, inner = self.extra_repr(), self._child_lines()
         if inner or "\n" in extra:
             extra = "\n  " + "\n  ".join([*filter(None, extra.split("\n")), *inner]) + "\n"
-        return f"{type(self).__name__}({extra})"
+        return f"{self._get_name()}({extra})"
+
+    def _get_name(self) -> str:
+        """What it is called where it is shown."""
+        return type(self).__name__
 
 
 def once(pairs: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:

@@ -11,7 +11,7 @@ import math
 import numpy as np
 
 from .. import kernels
-from ..errors import ShapeError
+from ..errors import NO_ARRAYS, ShapeError, not_a_tensor
 from ..graph import no_grad, tell
 from ..kernels import softmax as softmax_kernels
 from ..primitive import constant, general, total
@@ -100,13 +100,16 @@ def all_within(x, low, high) -> bool:
 def linear(input, weight, bias=None):
     """input @ weightᵀ + bias: input of shape (…, in), weight (out, in), bias (out). In one step, so that
     the bias needs no array of its own; `matmul(input, weight.T) + bias` says the same."""
+    if type(input) in NO_ARRAYS:
+        raise not_a_tensor("linear", input)
     if input.ndim == 0 or weight.ndim != 2 or input.shape[-1] != weight.shape[-1]:
         rows = math.prod(input.shape[:-1])
         transposed = "x".join(map(str, reversed(weight.shape)))
+        is_image = input.ndim > 2 and math.prod(input.shape[1:]) == weight.shape[-1]
         raise ShapeError(
             f"mat1 and mat2 shapes cannot be multiplied ({rows}x{input.shape[-1] if input.ndim else 0} and "
             f"{transposed}), in linear(input {tuple(input.shape)}, weight {tuple(weight.shape)}): the last "
-            f"dimension of x must be {weight.shape[-1]}. Try x.flatten(1) for images"
+            f"dimension of x must be {weight.shape[-1]}{'. Try x.flatten(1)' if is_image else ''}"
         )
     if bias is not None and bias.shape != weight.shape[:1]:
         return linear(input, weight) + bias  # which broadcasts, or says why not

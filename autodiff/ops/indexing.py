@@ -94,6 +94,11 @@ def as_index(entry) -> np.ndarray:
     array = entry.array if isinstance(entry, Variable) else np.asarray(entry)
     if array.size == 0 and not isinstance(entry, (Variable, np.ndarray)):
         array = array.astype(np.int64)  # an empty list selects nothing
+    if array.dtype.kind in "USO" or isinstance(entry, float):
+        raise IndexError(
+            "only integers, slices (`:`), ellipsis (`...`), None and long or byte Variables are valid indices "
+            f"(got {type(entry).__name__})"
+        )
     if array.dtype.kind not in "iub":
         raise IndexError(
             "tensors used as indices must be long, int, byte or bool tensors, got "
@@ -535,7 +540,12 @@ def masked_select(input, mask):
 def one_hot(x, num_classes=-1):
     """Integers → vectors of 0 with a 1 at their place, along a new last dimension."""
     looked_at(x)
-    classes = as_index(x)
+    classes = x.array if isinstance(x, Variable) else np.asarray(x)
+    if classes.dtype.kind not in "iu":
+        raise RuntimeError(
+            f"one_hot is only applicable to index tensor of type LongTensor, and this one is {classes.dtype}: "
+            "write .long()"
+        )
     if num_classes == -1 and not classes.size:
         raise RuntimeError("Can not infer total number of classes from empty tensor.")
     n = int(classes.max()) + 1 if num_classes == -1 else num_classes

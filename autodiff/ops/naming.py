@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ShapeError
+from ..errors import NO_ARRAYS, ShapeError, not_a_tensor
 from ..graph import Variable
 
 ALIASES = {"axis": "dim", "keepdims": "keepdim", "input": "x"}
@@ -16,6 +16,7 @@ ALIASES = {"axis": "dim", "keepdims": "keepdim", "input": "x"}
 
 def numpy_names(function):
     """`function`, whose `dim` and `keepdim` may be called `axis` and `keepdims` as well."""
+    of_one = function.__code__.co_varnames[0] in ("x", "input", "tensor")
 
     @wraps(function)
     def named(*args, **kwargs):
@@ -25,6 +26,8 @@ def numpy_names(function):
                     if name in kwargs:
                         raise TypeError(f"{function.__name__}() got both '{name}' and '{alias}'")
                     kwargs[name] = kwargs.pop(alias)
+        if of_one and args and type(args[0]) in NO_ARRAYS:
+            raise not_a_tensor(function.__name__, args[0])
         return function(*args, **kwargs)
 
     return named

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from itertools import accumulate, pairwise
 from typing import Any
 
@@ -436,9 +437,18 @@ def several(name, tensors) -> list:
         raise TypeError(
             f"{name}(): argument 'tensors' must be tuple of Tensors, not Tensor: write {name}([a, b])"
         )
+    if not isinstance(tensors, Iterable):
+        raise TypeError(
+            f"{name}(): argument 'tensors' must be tuple of Tensors, not {type(tensors).__name__}: write {name}([a, b])"
+        )
     tensors = list(tensors)
     if not tensors:
         raise ShapeError(f"{name}(): expected a non-empty list of Tensors")
+    for k, x in enumerate(tensors):
+        if not hasattr(x, "ndim"):
+            raise TypeError(
+                f"expected Tensor as element {k} in argument 0, but got {type(x).__name__}: write tensor()"
+            )
     return tensors
 
 
@@ -449,11 +459,11 @@ def unbind(x, dim=0):
 
 
 @numpy_names
-def split(x, split_size_or_sections, dim=0):
-    """x in parts along `dim`: of one size, the last perhaps smaller, or of the sizes listed."""
-    with_dimensions("split", x)
-    dim = positive(dim, x.ndim)
-    n = x.shape[dim]
+def split(tensor, split_size_or_sections, dim=0):
+    """tensor in parts along `dim`: of one size, the last perhaps smaller, or of the sizes listed."""
+    with_dimensions("split", tensor)
+    dim = positive(dim, tensor.ndim)
+    n = tensor.shape[dim]
     size = split_size_or_sections
     if isinstance(size, (list, tuple)):
         if sum(size) != n:
@@ -466,7 +476,7 @@ def split(x, split_size_or_sections, dim=0):
         raise ShapeError(f"split expects split_size be positive, but got split_size={size}")
     else:
         bounds = (*range(0, max(n, 1), max(size, 1)), n)
-    return parts(x, bounds=bounds, dim=dim)
+    return parts(tensor, bounds=bounds, dim=dim)
 
 
 @numpy_names

@@ -140,8 +140,15 @@ def alone(network: Trained) -> str:
 
 
 def halves(parameter: Any) -> str:
-    """As 16-bit floats, least significant byte first, in base64."""
-    return base64.b64encode(parameter.detach().numpy().astype("<f2").tobytes()).decode()
+    """As 16-bit floats, least significant byte first, in base64. ValueError for what is too large for them."""
+    numbers = parameter.detach().numpy()
+    largest = np.abs(numbers).max(initial=0)
+    if largest > np.finfo("<f2").max:
+        raise ValueError(
+            f"the stand-alone page has its weights as 16-bit floats, and this network has one of {largest:.3g}: its "
+            "training went astray. Leave out --html to have it served, or train one with a smaller --lr"
+        )
+    return base64.b64encode(numbers.astype("<f2").tobytes()).decode()
 
 
 def write(network: Trained, path: Path) -> int:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
 import nn
 from autodiff import Tensor
 from nn import checkpoint
@@ -55,7 +57,8 @@ class Trained(NamedTuple):
 
 def trained(where: Path | None) -> Trained:
     """The network of the run in this folder (or of this checkpoint); of the last run under runs/ if
-    none is given. FileNotFoundError says how to train one; ValueError what is wrong with a file."""
+    none is given. FileNotFoundError says how to train one; ValueError what is wrong with a file, or with the
+    weights in it."""
     path = latest() if where is None else where / STATE if where.is_dir() else where
     if not path.is_file():
         raise FileNotFoundError(
@@ -76,6 +79,12 @@ def trained(where: Path | None) -> Trained:
             f"{path} is not the checkpoint of a run of this tool, or of an older version of it "
             f"({type(error).__name__}: {error}). Train another by  {TO_TRAIN}"
         ) from error
+    if not all(np.isfinite(p.detach().numpy()).all() for p in model.parameters()):
+        raise ValueError(
+            f"the network of {path} has weights that are not finite numbers: while it was trained, the loss became NaN "
+            f"or infinite, for the steps were too long. Name another run with --from, or train one by  {TO_TRAIN}  "
+            "with a smaller --lr"
+        )
     model.eval()
     return kept
 

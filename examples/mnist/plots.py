@@ -60,12 +60,18 @@ def curves(history: list[dict[str, Any]]) -> Figure:
             values = [scale * row[column] for row in history]
             style = "o-" if len(epochs) <= 40 else "-"
             axes.plot(epochs, values, style, color=colour, linewidth=1.8, markersize=3.5)
+            if not np.isfinite(end):
+                continue
             above = end == max(ends)
             axes.annotate(
                 f"{label} {end:.{3 if scale == 1 else 2}f}", (epochs[-1], end), color=colour,
                 xytext=(7, 6 if above else -6), textcoords="offset points", va="center",
             )  # fmt: skip
         axes.set(title=title, xlabel="epoch")
+        ended = [row["epoch"] for row in history if not all(np.isfinite(row[c]) for _, c, _ in lines)]
+        if ended:
+            text = f"not a finite number\nfrom epoch {ended[0]} on"
+            axes.text(0.5, 0.5, text, transform=axes.transAxes, ha="center", va="center", color=SOFT)
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.set_xlim(0.5, len(epochs) * 1.32 + 0.5)
         axes.set_xticks([tick for tick in axes.get_xticks() if 1 <= tick <= len(epochs)])
@@ -102,7 +108,8 @@ def confusion(found: np.ndarray, labels: np.ndarray, names: list[str]) -> Figure
 def mistakes(guesses: np.ndarray, images: np.ndarray, labels: np.ndarray, names: list[str]) -> Figure:
     """The wrong answers that were given with the greatest confidence."""
     found, sure = guesses.argmax(1), guesses.max(1)
-    wrong = np.flatnonzero(found != labels)
+    answered = np.isfinite(sure)
+    wrong = np.flatnonzero((found != labels) & answered)
     worst = wrong[np.argsort(-sure[wrong], kind="stable")][:24]
     figure = Figure(figsize=(9, 5.6))
     for axes, k in zip(figure.subplots(4, 6).flat, [*worst, *[None] * 24], strict=False):
@@ -114,7 +121,9 @@ def mistakes(guesses: np.ndarray, images: np.ndarray, labels: np.ndarray, names:
                 fontsize=8.5, fontweight="normal", loc="center",
             )  # fmt: skip
     figure.suptitle(
-        "Most confidently wrong: the answer (and how sure of it the network was), and the truth",
+        "Most confidently wrong: the answer (and how sure of it the network was), and the truth"
+        if answered.any()
+        else "The network gives no answers: its probabilities are NaN, for its weights are not finite numbers",
         x=0.01, ha="left", fontweight="bold", fontsize=11,
     )  # fmt: skip
     return figure

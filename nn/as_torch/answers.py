@@ -226,11 +226,15 @@ def found(module: str, name: str) -> Any:
 
 
 def is_operation(value: Any) -> bool:
-    """Is it a function of numbers, which can be told where to write?"""
-    return isinstance(value, Primitive) or (
-        callable(value)
-        and not isinstance(value, type)
-        and getattr(value, "__module__", "").startswith("autodiff.ops")
+    """Is it a function of numbers, or a maker of tensors, which can be told where to write?"""
+    return (
+        isinstance(value, Primitive)
+        or getattr(value, "__name__", None) in extras.MAKERS
+        or (
+            callable(value)
+            and not isinstance(value, type)
+            and getattr(value, "__module__", "").startswith("autodiff.ops")
+        )
     )
 
 

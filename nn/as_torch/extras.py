@@ -131,6 +131,22 @@ def compile(
     return CompiledModule(model) if isinstance(model, Module) else autodiff.compile(model)
 
 
+MAKERS = [
+    "arange",
+    "empty",
+    "eye",
+    "full",
+    "linspace",
+    "logspace",
+    "ones",
+    "rand",
+    "randn",
+    "randint",
+    "randperm",
+    "zeros",
+]  # these take out=, too
+
+
 # ---- out= ----------------------------------------------------------------------------------------
 
 

@@ -13,9 +13,10 @@ from autodiff.graph import tell
 from autodiff.ops import log_softmax
 from autodiff.ops.fused import all_within, neg_log_likelihood
 
-from .reduction import check_reduction, check_tensors, reduced, reshaped, weighted
+from .reduction import check_reduction, check_tensors, reduced, reshaped, takes_size_average, weighted
 
 
+@takes_size_average
 def nll_loss(
     input: Tensor, target: Tensor, weight: Tensor | None = None, *, ignore_index: int = -100,
     reduction: str = "mean",
@@ -30,6 +31,7 @@ def nll_loss(
     return weighted(chosen_loss(input, labels), *shares(input, labels, kept, weight), reduction)
 
 
+@takes_size_average
 def cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None = None, *, ignore_index: int = -100,
     reduction: str = "mean", label_smoothing: float = 0.0,

@@ -9,9 +9,10 @@ from autodiff.errors import ShapeError
 from autodiff.graph import tell
 from autodiff.ops.fused import all_within
 
-from .reduction import check_pair, check_reduction, reduced
+from .reduction import check_pair, check_reduction, reduced, takes_size_average
 
 
+@takes_size_average
 def kl_div(input: Tensor, target: Tensor, *, reduction: str = "mean", log_target: bool = False) -> Tensor:
     """target·(log target − input) for log-probabilities `input`: the Kullback-Leibler divergence (1951) of
     the input from the target. With `log_target` the target is log-probabilities, too.
@@ -32,6 +33,7 @@ def kl_div(input: Tensor, target: Tensor, *, reduction: str = "mean", log_target
     return ops.sum(losses) / (input.shape[0] if input.ndim else 1)
 
 
+@takes_size_average
 def poisson_nll_loss(
     input: Tensor, target: Tensor, log_input: bool = True, full: bool = False, *, eps: float = 1e-8,
     reduction: str = "mean",

@@ -10,32 +10,36 @@ from autodiff.ops import log_sigmoid as logsigmoid
 from autodiff.ops.fused import all_within
 from autodiff.primitive import elementwise
 
-from .reduction import check_pair, check_probabilities, reduced, weighted
+from .reduction import check_pair, check_probabilities, reduced, takes_size_average, weighted
 
 
+@takes_size_average
 def mse_loss(
     input: Tensor, target: Tensor, *, reduction: str = "mean", weight: Tensor | None = None
 ) -> Tensor:
-    """(input − target)². `weight` has a factor for each element, by which the mean is weighted."""
-    check_pair(input, target, weight)
+    """(input − target)², the target being of the input's shape or a single number. `weight` has a factor for each
+    element, by which the mean is weighted."""
+    check_pair(input, target, weight, one_for_all=True)
     return weighted(ops.square(input - target), weight, None, reduction)
 
 
+@takes_size_average
 def l1_loss(
     input: Tensor, target: Tensor, *, reduction: str = "mean", weight: Tensor | None = None
 ) -> Tensor:
     """|input − target|, with `weight` as in `mse_loss`."""
-    check_pair(input, target, weight)
+    check_pair(input, target, weight, one_for_all=True)
     return weighted(ops.abs(input - target), weight, None, reduction)
 
 
+@takes_size_average
 def smooth_l1_loss(input: Tensor, target: Tensor, *, reduction: str = "mean", beta: float = 1.0) -> Tensor:
     """d²/(2·beta) where d = |input − target| is at most beta, else d − beta/2 (Girshick 2015)."""
     if beta < 0:
         raise RuntimeError(f"smooth_l1_loss does not support negative values for beta, and it is {beta}")
     if beta == 0:
         return l1_loss(input, target, reduction=reduction)
-    check_pair(input, target)
+    check_pair(input, target, one_for_all=True)
     return reduced(quadratic_then_linear(input - target, beta) / beta, reduction)
 
 
@@ -47,7 +51,7 @@ def huber_loss(
     in `mse_loss`."""
     if delta <= 0:
         raise RuntimeError(f"huber_loss does not support non-positive values for delta, and it is {delta}")
-    check_pair(input, target, weight)
+    check_pair(input, target, weight, one_for_all=True)
     return weighted(quadratic_then_linear(input - target, delta), weight, None, reduction)
 
 
@@ -58,6 +62,7 @@ def quadratic_then_linear(difference: Tensor, bound: float) -> Tensor:
     return quadratic * (size - quadratic / 2)
 
 
+@takes_size_average
 def binary_cross_entropy(
     input: Tensor, target: Tensor, weight: Tensor | None = None, *, reduction: str = "mean"
 ) -> Tensor:
@@ -77,6 +82,7 @@ def binary_cross_entropy(
     return reduced(losses if weight is None else losses * weight.to(input.dtype), reduction)
 
 
+@takes_size_average
 def binary_cross_entropy_with_logits(
     input: Tensor, target: Tensor, weight: Tensor | None = None, *, reduction: str = "mean",
     pos_weight: Tensor | None = None,

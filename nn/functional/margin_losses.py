@@ -9,9 +9,10 @@ from autodiff.errors import RangeError, ShapeError
 from autodiff.ops.elementwise import unit_softplus
 from autodiff.ops.fused import all_within
 
-from .reduction import check_pair, check_tensors, reduced
+from .reduction import check_pair, check_tensors, reduced, takes_size_average
 
 
+@takes_size_average
 def hinge_embedding_loss(
     input: Tensor, target: Tensor, margin: float = 1.0, *, reduction: str = "mean"
 ) -> Tensor:
@@ -22,12 +23,14 @@ def hinge_embedding_loss(
     return reduced(near + far, reduction)
 
 
+@takes_size_average
 def soft_margin_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
     """log(1 + exp(−target·input)), for targets 1 and −1; it does not overflow."""
     check_pair(input, target)
     return reduced(unit_softplus(-target * input), reduction)
 
 
+@takes_size_average
 def margin_ranking_loss(
     input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0, *, reduction: str = "mean"
 ) -> Tensor:
@@ -41,6 +44,7 @@ def margin_ranking_loss(
     return reduced(ops.clamp_min(margin - target * (input1 - input2), 0), reduction)
 
 
+@takes_size_average
 def cosine_embedding_loss(
     input1: Tensor, input2: Tensor, target: Tensor, margin: float = 0, *, reduction: str = "mean"
 ) -> Tensor:
@@ -63,6 +67,7 @@ def cosine_embedding_loss(
     return reduced(alike + unlike, reduction)
 
 
+@takes_size_average
 def triplet_margin_loss(
     anchor: Tensor, positive: Tensor, negative: Tensor, margin: float = 1.0, p: float = 2,
     eps: float = 1e-6, swap: bool = False, *, reduction: str = "mean",
@@ -101,6 +106,7 @@ def distance(a: Tensor, b: Tensor, p: float = 2.0, eps: float = 1e-6) -> Tensor:
     return ops.norm(a - b + eps, p, -1)
 
 
+@takes_size_average
 def multilabel_soft_margin_loss(
     input: Tensor, target: Tensor, weight: Tensor | None = None, *, reduction: str = "mean"
 ) -> Tensor:
@@ -116,6 +122,7 @@ def multilabel_soft_margin_loss(
     return reduced(ops.mean(losses, -1), reduction)
 
 
+@takes_size_average
 def multi_margin_loss(
     input: Tensor, target: Tensor, p: int = 1, margin: float = 1.0, weight: Tensor | None = None, *,
     reduction: str = "mean",
@@ -146,6 +153,7 @@ def multi_margin_loss(
     return reduced(ops.sum(others, 1) / n, reduction)
 
 
+@takes_size_average
 def multilabel_margin_loss(input: Tensor, target: Tensor, *, reduction: str = "mean") -> Tensor:
     """ΣΣ max(0, 1 − x[i] + x[j]) / C over the classes i that the target names and all j that it does not. The
     target has the shape of the scores, (N, C) or (C), and names classes up to the first −1."""

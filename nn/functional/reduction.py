@@ -3,9 +3,30 @@
 from __future__ import annotations
 
 import math
+import warnings
+from collections.abc import Callable
+from functools import wraps
+from typing import TypeVar
 
 from autodiff import Tensor, ops
 from autodiff.errors import ShapeError, explanation
+
+Function = TypeVar("Function", bound=Callable)
+
+
+def takes_size_average(function: Function) -> Function:
+    """`function`, whose reduction may be said by size_average and reduce, as in PyTorch's first years."""
+
+    @wraps(function)
+    def named(*args, size_average=None, reduce=None, **kwargs):
+        if size_average is not None or reduce is not None:
+            summed = "mean" if size_average in (None, True) else "sum"
+            kwargs["reduction"] = summed if reduce in (None, True) else "none"
+            text = f"size_average and reduce args will be deprecated, please use reduction='{kwargs['reduction']}' instead."
+            warnings.warn(text, stacklevel=2)
+        return function(*args, **kwargs)
+
+    return named  # type: ignore[return-value]
 
 
 def reduced(losses: Tensor, reduction: str) -> Tensor:
@@ -25,11 +46,15 @@ def check_reduction(reduction: str, more: str = "") -> None:
         )
 
 
-def check_pair(input: Tensor, target: Tensor, weight: Tensor | None = None) -> None:
+def check_pair(
+    input: Tensor, target: Tensor, weight: Tensor | None = None, one_for_all: bool = False
+) -> None:
     """Input and target, and a weight for each element, must be Tensors of one shape: broadcasting
-    (n, 1) against (n) would compare everything with everything."""
+    (n, 1) against (n) would compare everything with everything. A target may be `one_for_all`, if it is a
+    single number."""
     check_tensors(input, target)
-    if input.shape != target.shape:
+    one = one_for_all and target.numel() == 1 and target.ndim <= input.ndim
+    if input.shape != target.shape and not one:
         raise ShapeError(
             explanation(
                 f"Using a target size ({list(target.shape)}) that is different to the input size "

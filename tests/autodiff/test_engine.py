@@ -21,6 +21,7 @@ from hypothesis import strategies as st
 import autodiff as ad
 import nn.functional
 from autodiff.graph import Node, backpropagate, mode, reverse_topological_order, switched
+from autodiff.primitive import elementwise, general, multilinear, table
 from autodiff.provenance import call_site, describe, ours
 
 
@@ -753,7 +754,22 @@ ERRORS = [
     (lambda: ad.gather(ad.zeros(3), 0, ad.tensor([3])), IndexError, "out of bounds"),
     (lambda: ad.one_hot(ad.tensor([3]), 3), RuntimeError, "Class values must be smaller"),
     (lambda: ad.mean(ad.tensor([1, 2])), RuntimeError, "floating point"),
-    (lambda: ad.linear(ad.zeros(2, 3), ad.zeros(4, 5)), RuntimeError, "mat1 and mat2 shapes"),
+    (lambda: ad.linear(ad.zeros(2, 3), ad.zeros(4, 5)), RuntimeError, r"mat1 and mat2 shapes.* must be 5$"),
+    (lambda: ad.linear(ad.zeros(2, 1, 4, 4), ad.zeros(3, 16)), RuntimeError, r"must be 16. Try x.flatten\(1\)$"),
+    (lambda: ad.one_hot(ad.tensor([1.0])), RuntimeError, r"one_hot is only applicable to index tensor of type LongTensor.*\.long"),
+    (lambda: ad.zeros(3)["a"], IndexError, r"long or byte Variables are valid indices \(got str\)"),
+    (lambda: ad.zeros(3)[1.5], IndexError, r"long or byte Variables are valid indices \(got float\)"),
+    (lambda: ad.zeros(3)[ad.ones(1)], IndexError, r"tensors used as indices must be long.*\.long\(\)"),
+    (lambda: ad.cat([ad.zeros(3), 3]), TypeError, "expected Tensor as element 1 in argument 0, but got int"),
+    (lambda: ad.stack([[1.0], ad.zeros(1)]), TypeError, "expected Tensor as element 0 in argument 0, but got list"),
+    (lambda: ad.cat(3), TypeError, "argument 'tensors' must be tuple of Tensors, not int"),
+    (lambda: ad.tanh([ad.zeros(3), ad.zeros(3)]), TypeError, r"tanh\(\): argument 'input' \(position 1\) must be Tensor, not list.*cat or stack"),
+    (lambda: ad.relu(None), TypeError, r"relu\(\): argument 'input' \(position 1\) must be Tensor, not NoneType.*without return"),
+    (lambda: ad.sum([ad.zeros(3), ad.zeros(3)]), TypeError, r"sum\(\): argument 'input' \(position 1\) must be Tensor, not list"),
+    (lambda: ad.mean([1.0, 2.0]), TypeError, r"mean\(\): argument 'input' .* not list.*tensor\(\)"),
+    (lambda: ad.add(ad.zeros(3), None), TypeError, r"add\(\): argument 'other' \(position 2\) must be Tensor, not NoneType"),
+    (lambda: ad.maximum([1.0], ad.zeros(1)), TypeError, r"maximum\(\): argument 'input' \(position 1\) must be Tensor, not list"),
+    (lambda: ad.linear(None, ad.zeros(4, 5)), TypeError, r"linear\(\): argument 'input' \(position 1\) must be Tensor, not NoneType"),
 ]  # fmt: skip
 
 
@@ -910,3 +926,36 @@ def test_what_nobody_outside_can_see_has_no_graph():
         assert found.requires_grad
     f = lambda x: (x.softmax(0) * x).sum()  # a tangent through the vjp of the vjp
     assert not ad.jvp(f, [plain], [plain])[1].requires_grad
+
+
+# ---- declarations that are wrong -----------------------------------------------------------------------------
+
+DECLARATIONS = [
+    (lambda: elementwise("w", lambda x: x**2, lambda z: 2 * z), r"w: a rule reads 'z', and it may read g, x, y, x_shape: .* the inputs x$"),
+    (lambda: elementwise("w", lambda x, *, n: x * n, lambda m: m), r"reads 'm', and it may read g, x, y, x_shape, n:"),
+    (lambda: elementwise("w", lambda a, b: a * b, lambda b: b), r"w: the function takes 2 inputs, and there is a rule for 1: .*None where"),
+    (lambda: elementwise("w", np.multiply, lambda b: b), "takes 2 inputs, and there is a rule for 1"),
+    (lambda: elementwise("w", lambda x: x * 2, 2, 3), "takes 1 input, and there is a rule for 2"),
+    (lambda: elementwise("w", lambda x: x * 2, 2, 3, inputs="x"), "w: 2 rules for 1 input"),
+    (lambda: general("w", lambda x: x, lambda g: g, lambda g: g), "w: 2 rules for 1 input"),
+    (lambda: general("w", lambda a, b: a, lambda g: g), r"takes 2 inputs, and the declaration names 1: .*\"a b\"$"),
+    (lambda: multilinear("w", lambda a, b: a * b, lambda g, b: g * b, lambda g, c: g * c), "a rule reads 'c'"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("declare, phrase", DECLARATIONS)
+def test_a_wrong_declaration_is_an_error_that_says_what_is_meant(declare, phrase):
+    with pytest.raises(TypeError, match=phrase):
+        declare()
+    assert "w" not in table
+
+
+def test_four_inputs_need_no_names():
+    f = elementwise(
+        "of_four", lambda a, b, c, d: a * b + c * d, lambda b: b, lambda a: a, lambda d: d, lambda c: c
+    )
+    try:
+        gradients = ad.grad(f, argnums=(0, 1, 2, 3))(1.0, 2.0, 3.0, 4.0)
+        assert [g.item() for g in gradients] == [2, 1, 4, 3]
+    finally:
+        del table["of_four"]

@@ -153,3 +153,22 @@ def test_tensors_of_one_dtype():
         ad.FloatTensor([1.0], [2.0])
     with pytest.raises(AssertionError, match="Torch not compiled with CUDA enabled"):
         ad.ones(2).cuda()
+
+
+KEYWORDS = """m.randn(size=(2,)).shape; m.rand(size=(2, 3)).shape; m.split(tensor=x, split_size_or_sections=2); m.split(x, [1, 4])
+m.ones(2, requires_grad=True).numpy(force=True); x.numpy(force=False); m.device(type="cpu").type; m.device(type="cpu", index=None).type"""
+
+
+@pytest.mark.parametrize("expression", [each.strip() for each in KEYWORDS.replace("\n", ";").split(";")])
+def test_keywords_are_pytorchs(expression):
+    same(lambda lib: eval(expression, {"m": lib.torch, "x": lib.torch.arange(5.0)}))
+
+
+def test_recording_may_be_set_by_keyword():
+    with ad.set_grad_enabled(mode=False):
+        assert not ad.is_grad_enabled()
+    assert ad.is_grad_enabled()
+    ad.set_grad_enabled(mode=False)
+    assert not ad.is_grad_enabled()
+    ad.set_grad_enabled(mode=True)
+    assert ad.is_grad_enabled()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from fractions import Fraction
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -59,3 +61,32 @@ def test_edges():
     y = Value(2.0)
     (y.exp().log()).backward()
     assert y.grad == pytest.approx(1) and math.isclose((y.exp()).data, math.e**2)
+
+
+@pytest.mark.parametrize("wrong", ["a", None, [1.0], ad.tensor(1.0)])
+def test_a_value_is_a_number(wrong):
+    name = type(wrong).__name__
+    for make in (
+        lambda: Value(wrong),
+        lambda: Value(1.0) + wrong,
+        lambda: wrong * Value(1.0),
+        lambda: Value(1.0) / wrong,
+    ):
+        with pytest.raises(
+            TypeError, match=f"a Value is a number, not {name}|unsupported operand|can't multiply"
+        ):
+            make()
+    assert Value(np.float32(2)).data == 2 and Value(Fraction(1, 2)).data == Fraction(1, 2)
+
+
+def test_divisions_by_zero_say_so():
+    for divide in (lambda: Value(2.0) / 0, lambda: 1 / Value(0.0), lambda: Value(2) / Value(0)):
+        with pytest.raises(ZeroDivisionError, match="division by zero"):
+            divide()
+
+
+def test_quotients_are_pythons():
+    x, y = Value(1.0), Value(49.0)
+    z = x / y
+    z.backward()
+    assert z.data == 1.0 / 49.0 and x.grad == 1 / 49 and y.grad == pytest.approx(-1 / 49**2)

@@ -434,3 +434,9 @@ def test_when_the_server_is_gone(browser, served):
     _, found = drawn(page, [[(3, 3), (9, 9)]])
     assert len(found.probabilities) == 10 and "running" not in page.inner_text("#verdict")
     context.close()
+
+
+def test_weights_too_large_for_the_page_are_refused():
+    with pytest.raises(ValueError, match="16-bit floats, and this network has one of 7e.04"):
+        draw.halves(ad.tensor([1.0, -7e4]))
+    assert draw.halves(ad.tensor([1.0])) == "ADw="

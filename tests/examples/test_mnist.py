@@ -12,10 +12,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 import examples.mnist
-from examples.mnist import networks, train
+from examples.mnist import draw, networks, predict, train
 from examples.mnist.train import Metrics, command_line, main
 from nn import checkpoint
 from nn.training import Checkpoint, Progress, evaluate
@@ -198,6 +199,34 @@ def test_metrics_are_json_whatever_becomes_of_the_loss(capsys):
     assert row["loss"] is None and row["epoch"] == 1
     assert "the loss is no longer a number" in capsys.readouterr().err
     assert (Path("run") / "curves.png").exists()
+    for program in (predict, draw):
+        with pytest.raises(SystemExit):
+            program.main(["--from", "run", *(["x.png"] if program is predict else ["--html", "x.html"])])
+        said = capsys.readouterr().err
+        assert re.search("checkpoint.safetensors has weights that are not finite.* a smaller --lr", said), (
+            said
+        )
+    assert not Path("x.html").exists()
+
+
+def test_pictures_say_that_the_numbers_ended():
+    pytest.importorskip("matplotlib")
+    from examples.mnist import plots
+
+    row = {"epoch": 1, "loss": 0.5, "test_loss": 0.4, "accuracy": 0.9, "test_accuracy": 0.8}
+    history = [row, {**row, "epoch": 2, "loss": np.nan, "test_loss": np.inf}]
+    losses, accuracies = plots.curves(history).axes
+    assert "not a finite number\nfrom epoch 2 on" in [text.get_text() for text in losses.texts]
+    assert [text.get_text() for text in accuracies.texts] == ["training 90.00", "test 80.00"]
+
+    images, labels = np.zeros((3, 28, 28), np.uint8), np.array([0, 1, 2])
+    figure = plots.mistakes(np.full((3, 10), np.nan), images, labels, list("0123456789"))
+    assert "gives no answers" in figure.get_suptitle() and not any(axes.get_title() for axes in figure.axes)
+    figure = plots.mistakes(np.eye(10)[[3, 1, 2]], images, labels, list("0123456789"))
+    assert (
+        "Most confidently wrong" in figure.get_suptitle()
+        and figure.axes[0].get_title() == "3 (100.0 %)\nis 0"
+    )
 
 
 def test_a_full_disk_ends_the_run_in_one_sentence(monkeypatch, capsys):

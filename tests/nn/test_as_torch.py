@@ -259,6 +259,13 @@ def test_out(torch):
     assert torch.add(torch.ones(2, dtype=torch.float64), 1, out=torch.empty(2)).dtype == torch.float32
 
 
+def test_out_of_what_makes_tensors(torch):
+    x = torch.empty(2)
+    assert torch.ones(2, out=x) is x and x.tolist() == [1, 1]
+    assert torch.arange(2.0, out=x) is x and x.tolist() == [0, 1]
+    assert torch.rand(2, out=None).shape == torch.zeros(2, out=None).shape == (2,)
+
+
 def test_out_that_does_not_fit(torch):
     x = torch.ones(2, requires_grad=True)
     with pytest.raises(RuntimeError, match="don't support automatic differentiation"):

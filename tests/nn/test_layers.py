@@ -249,3 +249,48 @@ def test_norms_factors_must_fit():
         match=r"Expected bias to be of same shape as normalized_shape, but got bias of shape \[1\]",
     ):
         F.layer_norm(ad.ones(3, 4), (4,), bias=ad.ones(1))
+
+
+# ---- what is no tensor -------------------------------------------------------------------------------------
+
+LAYERS = [
+    nn.Linear(3, 2), nn.Conv2d(1, 2, 3), nn.BatchNorm1d(3), nn.LayerNorm(3), nn.LSTM(3, 4), nn.GRUCell(3, 4), nn.Dropout(),
+    nn.MaxPool2d(2), nn.Flatten(), nn.ReLU(), nn.Softmax(1), nn.Sigmoid(), nn.Sequential(nn.Flatten(), nn.Linear(3, 2)),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: type(layer).__name__)
+@pytest.mark.parametrize("wrong", [None, (ad.zeros(2, 3),)])
+def test_a_layer_says_that_it_was_given_no_tensor(layer, wrong):
+    text = rf"\(\): argument 'input' \(position 1\) must be Tensor, not {type(wrong).__name__}"
+    with pytest.raises(TypeError, match=text):
+        layer(wrong)
+
+
+def test_what_a_recurrent_layer_gives_is_no_tensor():
+    network = nn.Sequential(nn.LSTM(3, 4), nn.Linear(4, 2))
+    with pytest.raises(
+        TypeError, match=r"linear\(\): argument 'input' .* must be Tensor, not tuple.*one of its elements"
+    ):
+        network(ad.ones(2, 1, 3))
+
+
+def test_an_error_in_the_users_own_forward_is_the_users():
+    class Mine(nn.Module):
+        def forward(self, x):
+            return x.nothing_like_it
+
+    for network in (Mine(), nn.Sequential(Mine())):
+        with pytest.raises(AttributeError, match="'tuple' object has no attribute 'nothing_like_it'"):
+            network((ad.ones(2),))
+
+
+def test_arrays_may_go_where_they_went():
+    for found in (
+        ad.tanh(np.ones(2)),
+        ad.sum(np.ones(2)),
+        ad.cat([np.ones(1), np.ones(1)]),
+        nn.Tanh()(np.ones(2)),
+    ):
+        assert isinstance(found, (np.ndarray, np.generic))
+    assert nn.Linear(2, 1)(np.ones((1, 2), np.float32)).shape == (1, 1)

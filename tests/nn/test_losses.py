@@ -228,3 +228,66 @@ def test_options_that_pytorch_refuses():
         assert phrase in str(same(program))
     error = same(lambda lib: lib.F.mse_loss(lib.tensor(x), lib.tensor(p), weight=lib.torch.ones(2)))
     assert "Weights and input must have the same size" in str(error)
+
+
+# ---- one target for all --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("loss", ["MSELoss", "L1Loss", "SmoothL1Loss", "HuberLoss"])
+@pytest.mark.parametrize("target", [0.5, [0.5]])
+@pytest.mark.parametrize("shape", [(3,), (3, 2), (3, 1)])
+@pytest.mark.filterwarnings("ignore:Using a target size")
+def test_a_single_number_is_the_target_of_all(loss, target, shape):
+    def program(lib):
+        x = lib.torch.ones(shape, requires_grad=True)
+        found = []
+        for reduction in ("mean", "sum", "none"):
+            value = getattr(lib.nn, loss)(reduction=reduction)(x * 2, lib.torch.tensor(target))
+            found += [value, lib.torch.autograd.grad(value.sum(), x)]
+        return found
+
+    same(program)
+
+
+@pytest.mark.parametrize("loss", ["MSELoss", "L1Loss", "SmoothL1Loss", "HuberLoss"])
+@pytest.mark.parametrize(
+    "shapes", [((3, 1), (3,)), ((3,), (3, 1)), ((3,), (1, 1)), ((), (3,)), ((2, 3), (3,))]
+)
+def test_other_shapes_do_not_broadcast(loss, shapes):
+    with pytest.raises(RuntimeError, match="different to the input size"):
+        getattr(nn, loss)()(ad.ones(shapes[0]), ad.ones(shapes[1]))
+
+
+# ---- PyTorch's older name for the reduction -------------------------------------------------------------------
+
+OLDER = [
+    "F.mse_loss(x, y, size_average=False)", "F.mse_loss(x, y, reduce=False)", "F.l1_loss(x, y, size_average=True, reduce=True)",
+    "F.nll_loss(x, k, size_average=False)", "F.cross_entropy(x, k, w, size_average=False, reduce=True)",
+    "F.binary_cross_entropy(y, y, reduce=False)", "nn.MSELoss(size_average=False)(x, y)", "nn.MSELoss(reduce=False)(x, y)",
+    "nn.NLLLoss(size_average=False)(x, k)", "nn.CrossEntropyLoss(w, size_average=False)(x, k)", "nn.KLDivLoss(size_average=False)(x, y)",
+    "nn.BCEWithLogitsLoss(reduce=False)(x, y)", "nn.SmoothL1Loss(size_average=False)(x, y)", "F.kl_div(x, y, size_average=False)",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("expression", OLDER)
+def test_size_average_and_reduce(expression):
+    def program(lib):
+        x, y = (
+            lib.torch.tensor([[0.1, 0.7, 0.2], [0.5, 0.1, 0.9]]),
+            lib.torch.tensor([[0.0, 1, 0], [1, 0, 1]]),
+        )
+        names = {
+            "F": lib.F,
+            "nn": lib.nn,
+            "x": x,
+            "y": y,
+            "k": lib.torch.tensor([1, 2]),
+            "w": lib.torch.tensor([1.0, 2, 3]),
+        }
+        with pytest.warns(
+            UserWarning,
+            match="size_average and reduce args will be deprecated, please use reduction='(mean|sum|none)'",
+        ):
+            return eval(expression, names)
+
+    same(program)

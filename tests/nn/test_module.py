@@ -645,3 +645,27 @@ def test_a_call_without_hooks_costs_nearly_nothing():
 
     code = nn.Module.__call__.__code__
     assert not any(i.opname.startswith(("FOR_ITER", "GET_ITER")) for i in dis.get_instructions(code))
+
+
+def test_all_in_another_dtype():
+    def program(lib):
+        class Mine(lib.nn.Linear):
+            def _get_name(self):
+                return "Renamed"
+
+        net = lib.nn.Sequential(Mine(2, 1), lib.nn.BatchNorm1d(1))
+        with lib.torch.no_grad():
+            for p in net.parameters():
+                p.fill_(0.5)
+        net(lib.torch.tensor([[1.0, 2.0], [3.0, 5.0]])).sum().backward()
+        assert net.type("torch.DoubleTensor") is net
+        state = dict(net.state_dict())
+        halves = net[1].type(lib.torch.float16).num_batches_tracked
+        return (
+            state,
+            net[0].weight.grad,
+            halves,
+            repr(net).startswith("Sequential(\n  (0): Renamed(in_features"),
+        )
+
+    same(program, atol=1e-5)
