@@ -704,6 +704,30 @@ def test_float16_is_added_up_in_float32_and_rounded_once():
     assert many.mean(dtype=ad.float32).dtype == many.softmax(0, dtype=ad.float32).dtype == ad.float32
 
 
+def test_many_float32_are_added_up_without_losing_digits():
+    n = 1 << 20
+    rows = ad.full((n, 2), 0.1)
+    bias = ad.zeros(2, requires_grad=True)
+    ((rows + bias) * rows).sum().backward()
+    wide = rows.reshape(1 << 10, 1 << 10, 2)
+    found = [
+        rows.sum(0),
+        rows.mean(0) * n,
+        rows.cumsum(0)[-1],
+        bias.grad,
+        wide.sum((0, 1)),
+        wide.sum((0, 1), True)[0, 0],
+    ]
+    for y in found:
+        np.testing.assert_allclose(y.numpy(), n * 0.1, rtol=1e-5)
+    mixed = rows + ad.arange(2.0 * n).reshape(n, 2) % 2
+    assert mixed.sum().item() == pytest.approx(mixed.double().sum().item(), rel=1e-6)
+    np.testing.assert_allclose(
+        (rows * ad.arange(n).reshape(n, 1)).sum(0).numpy(), 0.1 * n * (n - 1) / 2, rtol=1e-5
+    )
+    assert rows[: 2**16 + 5].t().sum(1).shape == (2,) and rows.sum((0, 1)).shape == ()
+
+
 @pytest.mark.filterwarnings("error")
 def test_what_is_too_large_becomes_infinite_without_a_warning():
     x, large = ad.zeros(1), ad.tensor([1e300], dtype=ad.float64)
