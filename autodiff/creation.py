@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 
 from . import dtypes, memory
+from .errors import quietly
 from .graph import tell
 from .kernels.alignment import aligned
 from .ops.naming import Size, sizes
-from .tensor import Tensor, as_array, finished
+from .tensor import Tensor, as_array, finished, new_array
 
 
 def tensor(data: Any, *, dtype=None, device=None, requires_grad: builtins.bool = False) -> Tensor:
@@ -20,7 +21,7 @@ def tensor(data: Any, *, dtype=None, device=None, requires_grad: builtins.bool =
     the default dtype, an array keeps its own."""
     if isinstance(data, Tensor):
         tell("observed", data, "by tensor()")
-    return finished(np.array(as_array(data, dtype), dtype), requires_grad, device)
+    return finished(new_array(data, dtype), requires_grad, device)
 
 
 def as_tensor(data: Any, dtype=None, device=None) -> Tensor:
@@ -28,8 +29,8 @@ def as_tensor(data: Any, dtype=None, device=None) -> Tensor:
     if isinstance(data, Tensor):
         return data if dtype is None else data.to(dtype)  # in the graph that it is in
     array = as_array(data, dtype)
-    if dtype is not None:
-        array = array.astype(dtype, copy=False)
+    if dtype is not None and array.dtype != dtype:
+        array = new_array(data, dtype)
     if isinstance(data, np.ndarray):
         memory.note_export(array)
     return finished(array, False, device)
@@ -96,7 +97,8 @@ def empty(shape, dtype):
 def full(size, fill_value, *, dtype=None, requires_grad=False, device=None) -> Tensor:
     """A Tensor of `fill_value` everywhere, of its dtype unless another is given."""
     value = as_array(fill_value, dtype)
-    return finished(np.full(shaped("full", (size,)), value, dtype or value.dtype), requires_grad, device)
+    value = value if dtype is None else dtypes.converted(value, dtype)
+    return finished(np.full(shaped("full", (size,)), value), requires_grad, device)
 
 
 def zeros_like(input, *, dtype=None, requires_grad=False, device=None) -> Tensor:
@@ -116,9 +118,11 @@ def empty_like(input, *, dtype=None, requires_grad=False, device=None) -> Tensor
 
 def full_like(input, fill_value, *, dtype=None, requires_grad=False, device=None) -> Tensor:
     """`fill_value` in input's shape and dtype."""
-    return finished(np.full(input.shape, fill_value, dtype or input.dtype), requires_grad, device)
+    value = dtypes.converted(as_array(fill_value), dtype or input.dtype)
+    return finished(np.full(input.shape, value), requires_grad, device)
 
 
+@quietly
 def arange(start=0, end=None, step=1, *, dtype=None, requires_grad=False, device=None) -> Tensor:
     """start, start + step, … below end; arange(end) starts at 0."""
     if end is None:
@@ -135,6 +139,7 @@ def arange(start=0, end=None, step=1, *, dtype=None, requires_grad=False, device
     return finished(np.arange(start, end, step).astype(dtype), requires_grad, device)
 
 
+@quietly
 def linspace(start, end, steps, *, dtype=None, requires_grad=False, device=None) -> Tensor:
     """`steps` numbers evenly from start to end, both included."""
     if steps < 0:
@@ -144,6 +149,7 @@ def linspace(start, end, steps, *, dtype=None, requires_grad=False, device=None)
     return finished((array if dtype.kind == "f" else np.trunc(array)).astype(dtype), requires_grad, device)
 
 
+@quietly
 def logspace(start, end, steps, base=10.0, *, dtype=None, requires_grad=False, device=None) -> Tensor:
     """base to the powers of `linspace`."""
     exponents = linspace(start, end, steps, dtype=dtypes.float64, device=device)

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from .errors import quietly
+
 bool = np.dtype(np.bool_)
 uint8 = np.dtype(np.uint8)
 int8 = np.dtype(np.int8)
@@ -49,6 +51,28 @@ def set_default_dtype(dtype) -> None:
     if dtype.kind != "f":
         raise TypeError(f"only floating-point types are supported as the default type, got {dtype}")
     default = dtype
+
+
+@quietly
+def converted(array: np.ndarray, dtype, finite: builtins.bool = False) -> np.ndarray:
+    """`array`, of a user's numbers, in `dtype`. What an integer type cannot hold is an error; what is too large for
+    a floating type becomes infinite, or is one, too, if the result is to be `finite`."""
+    dtype = np.dtype(dtype)
+    new = array.astype(dtype)
+    lost: Any = False
+    if dtype.kind in "iu" and array.dtype.kind in "fiuO":
+        whole = np.trunc(array) if array.dtype.kind == "f" else array
+        lost = new.astype(array.dtype) != whole
+        if dtype.kind == "u":
+            lost &= (
+                (array > 0) | (array < -np.iinfo(dtype).max) | (array != array)
+            )  # -1 is the largest number
+    elif finite and dtype.kind == "f":
+        lost = np.isinf(new) & np.isfinite(array)
+    if np.any(lost):
+        wrong = array[lost].flat[0] if array.ndim else array
+        raise RuntimeError(f"value cannot be converted to type {dtype} without overflow: {wrong}")
+    return new
 
 
 def promote(arrays: Sequence, to_float: builtins.bool = False) -> Sequence:

@@ -20,6 +20,7 @@ records.
 from __future__ import annotations
 
 import inspect
+import math
 from collections.abc import Iterator
 from operator import itemgetter
 from string import ascii_lowercase
@@ -654,6 +655,43 @@ def added_in(dtype) -> Any:
     return np.int64 if dtype.kind in "biu" else np.float32 if dtype.char == "e" else None
 
 
+MANY = 1 << 16  # numbers added one after the other, float32 has lost several digits
+BLOCK = 1 << 8
+
+
+def added(x: np.ndarray, dim, keepdims=False) -> Any:
+    """Σ x over `dim`, in the numbers that `added_in` names, float16 rounded once at the end."""
+    code = x.dtype.char
+    if code == "f" and x.size >= MANY and x.ndim > 1 and not (dim is None and x.flags.forc):
+        dims = (
+            range(x.ndim)
+            if dim is None
+            else [d % x.ndim for d in (dim if isinstance(dim, tuple) else (dim,))]
+        )
+        if math.prod(x.shape[d] for d in dims) >= MANY:
+            for d in dims:
+                x = added_in_blocks(x, d)
+            return x if keepdims else x.squeeze(tuple(dims))[()]
+    if code == "f" or code == "d":  # the usual case
+        return np.add.reduce(x, axis=dim, keepdims=keepdims)
+    dtype = added_in(x.dtype)
+    y = np.add.reduce(x, axis=dim, keepdims=keepdims, dtype=dtype)
+    return y.astype(x.dtype) if dtype is np.float32 else y
+
+
+def added_in_blocks(x, d):
+    """Σ x over dimension d, which stays as one of size 1. NumPy adds in pairs along the dimension that lies in order
+    in memory, and one row after the other along any other."""
+    n = x.shape[d]
+    if n < 2 * BLOCK or x.strides[d] == x.itemsize:
+        return np.add.reduce(x, axis=d, keepdims=True)
+    whole = n - n % BLOCK
+    head, rest = np.split(x, [whole], axis=d)
+    blocks = head.reshape(*x.shape[:d], whole // BLOCK, BLOCK, *x.shape[d + 1 :])
+    y = added_in_blocks(np.add.reduce(blocks, axis=d + 1), d)
+    return y + np.add.reduce(rest, axis=d, keepdims=True) if n > whole else y
+
+
 # ---- the three maps that every walk needs: they undo broadcasting and promotion ---------------
 
 
@@ -664,9 +702,7 @@ def _sum_to(x, *, to):
     stretched = tuple(i for i in range(x.ndim) if i < extra or to[i - extra] == 1 != x.shape[i])
     if not stretched:
         return x
-    if x.dtype.char == "e":
-        return x.sum(axis=stretched, keepdims=True, dtype=np.float32).astype(x.dtype).reshape(to)
-    return np.asarray(x.sum(axis=stretched, keepdims=True)).reshape(to)
+    return np.asarray(added(x, stretched, True)).reshape(to)
 
 
 def broadcast_view(x, to):

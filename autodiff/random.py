@@ -174,6 +174,8 @@ def real(dtype):
 def rand(*shape, size=None, dtype=None, requires_grad=False, generator=None, device=None) -> Tensor:
     """Numbers drawn evenly from [0, 1)."""
     drawn = draw(generator, "random", sizes(shape, size), real(dtype))
+    if (dtype or dtypes.get_default_dtype()) == dtypes.float16:
+        drawn = np.floor(drawn * 2**11) / 2**11  # what float16 holds exactly: rounded, it might be 1
     return made(drawn, dtype, requires_grad, device)
 
 

@@ -827,7 +827,12 @@ class Tensor(Variable):
         """In place: numbers drawn evenly from [a, b)."""
         from .random import source
 
-        return self.overwritten(source(generator).random(self.array.shape) * (b - a) + a)
+        drawn = as_value(source(generator).random(self.array.shape) * (b - a) + a, self.dtype)
+        if a < b and self.dtype.kind == "f":  # what was rounded up to b becomes the largest number below
+            low, high = np.array([a, b], self.dtype)
+            top = high if high < b else np.nextafter(high, -np.inf, dtype=self.dtype)
+            drawn = np.minimum(drawn, max(low, top))
+        return self.overwritten(drawn)
 
     def random_(self, low: int = 0, high: int | None = None, *, generator=None):
         """In place: whole numbers drawn evenly from [low, high); of one number, from [0, low); of none, up to the
@@ -925,12 +930,12 @@ class Tensor(Variable):
 
     def new_full(self, size, fill_value, *, dtype=None, device=None, requires_grad=False):
         """`fill_value` everywhere, in self's dtype."""
-        array = np.full(sizes((size,)), fill_value, dtype or self.dtype)
-        return finished(array, requires_grad, device)
+        value = dtypes.converted(as_array(fill_value), dtype or self.dtype)
+        return finished(np.full(sizes((size,)), value), requires_grad, device)
 
     def new_tensor(self, data, *, dtype=None, device=None, requires_grad=False):
         """A Tensor of self's dtype from `data`."""
-        return finished(np.array(as_array(data), dtype or self.dtype), requires_grad, device)
+        return finished(new_array(data, dtype or self.dtype), requires_grad, device)
 
     # ---- gradients ----------------------------------------------------------------------------
 
@@ -1193,6 +1198,16 @@ def rebuilt(kind, array, requires_grad):
     return t.requires_grad_() if requires_grad else t
 
 
+def new_array(data: Any, dtype=None) -> np.ndarray:
+    """A copy of `data` in memory of its own, of `dtype` if one is given."""
+    array = as_array(data, dtype)
+    if dtype is None:
+        return np.array(array)
+    if isinstance(data, (Tensor, np.ndarray)):
+        return quietly(np.array)(array, dtype)
+    return dtypes.converted(array, dtype)
+
+
 @quietly
 def as_value(value, dtype) -> np.ndarray:
     """What is written into a Tensor of `dtype`."""
@@ -1218,6 +1233,8 @@ def as_array(data: Any, dtype=None) -> np.ndarray:
         ) from error
     if array.dtype == np.float64 and dtype is None and not double:
         return array.astype(dtypes.get_default_dtype())
+    if array.dtype.kind in "uO" and (dtype is None or np.dtype(dtype).kind in "biu"):
+        refuse_wide(array)
     if array.dtype.kind in "US":
         raise TypeError(f"a tensor is made of numbers, and this holds text: {str(data)[:50]!r}")
     if array.dtype.kind == "O" and not all(map(is_exact, array.reshape(-1))):
@@ -1227,6 +1244,17 @@ def as_array(data: Any, dtype=None) -> np.ndarray:
             f"{str(other)[:50]}"
         )
     return array
+
+
+def refuse_wide(array: np.ndarray) -> None:
+    """An error for whole numbers that no integer type holds, which NumPy makes unsigned or objects."""
+    if array.size and all(isinstance(n, int) for n in array.reshape(-1).tolist()):
+        wrong = max(array.reshape(-1).tolist(), key=builtins.abs)
+        if not -(2**63) <= wrong < 2**63:
+            raise ValueError(
+                f"Overflow when unpacking long long: {wrong} is not within the 64 bits of an integer. Write it as a "
+                "float"
+            )
 
 
 def says_double(data) -> bool:

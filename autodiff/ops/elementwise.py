@@ -301,7 +301,7 @@ def lerp(input, end, weight):
         near = -0.5 < weight < 0.5
         return add(input, mul(weight, way)) if near else sub(end, mul(1 - weight, way))
     near = less(abs(weight), 0.5)
-    return select(near, add(input, mul(weight, way)), sub(end, mul(sub(1, weight), way)))
+    return add(select(near, input, end), mul(select(near, weight, sub(weight, 1)), way))
 
 
 def addcmul(input, tensor1, tensor2, *, value=1):

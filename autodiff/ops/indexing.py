@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import RangeError, ShapeError, broadcast_mismatch, translated
+from ..dtypes import converted
+from ..errors import RangeError, ShapeError, broadcast_mismatch, quietly, translated
 from ..graph import Variable, tell
 from ..kernels.scatter import add_along_rows, add_at
 from ..primitive import broadcast_to, constant, general, linear_map, row_major
@@ -241,6 +242,7 @@ def check_rank(template, arrays, ndim) -> None:
         raise IndexError(f"too many indices for tensor of dimension {ndim}")
 
 
+@quietly
 def write(target, index, value) -> None:
     """target[index] = value, both arrays (or value a number)."""
     template, arrays = parsed(index)
@@ -525,7 +527,7 @@ def masked_fill(input, mask, value):
             f"{value.ndim} dimension(s)."
         )
     if not isinstance(value, Variable):
-        value = np.asarray(value).astype(input.dtype)
+        value = converted(np.asarray(value), input.dtype, finite=True)
     return select(mask, as_dtype(value, input.dtype), input)
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from ..dtypes import FRACTIONAL
 from ..errors import RangeError, ShapeError
 from ..kernels import softmax as kernels
-from ..primitive import added_in, broadcast_view, constant, general, linear_map, row_major
+from ..primitive import MANY, added, added_in, broadcast_view, constant, general, linear_map, row_major
 from .elementwise import abs as absolute
 from .elementwise import (
     as_dtype,
@@ -34,14 +34,7 @@ from .shapes import flipped, reshaped
 
 def _sum(x, *, dim=None, keepdim=False):
     """Σ x over `dim`; integers and booleans as 64-bit integers."""
-    return reduced(np.add, x, dim, keepdim)
-
-
-def reduced(ufunc, x, dim, keepdim):
-    """`ufunc` over `dim`, in the numbers that `added_in` names, float16 rounded once at the end."""
-    dtype = added_in(x.dtype)
-    y = row_major(ufunc.reduce(x, axis=dim, keepdims=keepdim, dtype=dtype))
-    return y.astype(x.dtype) if dtype is np.float32 else y
+    return row_major(added(x, dim, keepdim))
 
 
 def _spread(x, *, dim, keepdim, to):
@@ -111,19 +104,22 @@ def _log_softmax(x, *, dim):
 
 
 def _running(accumulate):
-    """`accumulate` along `dim`, in the numbers that `added_in` names."""
+    """`accumulate` along `dim`, in the numbers that `added_in` names; many float32 in float64."""
 
     def forward(x, *, dim):
-        dtype = added_in(x.dtype)
+        many = x.dtype.char == "f" and x.size >= MANY and x.shape[dim] >= MANY
+        dtype = np.float64 if many else added_in(x.dtype)
         y = row_major(accumulate(x, axis=dim, dtype=dtype))
-        return y.astype(x.dtype) if dtype is np.float32 else y
+        return y.astype(x.dtype) if x.dtype.kind == "f" and y.dtype != x.dtype else y
 
     return forward
 
 
 def _prod(x, *, dim=None, keepdim=False):
     """Π x over `dim`."""
-    return reduced(np.multiply, x, dim, keepdim)
+    dtype = added_in(x.dtype)
+    y = row_major(np.multiply.reduce(x, axis=dim, keepdims=keepdim, dtype=dtype))
+    return y.astype(x.dtype) if dtype is np.float32 else y
 
 
 # fmt: off

@@ -447,6 +447,24 @@ def test_a_gradient_is_in_row_major_order():
     assert x.grad.view(-1).tolist() == [1] * 6
 
 
+def test_random_numbers_stay_below_their_bound(monkeypatch):
+    closest = np.nextafter(1, 0)  # what a generator gives at most, as seldom as it does
+
+    class Generator:
+        def random(self, shape, dtype=np.float64):
+            return np.full(
+                shape, closest if dtype == np.float64 else np.nextafter(np.float32(1), np.float32(0))
+            )
+
+    monkeypatch.setattr(type(ad.random.default_generator), "numpy", Generator())
+    for dtype in (ad.float16, ad.float32, ad.float64):
+        assert ad.rand(3, dtype=dtype).max().item() < 1
+        for a, b in ((0, 1), (-0.1, 0.1), (2, 3), (-3, -2), (0, 2049)):
+            drawn = ad.zeros(3, dtype=dtype).uniform_(a, b)
+            assert drawn.dtype == dtype and a <= drawn.min().item() <= drawn.max().item() < b
+    assert ad.zeros(2).uniform_(0.1, 0.1).equal(ad.full((2,), 0.1))
+
+
 # ---- modes and interpreters -----------------------------------------------------------------------------
 
 
@@ -685,6 +703,61 @@ def test_float16_is_added_up_in_float32_and_rounded_once():
     for y, expected in large:
         assert y.dtype == ad.float16 and y.item() == pytest.approx(expected, rel=2e-3)
     assert many.mean(dtype=ad.float32).dtype == many.softmax(0, dtype=ad.float32).dtype == ad.float32
+
+
+def test_many_float32_are_added_up_without_losing_digits():
+    n = 1 << 20
+    rows = ad.full((n, 2), 0.1)
+    bias = ad.zeros(2, requires_grad=True)
+    ((rows + bias) * rows).sum().backward()
+    wide = rows.reshape(1 << 10, 1 << 10, 2)
+    found = [
+        rows.sum(0),
+        rows.mean(0) * n,
+        rows.cumsum(0)[-1],
+        bias.grad,
+        wide.sum((0, 1)),
+        wide.sum((0, 1), True)[0, 0],
+    ]
+    for y in found:
+        np.testing.assert_allclose(y.numpy(), n * 0.1, rtol=1e-5)
+    mixed = rows + ad.arange(2.0 * n).reshape(n, 2) % 2
+    assert mixed.sum().item() == pytest.approx(mixed.double().sum().item(), rel=1e-6)
+    np.testing.assert_allclose(
+        (rows * ad.arange(n).reshape(n, 1)).sum(0).numpy(), 0.1 * n * (n - 1) / 2, rtol=1e-5
+    )
+    assert rows[: 2**16 + 5].t().sum(1).shape == (2,) and rows.sum((0, 1)).shape == ()
+
+
+@pytest.mark.filterwarnings("error")
+def test_what_is_too_large_becomes_infinite_without_a_warning():
+    x, large = ad.zeros(1), ad.tensor([1e300], dtype=ad.float64)
+    x.copy_(large)
+    made = [ad.tensor(1e300), ad.tensor(1e300, dtype=ad.float32), ad.tensor(large.numpy(), dtype=ad.float32),
+            ad.as_tensor([1e300], dtype=ad.float32), ad.full((1,), 1e300), ad.full((1,), 1e300, dtype=ad.float32), ad.full_like(x, 1e300),
+            x.new_tensor(1e300), x.new_full((1,), 1e300), ad.logspace(0, 400, 3)[1], ad.arange(1e300, 3e300, 2e300), x]  # fmt: skip
+    assert all(y.item() == math.inf and y.dtype == ad.float32 for y in made)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(
+    "make",
+    [lambda: ad.tensor(math.nan, dtype=ad.int64), lambda: ad.tensor([1, math.inf], dtype=ad.int32), lambda: ad.tensor(1e30, dtype=ad.int64),
+     lambda: ad.tensor(300, dtype=ad.uint8), lambda: ad.full((1,), math.nan, dtype=ad.int64), lambda: ad.zeros(1).long().new_tensor(math.nan),
+     lambda: ad.full_like(ad.tensor([1]), math.nan), lambda: ad.as_tensor([2**40], dtype=ad.int32),
+     lambda: ad.zeros(2).half().masked_fill(ad.tensor([True, False]), -1e9), lambda: ad.tensor(2**63), lambda: ad.tensor([0, -(2**70)]),
+     lambda: ad.full((1,), 2**70)],
+)  # fmt: skip
+def test_numbers_that_a_dtype_cannot_hold(make):
+    with pytest.raises((RuntimeError, ValueError), match="without overflow|Overflow when unpacking"):
+        make()
+
+
+def test_numbers_at_the_edge_of_a_dtype():
+    assert ad.tensor([2**63 - 1, -(2**63)]).tolist() == [2**63 - 1, -(2**63)]
+    assert ad.tensor([-1, 255, 2.9], dtype=ad.uint8).tolist() == [255, 255, 2]
+    assert ad.tensor(2**70, dtype=ad.float32) == 2**70
+    assert ad.tensor(np.array([300]), dtype=ad.uint8).tolist() == [44]
 
 
 PROMOTION = [

@@ -145,7 +145,7 @@ def shared_gradient():
     """The cotangent of `a + b` is that of a and that of b, and nothing speaks against handing both the
     same array, until one of them is written to: by an optimiser that works in place, by clipping, or by
     the next walk, which adds to the gradient of a and so to that of b."""
-    with edited(accumulated, "Tensor.wrap(g if alone else np.array(g))", "Tensor.wrap(g)"):
+    with edited(accumulated, "Tensor.wrap(g if alone else copy_of(g))", "Tensor.wrap(g)"):
         yield
 
 
