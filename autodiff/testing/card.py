@@ -167,7 +167,8 @@ class Card:
     def table(self, entries: Sequence[Entry], section: str) -> list[str]:
         if not entries:
             return []
-        columns, width = self.columns(), max(len(entry.name) for entry in self.entries)
+        columns = self.columns()
+        width = max(len("operations") - 2, *(len(entry.name) for entry in self.entries))
         heads = [SHORT.get(name, name) for name in columns]
         lines = ["  ".join([section.ljust(width + 2), *heads])]
         for entry in entries:

@@ -37,7 +37,8 @@ def check_gradients(f: Callable, *inputs: Any, **options: Any) -> Report:
     """
     report = examine(f, *inputs, **options)
     if not report.ok:
-        raise GradientError(report) from next((f.error for f in report.findings if f.error), None)
+        error = GradientError(report)
+        raise error from error.cause
     return report
 
 

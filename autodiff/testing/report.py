@@ -90,6 +90,11 @@ class GradientError(AssertionError):
         super().__init__(str(report))
         self.report = report
 
+    @property
+    def cause(self) -> Exception | None:
+        """What was raised on the way, if something was."""
+        return next((f.error for f in self.report.findings if f.error), None)
+
 
 def shown(value: Any) -> str:
     """A number or an array, with as many digits as tell."""

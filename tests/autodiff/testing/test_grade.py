@@ -472,6 +472,21 @@ def test_totals():
     assert "exp: asked for, and not offered" in str(card)
 
 
+def test_the_table_is_in_line_though_names_are_short():
+    card = Card("toy", entries=[Entry("add", "operations", "right", 5, {"value": "right", "vjp": "wrong"})])
+    head, row = str(card).splitlines()[3:5]
+    assert row.index("✓", 2) == head.index("value") + 2 and row.index("✗") == head.index("vjp") + 1
+
+
+def test_a_remark_names_its_row_once(folder):
+    text = VALUE.replace("__radd__, __rmul__ = __add__, __mul__", "").replace(
+        "isinstance(other, Value)", "other.rule or True"
+    )
+    remarks = card_of(folder, text, only=["mul", "number * x"]).remarks()
+    assert sum("number * x" in line for line in remarks) == 1
+    assert "number * x: number" not in "".join(remarks) and "· number * x: TypeError" in "".join(remarks)
+
+
 def test_json_has_all_of_it():
     data = json.loads(json.dumps(a_card().as_json()))
     assert data["format"] == 1
