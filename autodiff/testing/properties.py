@@ -13,7 +13,7 @@ from .check import examine, selected
 from .engine import OURS
 from .operations import OPERATIONS, Operation
 from .options import listed
-from .report import CONSEQUENCES, Finding, GradientError, Report, shown
+from .report import CONSEQUENCES, Finding, GradientError, Report, hide, shown
 from .strategies import given, st
 
 
@@ -50,6 +50,7 @@ def gradient_test(operation: Any, inputs: Any = None, *, engine: Any = OURS, **o
     @given(inputs, st.integers(0, 2**16))
     def test(arguments, seed):
         arguments = arguments if isinstance(arguments, tuple) else (arguments,)
+        __tracebackhide__ = hide
         given = {"engine": engine, "seed": seed, **options}
         report = examine(f, *arguments, **given)
         if not report.ok:
