@@ -129,13 +129,13 @@ def likely(case, run, k: int) -> str:
     want = expected_array(case, k, got)
     if want is None:
         return ""
-    x = case.arrays[k]
     with np.errstate(all="ignore"):
-        for guess in (of_nan, of_factor, of_float32, of_places):
+        reduced = any(y.ndim < got.ndim for y in case.values)
+        for guess in (of_nan, of_factor, of_float32, *([of_reduced] if reduced else []), of_places):
             found = guess(got, want)
             if found:
                 return found
-        return of_others(case, k, got, want) or of_repeats(case, x, got, want) or of_term(case, k, got, want)
+        return of_others(case, k, got, want) or of_repeats(case, k, got, want) or of_term(case, k, got, want)
 
 
 def expected_array(case, k, got):
@@ -222,6 +222,27 @@ def of_places(got, want) -> str:
     return ""
 
 
+def of_reduced(got, want) -> str:
+    """For what has fewer dimensions than its input: the cotangent spread along another axis."""
+    for axis in range(got.ndim):
+        for other in range(got.ndim):
+            same_size = got.shape[axis] == got.shape[other] > 1
+            if (
+                axis != other
+                and same_size
+                and alike_along(want, axis)
+                and like(got, np.swapaxes(want, axis, other))
+            ):
+                return (f"the cotangent is spread along axis {other}, and axis {axis} was reduced: it lacks that axis "
+                        "(expand its dimension there, as keepdim would have kept it)")  # fmt: skip
+    return ""
+
+
+def alike_along(array, axis) -> bool:
+    """Does it repeat itself along that axis?"""
+    return like(array, np.take(array, [0], axis))
+
+
 def of_others(case, k, got, want) -> str:
     """The numbers of another input, or of another cotangent."""
     for j in range(len(case.arrays)):
@@ -232,7 +253,7 @@ def of_others(case, k, got, want) -> str:
     return ""
 
 
-def of_repeats(case, x, got, want) -> str:
+def of_repeats(case, k, got, want) -> str:
     """Elements that are equal, or that are read more than once."""
     wrong = ~np.isclose(got, want, rtol=1e-6)
     cotangents = np.concatenate([g.ravel() for g in case.gs]) if case.gs else np.zeros(0)
@@ -240,8 +261,9 @@ def of_repeats(case, x, got, want) -> str:
     if single.all() and not np.isin(np.round(want[wrong], 9), np.round(cotangents, 9)).any():
         return ("one cotangent arrives where several should be added up: the last write wins over repeated "
                 "indices, or `=` stands for `+=`")  # fmt: skip
-    values = x[wrong]
-    if values.size > 1 and len(np.unique(values)) < values.size:
+    values = case.arrays[k][wrong]
+    tied = any(bounds.kinked or bounds.ties for _, bounds in case.expected(k))
+    if tied and values.size > 1 and len(np.unique(values)) < values.size:
         return "the elements that are wrong are equal to one another: a tie is counted more than once, or only once"
     return ""
 
@@ -265,7 +287,7 @@ def of_term(case, k, got, want) -> str:
         return f"a term is missing or too much: the derivative is off by {difference.flat[0]:.6g} everywhere"
     for name, term in named.items():
         ratio = difference / term
-        if got.size > 1 and like(ratio, ratio.flat[0]):
+        if got.size > 1 and np.isfinite(ratio).all() and ratio.all() and like(ratio, ratio.flat[0]):
             return f"a term is missing or too much: the derivative is off by {ratio.flat[0]:.6g}·{name}"
     shapes = {"1": 1 + 0 * x, "1 − y": 1 - y, "1 − y²": 1 - y * y, "1 + y": 1 + y, "1 + y²": 1 + y * y,
               "y − y²": y - y * y, "1 − x": 1 - x, "1 − x²": 1 - x * x, "1 + x²": 1 + x * x, **named}  # fmt: skip
@@ -399,7 +421,7 @@ def snippet(case, finding) -> str:
         ]
         lines.append(f"print({gradients_of(variables)})")
     if finding.check == "vjp" and finding.expected is not None:
-        what = finding.what.partition(",")[0].partition(" (there")[0]
+        what = finding.what.partition(", where")[0].partition(", and at")[0].partition(" (there")[0]
         lines.append(f"# {what}: {float(finding.got):.10g}, and should be {float(finding.expected):.10g}")
     return "\n".join(lines)
 

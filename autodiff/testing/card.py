@@ -167,7 +167,8 @@ class Card:
     def table(self, entries: Sequence[Entry], section: str) -> list[str]:
         if not entries:
             return []
-        columns, width = self.columns(), max(len(entry.name) for entry in self.entries)
+        columns = self.columns()
+        width = max(len("operations") - 2, *(len(entry.name) for entry in self.entries))
         heads = [SHORT.get(name, name) for name in columns]
         lines = ["  ".join([section.ljust(width + 2), *heads])]
         for entry in entries:
@@ -298,15 +299,29 @@ def class_page(cards: Sequence[Card], title: str) -> str:
     lines = []
     for k, card in enumerate(cards):
         passed, asked = card.checks
-        wrong = [x.name for x in card.entries if x.verdict != "right"] + card.lacking
+        wrong = [x.name for x in card.entries if x.verdict not in ("right", "declined")] + card.lacking
         text = ", ".join(wrong) if card.status == "graded" else card.total
         lines.append(f'<tr><th scope="row"><a href="#card-{k}">{e(card.title)}</a></th>'
                      f"<td>{card.right} / {card.rows}</td><td>{passed} / {asked}</td><td class=\"wide\">{e(text)}</td></tr>")  # fmt: skip
     heads = "".join(f'<th scope="col">{h}</th>' for h in ("", "rows right", "checks", "not right"))
-    table = f'<div class="scroll"><table class="text"><thead><tr>{heads}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
+    table = f'<div class="scroll"><table class="text ranking"><thead><tr>{heads}</tr></thead><tbody>{"".join(lines)}</tbody></table></div>'
     sections = [f'<details id="card-{k}"><summary>{e(card.title)}: {e(card.total)}</summary>{card.section(2)}</details>'
                 for k, card in enumerate(cards)]  # fmt: skip
-    return page(title, [f"<h1>{e(title)}</h1>", table, *sections])
+    return page(title, [f"<h1>{e(title)}</h1>", table, *sections, OPENED])
+
+
+OPENED = """<script>
+function show() {  // what a link leads to may be closed, or inside of what is
+  const target = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (!target) return;
+  const card = target.closest("details");
+  if (card) card.open = true;
+  target.scrollIntoView();
+}
+addEventListener("hashchange", show);
+document.addEventListener("click", event => { if (event.target.closest("a")) setTimeout(show); });
+show();
+</script>"""
 
 
 STYLE = """
@@ -322,7 +337,13 @@ thead th:first-child { text-align: left; position: sticky; left: 0; } small { op
 tr.other td:nth-child(2) { font-weight: 600; }
 pre { background: var(--soft); border: 1px solid var(--line); border-radius: 6px; padding: .75rem; overflow-x: auto; font-size: .85rem; overflow-wrap: normal; } .message { white-space: pre-wrap; margin: .25rem 0; }
 summary { cursor: pointer; padding: .5rem 0; font-weight: 600; border-top: 1px solid var(--line); }
-@media (max-width: 40rem) { tbody th { max-width: 9.5rem; white-space: normal; } }
+@media (max-width: 40rem) {
+  tbody th { min-width: 8rem; max-width: 9.5rem; white-space: normal; }
+  .ranking thead { display: none; } .ranking tr { display: grid; grid-template-columns: auto 1fr; border-top: 1px solid var(--line); padding: .4rem 0; }
+  .ranking th, .ranking td { border: 0; padding: .1rem .5rem; } .ranking th, .ranking td.wide { grid-column: 1 / -1; max-width: none; min-width: 0; }
+  .ranking th { font-weight: 600; } .ranking td:nth-child(2)::after { content: " rows right"; } .ranking td:nth-child(3)::after { content: " checks"; }
+  .ranking td.wide:not(:empty)::before { content: "✗ "; color: var(--bad); }
+}
 """
 
 

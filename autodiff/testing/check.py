@@ -15,7 +15,7 @@ from .checks import CHECKS, Check, unknown
 from .engine import OURS
 from .options import listed
 from .oracles import Oracle
-from .report import Finding, GradientError, Report
+from .report import Finding, GradientError, Report, hide
 
 
 def check_gradients(f: Callable, *inputs: Any, **options: Any) -> Report:
@@ -35,9 +35,11 @@ def check_gradients(f: Callable, *inputs: Any, **options: Any) -> Report:
     strict     is a float that slips into exact arithmetic a mistake? (no)
     name       what to call f in the report
     """
+    __tracebackhide__ = hide
     report = examine(f, *inputs, **options)
     if not report.ok:
-        raise GradientError(report) from next((f.error for f in report.findings if f.error), None)
+        error = GradientError(report)
+        raise error from error.cause
     return report
 
 

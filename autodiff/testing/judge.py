@@ -340,7 +340,7 @@ class Judge:
         entry = self.entry
         if entry.examples == entry.declined:
             if entry.section == "programs":  # with numbers among its operands, perhaps, that it does not take
-                entry.note = entry.declined_as
+                entry.note = entry.declined_as.removeprefix(f"{entry.name}: ")  # which comes before a remark
                 return "declined"
             entry.misses.append(Miss("value", f"it takes nothing of what was tried: {entry.declined_as}"))
             return "fails"

@@ -9,11 +9,11 @@ import numpy as np
 
 from .adapters import engine_of
 from .blame import name_of
-from .check import check_gradients, selected
+from .check import examine, selected
 from .engine import OURS
 from .operations import OPERATIONS, Operation
 from .options import listed
-from .report import Finding, GradientError, Report, shown
+from .report import CONSEQUENCES, Finding, GradientError, Report, hide, shown
 from .strategies import given, st
 
 
@@ -50,11 +50,37 @@ def gradient_test(operation: Any, inputs: Any = None, *, engine: Any = OURS, **o
     @given(inputs, st.integers(0, 2**16))
     def test(arguments, seed):
         arguments = arguments if isinstance(arguments, tuple) else (arguments,)
-        check_gradients(f, *arguments, engine=engine, seed=seed, **options)
+        __tracebackhide__ = hide
+        given = {"engine": engine, "seed": seed, **options}
+        report = examine(f, *arguments, **given)
+        if not report.ok:
+            error = telling(report, f, arguments, given)
+            raise error from error.cause
 
     test.__name__ = test.__qualname__ = f"test_{name}" if name.isidentifier() else "test_gradients"
     test.__doc__ = f"The derivatives of {name}."
     return test
+
+
+def telling(report: Report, f: Callable, arguments: tuple, options: dict) -> GradientError:
+    """The error; or one that says more: the simplest inputs are often 0, where a wrong gradient may be
+    right by accident, and only what follows from it is seen. Then it is looked for close by."""
+    error = GradientError(report)
+    if report.findings[0].check not in CONSEQUENCES or "vjp" not in report.checks:
+        return error
+    rng = np.random.default_rng(report.seed)
+    moved = [a + rng.integers(8, 16, a.shape) / 64 if isinstance(a, np.ndarray) and a.dtype.kind == "f" else a
+             for a in arguments]  # fmt: skip
+    try:
+        close_by = examine(f, *moved, **{**options, "checks": "vjp", "skip": ()})
+    except Exception:  # it does not take these
+        return error
+    finding = next(iter(close_by.findings), None)
+    if finding is None or finding.expected is None or not np.isfinite(float(finding.expected)):
+        return error
+    only = ", ".join(dict.fromkeys(f.check for f in report.findings))
+    close_by.notes.append(f"seen a little away from the simplest inputs, where it shows in this only: {only}")
+    return GradientError(close_by)
 
 
 def row_of(operation: Any) -> Any:

@@ -90,6 +90,11 @@ class GradientError(AssertionError):
         super().__init__(str(report))
         self.report = report
 
+    @property
+    def cause(self) -> Exception | None:
+        """What was raised on the way, if something was."""
+        return next((f.error for f in self.report.findings if f.error), None)
+
 
 def shown(value: Any) -> str:
     """A number or an array, with as many digits as tell."""
@@ -99,3 +104,8 @@ def shown(value: Any) -> str:
     if isinstance(value, (float, np.floating)):
         return f"{float(value):.10g}"
     return f"{value} = {float(value):.10g}" if getattr(value, "denominator", 1) != 1 else str(value)
+
+
+def hide(excinfo: Any) -> bool:
+    """What a function of the kit has as __tracebackhide__: pytest leaves its frame out of a GradientError."""
+    return isinstance(excinfo.value, GradientError)

@@ -167,24 +167,31 @@ def as_html(matrix: Matrix) -> str:
 
 
 PAGE = """<!doctype html>
-<html lang="en"><meta charset="utf-8"><title>The museum of gradient bugs</title>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>The museum of gradient bugs</title>
 <style>
-body {{ font: 15px/1.4 system-ui, sans-serif; margin: 2em auto; padding: 0 1em; max-width: 75em; color: #222; background: #fff }}
+:root {{ color-scheme: light dark; --ink: #222; --paper: #fff; --line: #eee; --faint: #bbb; --weak: #9a5b00; --on-weak: #fff4e0; --kit: #14702d; --on-kit: #e6f5ea }}
+@media (prefers-color-scheme: dark) {{ :root {{ --ink: #e4e7ee; --paper: #14171d; --line: #2a303a; --faint: #565e6b; --weak: #ffc46b; --on-weak: #3a2c12; --kit: #6cd694; --on-kit: #14301f }} }}
+body {{ font: 15px/1.4 system-ui, sans-serif; margin: 2em auto; padding: 0 1em; max-width: 75em; color: var(--ink); background: var(--paper) }}
+.scroll {{ overflow-x: auto }}
 table {{ border-collapse: collapse }}
-th {{ text-align: left; font-weight: 400; padding: 1px 10px 1px 0; white-space: nowrap }}
+th {{ text-align: left; font-weight: 400; padding: 1px 10px 1px 0; white-space: nowrap; background: var(--paper) }}
+tbody th:first-child, thead th:first-child {{ position: sticky; left: 0 }}
 th.room {{ font-weight: 600; padding-top: .8em }}
 thead th {{ height: 10.5em; vertical-align: bottom; padding: 0; width: 1.5em }}
 thead span {{ writing-mode: vertical-rl; transform: rotate(180deg) }}
-td {{ text-align: center; width: 1.5em; color: #ccc; border-left: 1px solid #eee; border-bottom: 1px solid #eee }}
-td.weak.found, td.weak.raised {{ color: #b36b00; background: #fff4e0 }}
-td.kit.found, td.kit.raised {{ color: #14702d; background: #e6f5ea }}
-</style>
+td {{ text-align: center; width: 1.5em; min-width: 1.4em; color: var(--faint); border-left: 1px solid var(--line); border-bottom: 1px solid var(--line) }}
+td.weak.found, td.weak.raised {{ color: var(--weak); background: var(--on-weak) }}
+td.kit.found, td.kit.raised {{ color: var(--kit); background: var(--on-kit) }}
+@media (max-width: 40rem) {{ tbody th:not(.room) {{ white-space: normal; min-width: 9rem; max-width: 9rem }} }}
+</style></head>
+<body>
 <h1>The museum of gradient bugs</h1>
 <p>{summary}</p>
 <p>● says what is wrong, × fails on the way, · notices nothing. Amber: the checkers that are common; green: the kit.</p>
-<table><thead><tr><th></th>{head}</tr></thead>
+<div class="scroll"><table><thead><tr><th></th>{head}</tr></thead>
 <tbody>
 {body}
-</tbody></table>
-</html>
+</tbody></table></div>
+</body></html>
 """

@@ -24,7 +24,7 @@ from autodiff.testing import adapters
 from autodiff.testing.__main__ import main
 from autodiff.testing.adapters import NotInstalled, Unrecognised, for_autodiff, load
 from autodiff.testing.adapters.recorded import Recording
-from autodiff.testing.card import Card, Convention, Entry, Miss
+from autodiff.testing.card import Card, Convention, Entry, Miss, class_page
 from autodiff.testing.engine import OURS
 from autodiff.testing.judge import Judge, Outcome, grade
 from autodiff.testing.operations import OPERATIONS
@@ -472,6 +472,21 @@ def test_totals():
     assert "exp: asked for, and not offered" in str(card)
 
 
+def test_the_table_is_in_line_though_names_are_short():
+    card = Card("toy", entries=[Entry("add", "operations", "right", 5, {"value": "right", "vjp": "wrong"})])
+    head, row = str(card).splitlines()[3:5]
+    assert row.index("✓", 2) == head.index("value") + 2 and row.index("✗") == head.index("vjp") + 1
+
+
+def test_a_remark_names_its_row_once(folder):
+    text = VALUE.replace("__radd__, __rmul__ = __add__, __mul__", "").replace(
+        "isinstance(other, Value)", "other.rule or True"
+    )
+    remarks = card_of(folder, text, only=["mul", "number * x"]).remarks()
+    assert sum("number * x" in line for line in remarks) == 1
+    assert "number * x: number" not in "".join(remarks) and "· number * x: TypeError" in "".join(remarks)
+
+
 def test_json_has_all_of_it():
     data = json.loads(json.dumps(a_card().as_json()))
     assert data["format"] == 1
@@ -508,6 +523,16 @@ def test_the_page_is_whole_and_escaped():
     page = Page(a_card().as_html())
     assert not page.open and "print('<b>')" in page.text and "2 < 3 & so on" in page.text
     assert len(set(page.ids)) == len(page.ids) and set(page.links) <= set(page.ids)
+
+
+def test_the_page_of_a_class_lists_what_is_wrong_and_opens_what_is_linked_to():
+    page = Page(class_page([a_card()], "A class"))
+    assert not page.open and set(page.links) <= set(page.ids) and "card-0" in page.ids
+    text = class_page([a_card()], "A class")
+    assert (
+        '<td class="wide">mul &lt;&amp;&gt;</td>' in text
+    )  # cumprod, which is declined, is not held against it
+    assert 'closest("details")' in text and "addEventListener" in text
 
 
 # ---- the command -------------------------------------------------------------------------------------------

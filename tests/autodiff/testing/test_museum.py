@@ -110,7 +110,13 @@ def test_the_command(capsys, tmp_path):
     assert "the sound engine is not blamed" in out
     found = json.loads(data.read_text(encoding="utf-8"))
     assert found["bugs"] == 2 and not found["survivors"]
-    assert "<title>The museum of gradient bugs</title>" in page.read_text(encoding="utf-8")
+    html = page.read_text(encoding="utf-8")
+    assert "<title>The museum of gradient bugs</title>" in html
+    assert (
+        'name="viewport"' in html
+        and "prefers-color-scheme: dark" in html
+        and '<div class="scroll"><table>' in html
+    )
 
 
 def test_the_command_lists_and_refuses(capsys):
@@ -118,7 +124,7 @@ def test_the_command_lists_and_refuses(capsys):
     assert len(capsys.readouterr().out.splitlines()) == len(EXHIBITS)
     with pytest.raises(SystemExit) as end:
         main(["museum", "no-such-bug"])
-    assert end.value.code == 2 and "there is no exhibit no_such_bug" in capsys.readouterr().err
+    assert end.value.code == 2 and "there is no exhibit 'no_such_bug'" in capsys.readouterr().err
 
 
 @contextmanager

@@ -50,6 +50,9 @@ def test_it_prints_how_to_see_a_failure_again_and_sets_the_profile(project):
     section = text.partition("to reproduce this gradient failure")[2]
     assert "ad.Tensor(" in section and "numbers: seed=" in section and "--gradients quick" in section
     assert "pytest 'test_it.py::test_wrong'" in section
+    assert (
+        "raise error" not in text and "check.py" not in text.partition("Explanation:")[0]
+    )  # the kit's own frames
 
 
 def test_the_profiles():

@@ -14,11 +14,17 @@ import pytest
 import wrong_operations as wrong
 
 import autodiff as ad
-from autodiff.primitive import elementwise
-from autodiff.testing import examine
+from autodiff.primitive import elementwise, general
+from autodiff.testing import GradientError, examine, gradient_test
 from autodiff.testing.blame import name_of
+from autodiff.testing.strategies import arrays, shapes
 
 A, B = np.array([[0.5, -1.25], [2.0, 0.75]]), np.array([[1.5, 0.25], [-0.5, 3.0]])
+softmax_diagonal = general(
+    "wrong_softmax", lambda x: np.exp(x) / np.exp(x).sum(), lambda g, y: g * (y - y * y), listed=False
+)
+spread = general("wrong_spread", lambda x: x.sum(1), lambda g, x: g + 0 * x, listed=False)
+logcosh = elementwise("logcosh", lambda x: np.log(np.cosh(x)), lambda x: -ad.tanh(x), listed=False)
 half = elementwise("wrong_half", np.square, lambda x: 4 * x, listed=False)
 third = elementwise("wrong_mean", np.exp, lambda y: y / 3, listed=False)
 root = elementwise("wrong_root", np.exp, lambda x: ad.exp(x / 2), to_float=True, listed=False)
@@ -44,6 +50,9 @@ CAUSES = [
     (wrong.repeated, [A[0], np.array([0, 0, 1])], "the last write wins over repeated indices"),
     (wrong.ties, [[1.0, 2.0, 2.0]], "a tie is counted 2 times"),
     (lambda x: wrong.inverse(x, dims=(1, 2, 0)), [np.arange(8.0).reshape(2, 2, 2)], "wrong places"),
+    (softmax_diagonal, [np.zeros(2)], "the derivative used here is y − y²"),
+    (softmax_diagonal, [np.array([0.0, 0.0, 1.0])], "the derivative used here is y − y²"),
+    (spread, [A], "the cotangent is spread along axis 0, and axis 1 was reduced"),
     (wrong.held, [A], "takes for constant what depends on the inputs"),
 ]  # fmt: skip
 
@@ -124,6 +133,18 @@ def test_the_snippet_runs_when_pasted(f, inputs, monkeypatch):
     assert "tensor(" in out.getvalue()
     shown = float(report.snippet.rpartition("should be ")[2])
     assert f"{shown:.4f}" in out.getvalue()
+
+
+def test_a_gradient_test_tells_the_mistake_and_not_what_follows_from_it():
+    """At 0, the simplest input, -tanh is as right as tanh."""
+    with pytest.raises(GradientError) as error:
+        gradient_test(logcosh, inputs=arrays(shapes()))()
+    text = str(error.value)
+    assert "[vjp]" in text and "likely    the sign" in text and "shows in this only: second order" in text
+
+
+def test_the_last_line_of_a_snippet_names_the_whole_place():
+    assert "# the gradient by input 0 is wrong at [0, 1]: " in examine(spread, A).snippet.replace(" (x)", "")
 
 
 def test_a_first_time_user_who_gets_tanh_wrong(tmp_path):
