@@ -118,7 +118,8 @@ def empty_like(input, *, dtype=None, requires_grad=False, device=None) -> Tensor
 
 def full_like(input, fill_value, *, dtype=None, requires_grad=False, device=None) -> Tensor:
     """`fill_value` in input's shape and dtype."""
-    value = dtypes.converted(as_array(fill_value), dtype or input.dtype)
+    dtype = dtype or input.dtype
+    value = dtypes.converted(as_array(fill_value, dtype), dtype)
     return finished(np.full(input.shape, value), requires_grad, device)
 
 

@@ -930,7 +930,8 @@ class Tensor(Variable):
 
     def new_full(self, size, fill_value, *, dtype=None, device=None, requires_grad=False):
         """`fill_value` everywhere, in self's dtype."""
-        value = dtypes.converted(as_array(fill_value), dtype or self.dtype)
+        dtype = dtype or self.dtype
+        value = dtypes.converted(as_array(fill_value, dtype), dtype)
         return finished(np.full(sizes((size,)), value), requires_grad, device)
 
     def new_tensor(self, data, *, dtype=None, device=None, requires_grad=False):

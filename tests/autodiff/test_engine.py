@@ -758,6 +758,13 @@ def test_numbers_at_the_edge_of_a_dtype():
     assert ad.tensor([-1, 255, 2.9], dtype=ad.uint8).tolist() == [255, 255, 2]
     assert ad.tensor(2**70, dtype=ad.float32) == 2**70
     assert ad.tensor(np.array([300]), dtype=ad.uint8).tolist() == [44]
+    double = ad.zeros(1, dtype=ad.float64)  # in which a number keeps all its digits
+    assert (
+        ad.full_like(double, 0.1).item()
+        == double.new_full((1,), 0.1).item()
+        == double.new_tensor(0.1).item()
+        == 0.1
+    )
 
 
 PROMOTION = [
