@@ -12,6 +12,7 @@ from io import StringIO
 import numpy as np
 import pytest
 import wrong_operations as wrong
+from hypothesis import Phase, settings
 
 import autodiff as ad
 from autodiff.primitive import elementwise, general
@@ -137,8 +138,11 @@ def test_the_snippet_runs_when_pasted(f, inputs, monkeypatch):
 
 def test_a_gradient_test_tells_the_mistake_and_not_what_follows_from_it():
     """At 0, the simplest input, -tanh is as right as tanh."""
+    test = settings(phases=[Phase.generate, Phase.shrink])(
+        gradient_test(logcosh, inputs=arrays(shapes(max_dims=1)))
+    )
     with pytest.raises(GradientError) as error:
-        gradient_test(logcosh, inputs=arrays(shapes()))()
+        test()
     text = str(error.value)
     assert "[vjp]" in text and "likely    the sign" in text and "shows in this only: second order" in text
 
