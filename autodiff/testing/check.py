@@ -10,7 +10,7 @@ import numpy as np
 
 from . import blame
 from .adapters import KNOWN, engine_of
-from .case import Case
+from .case import Case, argument
 from .checks import CHECKS, Check, unknown
 from .engine import OURS
 from .options import listed
@@ -58,6 +58,7 @@ def examine(
     of integers and booleans get no gradient. All else is passed on as it is.
     """
     wanted, engine = selected(order, modes, checks, skip), engine_of(engine)
+    refuse_inputs(name or blame.name_of(f), inputs)
     try:
         case = Case(f, inputs, engine=engine, reference=reference, oracle=oracle, seed=seed, rtol=rtol,
                     strict=strict, name=name)  # fmt: skip
@@ -69,7 +70,7 @@ def examine(
                 f"f was called with Tensors of autodiff. If it is written for another engine, say {written}"
             )
         raise
-    refuse(case, inputs)
+    refuse(case)
     report = Report(case.name, notes=case.notes, oracle=case.oracle.name, refusals=case.refusals, seed=seed)
     for check in wanted:
         missing = check.needs - engine.abilities
@@ -95,17 +96,19 @@ def examine(
     return report
 
 
-def refuse(case: Case, inputs: Sequence) -> None:
-    """ValueError, if these inputs and what f gives for them leave nothing to be checked."""
-    if not case.arrays:
+def refuse_inputs(name: str, inputs: Sequence) -> None:
+    """ValueError, if there is nothing among them to differentiate by; before f is called with it."""
+    if not any(isinstance(argument(a), np.ndarray) for a in inputs):
         given = (
             f"{brief(inputs[0])}: write {as_floats(inputs[0])}"
             if len(inputs) == 1
             else ", ".join(map(brief, inputs))
         )
-        raise ValueError(
-            f"there is no floating-point input to differentiate by: {case.name} was given {given}"
-        )
+        raise ValueError(f"there is no floating-point input to differentiate by: {name} was given {given}")
+
+
+def refuse(case: Case) -> None:
+    """ValueError, if these inputs and what f gives for them leave nothing to be checked."""
     for k, x in enumerate(case.arrays):
         if np.isnan(x).any():
             place = [int(i) for i in np.argwhere(np.isnan(x))[0]]
