@@ -278,6 +278,7 @@ from .ops import (
     xlogy,
 )
 from .ops.shapes import expand, repeat, view, view_as
+from .printing import set_printoptions
 from .random import (
     Generator,
     bernoulli,
@@ -298,7 +299,7 @@ from .random import (
     set_rng_state,
 )
 from .scalar import Value
-from .tensor import Size, Tensor, device, set_printoptions  # fmt: skip
+from .tensor import Size, Tensor, device  # fmt: skip
 
 tensor = creation.tensor  # the function, which the module of that name would hide
 

@@ -84,9 +84,7 @@ class Compiled(Wrapper):
         self.tries: dict[tuple, int] = {}  # recordings since the last program that ran long
         self.texts: dict[tuple, set] = {}  # and the sources that they gave
         self.eager: dict[tuple, str] = {}  # the kinds of call that can't be compiled, and why
-        self.retries: dict[
-            tuple, Callable
-        ] = {}  # of some: functions that give None when that may have changed
+        self.retries: dict[tuple, Callable] = {}  # of these: gives None when a setting has changed
         self.told: set[str] = set()
         self.lock = threading.RLock()
         update_wrapper(self, function, updated=())
@@ -275,7 +273,7 @@ class Methods(dict):
         self.instance: Callable[[], Any] = weakref.ref(instance)
 
     def __reduce_ex__(self, protocol: Any) -> tuple:
-        return Methods, (Methods,)
+        return Methods, (Methods,)  # of no instance, so that the copy's own are made when first asked for
 
 
 def stacked(results: list) -> Any:

@@ -383,12 +383,8 @@ class Recorder:
             leaf.stop.grad = self.gradients.get(id(leaf))
 
 
-WHOLE_DIVISIONS = (
-    "floor_divide",
-    "trunc_divide",
-    "remainder",
-    "fmod",
-)  # of integers an error where it is by 0
+# Of integers they are an error where it is by 0.
+WHOLE_DIVISIONS = ("floor_divide", "trunc_divide", "remainder", "fmod")
 STALE: Any = object()  # memory that has been written through another view
 
 
@@ -396,10 +392,10 @@ def record(
     function: Callable, args: tuple, kwargs: dict, tensors: list[Tensor], keep_grad: bool = False,
     mentioned: Iterable[str] = (), with_stand_ins: bool = False,
 ) -> tuple[Any, str, Snapshot]:  # fmt: skip
-    """(the Recording of a call, "", what its code could see) if it can be replayed, and everything is as before the
-    call; else (the function's result, why not, the same), and the call has been made; which is undone too, `with_stand_ins` for its
-    arguments. A reason that begins with "*" may not hold the next time. `mentioned` are the names that
-    the code is known to mention."""
+    """(the Recording of a call, "", what its code could see) if it can be replayed, and everything is as before
+    the call; else (the function's result, why not, the same), and the call has been made. `with_stand_ins` for its
+    arguments, that is undone, too. A reason that begins with "*" may not hold the next time. `mentioned` are the
+    names that the code is known to mention."""
     roots, given = roots_of(function, args, kwargs), structure(args, kwargs)
     before, recorder, executed = Snapshot(roots, mentioned=mentioned), Recorder(function), Executed()
     for k, t in enumerate(tensors):
