@@ -41,6 +41,21 @@ def serves() -> bool:
     return not hurried.get() and not unusable()
 
 
+@contextmanager
+def unwatched() -> Iterator[None]:
+    """Inside, a Python function that watches every call (sys.setprofile) does not: it would take as long again as
+    Numba, which makes millions."""
+    watcher = sys.getprofile()
+    if not callable(watcher):
+        yield
+        return
+    sys.setprofile(None)
+    try:
+        yield
+    finally:
+        sys.setprofile(watcher)
+
+
 @cache
 def warn_once(text: str) -> None:
     """One line of warning, the first time only."""
@@ -87,7 +102,7 @@ def compiled(function: Callable, signature, title: str = "", made_from: tuple = 
             made[title] = kernel.stats.cache_path or "not cached"
         return kernel
 
-    with lock, event.install_listener("numba:compile", announcement):
+    with lock, unwatched(), event.install_listener("numba:compile", announcement):
         try:
             return compile_(cached=True)
         except Exception as error:  # pickle's errors, the system's, Numba's: a cache breaks in many ways

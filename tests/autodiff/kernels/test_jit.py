@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+import sys
 
 import numpy as np
 import pytest
@@ -141,6 +142,28 @@ def test_in_a_hurry_numpy_does_what_has_the_same_bits():
     with jit.in_a_hurry():
         assert not updates.in_one_loop(p, g) and not elementwise.in_one_loop(p, p > 0)
     assert updates.in_one_loop(p, g) == elementwise.in_one_loop(p, p > 0) == (not jit.unusable())
+
+
+@needs_numba
+def test_a_function_that_watches_calls_does_not_watch_numba():
+    """A compiled function's first call is watched so, and Numba would take as long again."""
+    from numba import float64
+
+    seen = []
+
+    def watch(frame, event, arg):
+        seen.append(frame.f_code.co_filename)
+
+    before = sys.getprofile()
+    sys.setprofile(watch)
+    try:
+        double = jit.compiled(lambda x: 2 * x, float64(float64))
+        assert sys.getprofile() is watch
+    finally:
+        sys.setprofile(before)
+    assert double(3.0) == 6
+    assert 0 < len(seen) < 1000, len(seen)
+    assert not any("typeinfer" in name for name in seen)
 
 
 @needs_numba
