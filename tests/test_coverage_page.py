@@ -10,6 +10,7 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
+import beside_torch
 import numpy as np
 import pytest
 from beside_torch import at_least
@@ -17,7 +18,7 @@ from coverage_page import names, page, reasons, recorder
 
 import autodiff as ad
 from autodiff import primitive
-from autodiff.testing import CHECKS
+from autodiff.testing import CHECKS, properties
 from autodiff.testing.operations import CONSTANT, OPERATIONS
 
 LISTED = names.recorded()
@@ -87,6 +88,15 @@ def test_the_record_has_every_check_of_the_kit(name):
     """And none that the kit has no more, or that the row leaves out."""
     asked = [check for check in CHECKS if check not in OPERATIONS[name].options.get("skip", ())]
     assert sorted(RECORD[name]["checks"]) == sorted(asked), f"record them again: {AGAIN} --checks"
+
+
+def test_what_a_test_checks_is_noted(monkeypatch):
+    for module, name in ((beside_torch, "same"), (properties, "examine"), (ad.autograd, "backward")):
+        monkeypatch.setattr(module, name, getattr(module, name))  # which the recorder replaces
+    noting = recorder.Recorder()
+    noting.pytest_configure()
+    properties.gradient_test("mean")()
+    assert noting.checks["mean"]["vjp"] and noting.primitives == {"mean": {"mean"}}
 
 
 def test_every_primitive_is_in_the_record():

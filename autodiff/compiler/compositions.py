@@ -29,7 +29,7 @@ from ..ops.elementwise import (
 )
 from ..ops.elementwise import reciprocal as inverse
 from ..ops.fused import each, indicator
-from ..ops.reductions import softmax_, total
+from ..ops.reductions import count, softmax_, total
 from ..ops.shapes import permuted
 from ..primitive import astype, broadcast_to
 
@@ -37,6 +37,11 @@ from ..primitive import astype, broadcast_to
 def linear(x, weight, bias):
     """x @ weightᵀ + bias."""
     return add(product(x, permuted(weight, dims=(1, 0))), bias)
+
+
+def mean(x, *, dim=None, keepdim=False):
+    """Σ x / n over `dim`."""
+    return div(total(x, dim=dim, keepdim=keepdim), count(x.shape, dim))
 
 
 def gate(x, condition):
@@ -124,6 +129,7 @@ def number(x: Any, dtype: np.dtype):
 
 table = {
     "linear": linear,
+    "mean": mean,
     "gate": gate,
     "cross_entropy_gradient": cross_entropy_gradient,
     "hardtanh": hardtanh,

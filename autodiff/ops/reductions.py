@@ -37,6 +37,11 @@ def _sum(x, *, dim=None, keepdim=False):
     return row_major(added(x, dim, keepdim))
 
 
+def _mean(x, *, dim=None, keepdim=False):
+    """Σ x / n over `dim`."""
+    return row_major(added(x, dim, keepdim) / count(x.shape, dim))
+
+
 def _spread(x, *, dim, keepdim, to):
     """x repeated to the shape `to` along the dimensions that a sum over `dim` took away."""
     return broadcast_view(x if dim is None and x.ndim == 0 else x.reshape(kept(to, dim)), to)
@@ -125,6 +130,8 @@ def _prod(x, *, dim=None, keepdim=False):
 # fmt: off
 total  = linear_map("sum", _sum, lambda g, x_shape, dim, keepdim: spread(g, dim=dim, keepdim=keepdim, to=x_shape))
 spread = linear_map("spread", _spread, lambda g, dim, keepdim: total(g, dim=dim, keepdim=keepdim))
+average = linear_map("mean", _mean, lambda g, x_shape, dim, keepdim:
+                     spread(g / count(x_shape, dim), dim=dim, keepdim=keepdim, to=x_shape))
 running_sum = linear_map("cumsum", _running(np.add.accumulate),
                          lambda g, dim: flipped(running_sum(flipped(g, dim=dim), dim=dim), dim=dim))
 
@@ -266,16 +273,15 @@ def mean(x, dim=None, keepdim=False, *, dtype=None):
             "mean(): could not infer output dtype. Input dtype must be either a floating point "
             f"or complex dtype. Got: {x.dtype}: write x.float().mean()"
         )
-    dim = dimensions(dim, x.ndim)
-    return total(x, dim=dim, keepdim=keepdim) / count(x, dim)
+    return average(x, dim=dimensions(dim, x.ndim), keepdim=keepdim)
 
 
-def count(x, dim) -> int:
+def count(shape, dim) -> int:
     """How many elements a reduction over `dim` takes together."""
     if dim is None:
-        return math.prod(x.shape)
+        return math.prod(shape)
     each = dim if isinstance(dim, tuple) else (dim,)
-    return math.prod(x.shape[positive(d, x.ndim)] if x.ndim else 1 for d in each)
+    return math.prod(shape[positive(d, len(shape))] if shape else 1 for d in each)
 
 
 @numpy_names
@@ -288,11 +294,11 @@ def var(x, dim=None, unbiased=None, keepdim=False, *, correction=None):
         correction = 1 if unbiased is None or unbiased else 0
     dim = dimensions(dim, x.ndim)
     centred = sub(x, mean(x, dim, True))
-    degrees = count(x, dim) - correction
+    degrees = count(x.shape, dim) - correction
     squares = total(square(centred), dim=dim, keepdim=keepdim)
     if degrees > 0:
         return squares / degrees
-    return squares / 0.0 if count(x, dim) else squares * math.nan
+    return squares / 0.0 if count(x.shape, dim) else squares * math.nan
 
 
 @numpy_names
@@ -456,7 +462,7 @@ def norm(x, p: Any = 2, dim=None, keepdim=False):
         return total(size, dim=dim, keepdim=keepdim)
     if p == 0:
         return total(signum(select(not_itself(size), 1, size)), dim=dim, keepdim=keepdim)
-    if (p < 0 or p == math.inf) and count(x, dim) == 0:
+    if (p < 0 or p == math.inf) and count(x.shape, dim) == 0:
         raise RuntimeError(
             f"linalg.vector_norm cannot compute the {p} norm on an empty tensor because the operation "
             "does not have an identity"

@@ -705,6 +705,12 @@ def test_float16_is_added_up_in_float32_and_rounded_once():
     assert many.mean(dtype=ad.float32).dtype == many.softmax(0, dtype=ad.float32).dtype == ad.float32
 
 
+def test_a_mean_is_one_step_of_the_graph():
+    x = ad.tensor([[1.0, 3.0]], requires_grad=True)
+    y = x.mean(1)
+    assert y.grad_fn.name() == "MeanBackward" and y.grad_fn.next_functions == ((x.origin, 0),)
+
+
 def test_many_float32_are_added_up_without_losing_digits():
     n = 1 << 20
     rows = ad.full((n, 2), 0.1)

@@ -143,7 +143,7 @@ class Recorder:
         import beside_torch
 
         beside_torch.same = self.comparing(self.of_both(beside_torch.same))
-        properties.check_gradients = self.reporting(properties.check_gradients)
+        properties.examine = self.reporting(properties.examine)
         autograd.backward = self.seen(autograd.backward)
 
     def pytest_collection_modifyitems(self, items: list[Any]) -> None:
@@ -209,12 +209,12 @@ class Recorder:
 
         return noted
 
-    def reporting(self, check: Callable) -> Callable:
-        """`check_gradients`, whose reports are kept, of examples that have elements."""
+    def reporting(self, examine: Callable) -> Callable:
+        """`examine`, whose reports are kept, of examples that have elements."""
 
-        @wraps(check)
+        @wraps(examine)
         def kept(f: Any, *inputs: Any, **options: Any) -> Any:
-            report = check(f, *inputs, **options)
+            report = examine(f, *inputs, **options)
             row = getattr(f, "operation", None)
             if not isinstance(row, Operation):
                 return report
