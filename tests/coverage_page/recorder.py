@@ -34,7 +34,6 @@ TESTS = Path(__file__).parent.parent
 GRADIENTS, TABLES, NUMPY = (
     TESTS / "autodiff" / f"test_{name}.py" for name in ("gradients", "against_torch", "numpy_api")
 )
-TRACED = 5  # examples of a row from which it is seen what it is made of
 UNCHECKED = "second order was not checked"  # as the kit's notes begin
 
 OPERATION = {name: OURS.functions[name] for name in (*OPERATIONS, *sorted(CONSTANT))}
@@ -133,7 +132,6 @@ class Recorder:
     def __init__(self) -> None:
         self.checks: dict[str, Counter] = defaultdict(Counter)  # operation → check → examples
         self.primitives: dict[str, set[str]] = defaultdict(set)
-        self.traced: Counter = Counter()
         self.beside: dict[str, set[str]] = defaultdict(set)
         self.answers: set[tuple[str, str]] = set()
         self.watch: Watch | None = None  # of what is being compared
@@ -223,11 +221,9 @@ class Recorder:
                 self.checks[row.name].update(
                     check for check in report.checks if not (check == "second order" and unchecked)
                 )
-                if self.traced[row.name] < TRACED:
-                    self.traced[row.name] += 1
-                    case = Case(f, inputs)
-                    called = OURS.traced(case.called_with, case.arrays)
-                    self.primitives[row.name].update(primitive.name for primitive, *_ in called)
+                case = Case(f, inputs)
+                called = OURS.traced(case.called_with, case.arrays)
+                self.primitives[row.name].update(primitive.name for primitive, *_ in called)
             return report
 
         return kept
