@@ -36,7 +36,7 @@ KINDS = {builtins.bool: "b", builtins.int: "i", builtins.float: "f", complex: "c
 RANK = {"b": 0, "u": 1, "i": 1, "f": 2, "c": 3, "O": 4}
 NUMBERS = frozenset(KINDS)
 FRACTIONAL = "fcO"  # the kinds that can hold a quotient; O are exact numbers, for the tests
-DIFFERENTIABLE = "fO"
+DIFFERENTIABLE = "fO"  # the kinds of what can have a gradient
 
 
 def get_default_dtype() -> np.dtype:
@@ -55,18 +55,16 @@ def set_default_dtype(dtype) -> None:
 
 @quietly
 def converted(array: np.ndarray, dtype, finite: builtins.bool = False) -> np.ndarray:
-    """`array`, of a user's numbers, in `dtype`. What an integer type cannot hold is an error; what is too large for
-    a floating type becomes infinite, or is one, too, if the result is to be `finite`."""
+    """`array`, of a user's numbers, in `dtype`. What an integer type cannot hold is an error. What is too large for
+    a floating type becomes infinite, or, if the result is to be `finite`, is an error, too."""
     dtype = np.dtype(dtype)
     new = array.astype(dtype)
     lost: Any = False
     if dtype.kind in "iu" and array.dtype.kind in "fiuO":
         whole = np.trunc(array) if array.dtype.kind == "f" else array
         lost = new.astype(array.dtype) != whole
-        if dtype.kind == "u":
-            lost &= (
-                (array > 0) | (array < -np.iinfo(dtype).max) | (array != array)
-            )  # -1 is the largest number
+        if dtype.kind == "u":  # negative numbers count from the end, as in PyTorch: -1 is the largest
+            lost &= (array > 0) | (array < -np.iinfo(dtype).max) | (array != array)
     elif finite and dtype.kind == "f":
         lost = np.isinf(new) & np.isfinite(array)
     if np.any(lost):
@@ -120,10 +118,12 @@ def result_dtype(arrays: Sequence) -> np.dtype:
 
 
 def kind_of(a: Any) -> str:
+    """The kind of an array's, a scalar's or a number's dtype, as NumPy letters it."""
     return a.dtype.kind if hasattr(a, "dtype") else KINDS.get(type(a), "O")
 
 
 def strong(a: Any) -> builtins.bool:
+    """Has it dimensions, and so a say about the width?"""
     return getattr(a, "ndim", 0) > 0
 
 

@@ -22,8 +22,8 @@ class RangeError(IndexError, RuntimeError):
 
 
 class NumpyState:
-    """Sets NumPy's treatment of overflow, 1/0 and their like where it is kept in no variable that
-    could be set directly."""
+    """In the place of that variable (see `silence`), should NumPy keep its treatment of overflow, 1/0 and
+    their like in none."""
 
     def set(self, state: Any) -> Any:
         return np.seterr(**state)
@@ -33,9 +33,9 @@ class NumpyState:
 
 
 def silence() -> tuple[Any, Any]:
-    """The variable in which NumPy keeps what to do about overflow, 1/0 and their like, and the value
-    that says: nothing. Setting it is what np.errstate does, at a third of the cost. It is found by
-    its effect, so that no private name of NumPy's is used."""
+    """The context variable in which NumPy keeps what to do about overflow, 1/0 and their like, and the
+    value of it that means "ignore". Setting it is what np.errstate does, at a third of the cost. It is
+    found by its effect, so that no private name of NumPy's is used."""
 
     def changed() -> dict[ContextVar, Any]:
         np.seterr(all="warn")

@@ -16,7 +16,7 @@ from .provenance import describe
 
 # (are calls recorded?, the interpreters that stand at the choke point, innermost last)
 mode: ContextVar[tuple[bool, tuple]] = ContextVar("mode", default=(True, ()))
-# what is to look at each node's cotangent and the shares its rules made of it: anomaly mode
+# anomaly mode: what is called with each node, its cotangent, and the shares that its rules made of that
 inspector: ContextVar[Callable | None] = ContextVar("inspector", default=None)
 
 
@@ -138,8 +138,8 @@ def reverse_topological_order(roots: Iterable) -> list:
 
 @quietly
 def backpropagate(outputs, cotangents, wanted=None, *, release=False) -> dict:
-    """dict: origin → cotangent, for the `wanted` origins, or else for all that keep their
-    gradient, which the leaves do.
+    """dict: origin → cotangent, for the `wanted` origins; without those, for all that keep their
+    gradient, as leaves do.
 
     Cotangents that are Variables make the walk itself a recorded computation: that is all that
     higher order needs. With `release`, what the nodes saved is let go as the walk passes.
@@ -263,6 +263,7 @@ def check(order, useful=None) -> None:
 
 
 def check_fresh(node: Node) -> None:
+    """An error if what the node saved has been written to since."""
     for array in node.primitive.arrays_saved_by(node):
         write = written_since(node.time, array)
         if write is not None:
@@ -281,10 +282,10 @@ def check_fresh(node: Node) -> None:
 
 
 def tell(event: str, *details) -> None:
-    """Tell those interpreters that want to know of something that is no call of a primitive:
-    "observed" (Python looks at a value), "assumed" (what follows holds only under a condition),
-    "bounded" (the same: all of an index lies below a size, and is not negative),
-    "cleared" (a gradient is forgotten), "unrepeatable" (what is done leaves no trace in the graph)."""
+    """Tell the interpreters of something that is no call of a primitive; those that have a method of that
+    name listen. The events: "observed" (Python looks at a value), "assumed" (what follows holds only under
+    a condition), "bounded" (such a condition: every index lies in [0, size)), "cleared" (a gradient is set
+    to None), "unrepeatable" (what is done leaves no trace in the graph)."""
     for interpreter in mode.get()[1]:
         listener = getattr(interpreter, event, None)
         if listener is not None:

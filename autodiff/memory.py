@@ -38,8 +38,8 @@ class Clock:
 
 
 clock = Clock()
-sweeping = threading.Lock()
 lock = threading.Lock()  # two threads may write at once; the last write must be the later
+sweeping = threading.Lock()  # held by the one thread that sweeps dead references out of `viewers`
 writes: dict[int, Write] = {}  # id of the owner → its last Write
 viewers: dict[int, list] = {}  # id of the owner → weak references to the Tensors that view it
 exported: dict[int, bool] = {}  # id of the owner → was an ndarray of it handed to the user?
@@ -95,7 +95,7 @@ def note_view(tensor) -> None:
 
 
 def live_views(array: np.ndarray) -> list:
-    """The Tensors that are views of `array`'s memory, and not of other memory since."""
+    """The Tensors that are still views of `array`'s memory."""
     base = owner(array)
     views = [ref() for ref in viewers.get(id(base), ())]
     return [view for view in views if view is not None and owner(view.array) is base]
@@ -104,15 +104,17 @@ def live_views(array: np.ndarray) -> list:
 def copied(array: np.ndarray, memo: dict) -> np.ndarray:
     """A copy of `array`. What shares memory with it, and is copied with the same `memo`, shares the copy's."""
     whole = owner(array)
-    reach = sum((n - 1) * stride for n, stride in zip(whole.shape, whole.strides, strict=True))
-    gaps = min(whole.strides, default=0) < 0 or reach + whole.itemsize != whole.nbytes
-    if gaps or whole.dtype.hasobject:
+    last = sum((n - 1) * stride for n, stride in zip(whole.shape, whole.strides, strict=True))
+    dense = min(whole.strides, default=0) >= 0 and last + whole.itemsize == whole.nbytes
+    if not dense or whole.dtype.hasobject:
         return array.copy()
     key, start = ("memory", id(whole)), whole.ctypes.data
     new = memo.get(key)
     if new is None:
         new = np.empty(whole.nbytes + LINE, np.uint8)
-        new = memo[key] = new[(start - new.ctypes.data) % LINE :]  # in lines of the cache as the original
+        new = memo[key] = new[
+            (start - new.ctypes.data) % LINE :
+        ]  # as far into a line of the cache as `whole`
         np.ndarray(whole.shape, whole.dtype, new, 0, whole.strides)[...] = whole
     return np.ndarray(array.shape, array.dtype, new, array.ctypes.data - start, array.strides)
 
@@ -123,6 +125,7 @@ def note_export(array: np.ndarray) -> None:
 
 
 def is_exported(array: np.ndarray) -> bool:
+    """Does the user hold a NumPy array of this memory?"""
     return id(owner(array)) in exported
 
 
@@ -135,5 +138,6 @@ def watch(array: np.ndarray) -> int:
 
 
 def forget(key: int) -> None:
+    """Drop what the tables say of an array that has died."""
     for table in (writes, viewers, exported, watched):
         table.pop(key, None)

@@ -70,8 +70,8 @@ class Primitive:
 
     broadcasts = False  # may a cotangent be larger than its input, and be summed back?
     promotes = True  # are the inputs brought to one dtype first?
-    apart = 0  # how many of them, from the first, are not: a condition
-    to_float = False  # and is that a floating one?
+    apart = 0  # how many of them, from the first, keep their own: where's condition
+    to_float = False  # is that dtype a floating one, even of integers?
     views = False  # may the output share the first input's memory?
     joint = False  # does one rule give the cotangents of all inputs at once?
     listed = True  # is it one of the table, or made for a single call?
@@ -105,7 +105,8 @@ class Primitive:
                 raise TypeError(f"{name} is declared twice")
             table[name] = self
 
-    def check_declaration(self):
+    def check_declaration(self) -> None:
+        """An error for rules that do not fit the inputs and the function, in words that say how to mend them."""
         allowed = [*self.head, *self.known, *(f"{n}_shape" for n in self.inputs), *self.defaults]
         for rule in self.reads:
             for read in rule:
@@ -121,12 +122,12 @@ class Primitive:
                 f"{self.name}: the function takes {counted(n, 'input')}, and the declaration names "
                 f'{len(self.inputs)}: name them all, as in inputs="{names(n)}"'
             )
-        most = 1 if self.joint or self.variadic else len(self.inputs)
-        if len(self.rules) > most:
+        if self.joint or self.variadic:
+            if len(self.rules) > 1:
+                raise TypeError(f"{self.name}: {len(self.rules)} rules, where one serves all inputs")
+        elif len(self.rules) > len(self.inputs):
             raise TypeError(
-                f"{self.name}: {counted(len(self.rules), 'rule')} for {counted(most, 'input')}"
-                if not (self.joint or self.variadic)
-                else f"{self.name}: {len(self.rules)} rules, where one serves all inputs"
+                f"{self.name}: {counted(len(self.rules), 'rule')} for {counted(len(self.inputs), 'input')}"
             )
         unsaved = {*self.jvp_reads} - {"t", "ts", *self.defaults}
         if unsaved - {n for r in self.reads for n in r}:
@@ -293,10 +294,8 @@ class Primitive:
         if self.jvp is None:
             return self.transposed_twice(node, tangents)
         known = self.values(node, tangents)
-        if not self.several:
-            return self.jvp(*[known.get(name) for name in self.jvp_reads])
         ts = self.jvp(*[known.get(name) for name in self.jvp_reads])
-        return dict(enumerate(ts))
+        return dict(enumerate(ts)) if self.several else ts
 
     def values(self, node, tangents) -> dict:
         """What a jvp may read, by name: the tangents, what was saved, the options."""
@@ -339,6 +338,7 @@ class Primitive:
         return k if k < len(self.inputs) else ~(k - len(self.inputs))
 
     def arrays_saved_by(self, node) -> Iterator[np.ndarray]:
+        """The arrays that the node's rules will read, those in tuples too."""
         for value in node.saved:
             several = value if isinstance(value, tuple) else (value,)
             yield from (each for each in several if isinstance(each, np.ndarray))
@@ -417,9 +417,9 @@ class Update(Primitive):
 
 
 def elementwise(name, forward, *partials, inputs=None, **traits):
-    """A function of each element, and ∂y/∂input for each input: a number, or a function of what
-    it reads; one that reads g is the whole rule; None where there is no derivative. The only input is x, and
-    several are a, b, c …, unless `inputs` names them."""
+    """A function of each element, and for each input ∂y/∂input: a number, a function of what it reads, or
+    None where there is no derivative. A function that reads g is the whole rule, g · ∂y/∂input. The only
+    input is called x, several are a, b, c …, unless `inputs` names them."""
     rules = [None if partial is None else times(partial) for partial in partials]
     if inputs is None:
         n = inputs_of(forward)
@@ -520,6 +520,7 @@ def by_place(args, options) -> tuple[tuple, dict]:
 
 
 def parameters(rule) -> tuple:
+    """The names of what a rule reads."""
     if rule is None:  # an input with no derivative, such as indices
         return ()
     if (reads := getattr(rule, "reads", None)) is not None:
@@ -536,8 +537,8 @@ def options_of(forward) -> dict:
         return {}
     if is_plain(forward):
         code, defaults = forward.__code__, forward.__kwdefaults__ or {}
-        names = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
-        return {name: defaults.get(name, inspect.Parameter.empty) for name in names}
+        options = code.co_varnames[code.co_argcount : code.co_argcount + code.co_kwonlyargcount]
+        return {name: defaults.get(name, inspect.Parameter.empty) for name in options}
     found = inspect.signature(forward).parameters.values()
     return {p.name: p.default for p in found if p.kind is p.KEYWORD_ONLY}
 
@@ -557,6 +558,7 @@ def names(n: int) -> str:
 
 
 def counted(n: int, what: str) -> str:
+    """1 rule, 2 rules."""
     return f"{n} {what}{'' if n == 1 else 's'}"
 
 
@@ -572,6 +574,7 @@ def is_plain(function) -> bool:
 
 
 def cotangent_names(outputs, named) -> tuple:
+    """What rules call the cotangents of several outputs."""
     return tuple(f"g_{name}" for name in outputs) if named else ("gs",)
 
 
@@ -591,7 +594,8 @@ def only_first(row) -> tuple:
     return row[:1]
 
 
-def flat(head):
+def flat(head) -> Iterator:
+    """The cotangents at the head of a row, those in a tuple (`gs`) one by one."""
     for each in head:
         if type(each) is tuple:
             yield from each
@@ -620,18 +624,21 @@ def output_of(node, k):
     return Output(node, k) if node.dtype[k].kind in DIFFERENTIABLE else None
 
 
-def shape_of(a):
+def shape_of(a) -> tuple:
+    """An input's shape; of the tuple of all inputs, the shape of each."""
     if type(a) is np.ndarray:
         return a.shape
     return tuple(np.shape(each) for each in a) if isinstance(a, tuple) else np.shape(a)
 
 
 def zeros(shape, dtype, like):
+    """Zeros, as an array or a Variable, whichever `like` is."""
     z = np.zeros(shape, dtype)
     return like.wrap(z) if isinstance(like, Variable) else z
 
 
 def total(terms):
+    """The sum of at least one term, by +, which records."""
     first, *rest = terms
     for term in rest:
         first = first + term
@@ -639,35 +646,33 @@ def total(terms):
 
 
 def row_major(y):
-    """y, or a copy in row-major order: so the results lie that PyTorch makes in new memory, whatever the order of
+    """y in row-major order, copied if it lies otherwise: so PyTorch lays out a new result, whatever the order of
     the input."""
     return y if type(y) is not np.ndarray or y.ndim < 2 or y.flags.c_contiguous else np.array(y, order="C")
 
 
 def copy_of(x) -> np.ndarray:
-    """A copy in the order that x has in memory; in row-major order if it repeats elements, for then it has none."""
+    """A copy, its dimensions in the order that x has in memory; in row-major order where x repeats elements, and has
+    no such order."""
     return np.array(x, order="C" if 0 in x.strides else "K")
 
 
 def added_in(dtype) -> Any:
-    """In what numbers of `dtype` are added up: integers and booleans as 64-bit integers; float16, which would stop
-    growing at 2048, as float32; None: as they are."""
+    """The dtype in which elements of `dtype` are added up: int64 for integers and booleans; float32 for float16,
+    in which a sum of ones stops growing at 2048; None: their own."""
     return np.int64 if dtype.kind in "biu" else np.float32 if dtype.char == "e" else None
 
 
-MANY = 1 << 16  # numbers added one after the other, float32 has lost several digits
-BLOCK = 1 << 8
+MANY = 1 << 16  # so many float32 numbers, added one after the other, have lost several digits
+BLOCK = 1 << 8  # rows: the square root of MANY, so that blocks and their sums are about as many
 
 
 def added(x: np.ndarray, dim, keepdims=False) -> Any:
-    """Σ x over `dim`, in the numbers that `added_in` names, float16 rounded once at the end."""
+    """Σ x over `dim`, in the dtype that `added_in` names, float16 rounded once at the end; MANY float32 in blocks."""
     code = x.dtype.char
     if code == "f" and x.size >= MANY and x.ndim > 1 and not (dim is None and x.flags.forc):
-        dims = (
-            range(x.ndim)
-            if dim is None
-            else [d % x.ndim for d in (dim if isinstance(dim, tuple) else (dim,))]
-        )
+        given = range(x.ndim) if dim is None else dim if isinstance(dim, tuple) else (dim,)
+        dims = [d % x.ndim for d in given]
         if math.prod(x.shape[d] for d in dims) >= MANY:
             for d in dims:
                 x = added_in_blocks(x, d)
@@ -680,8 +685,9 @@ def added(x: np.ndarray, dim, keepdims=False) -> Any:
 
 
 def added_in_blocks(x, d):
-    """Σ x over dimension d, which stays as one of size 1. NumPy adds in pairs along the dimension that lies in order
-    in memory, and one row after the other along any other."""
+    """Σ x over dimension d, which stays as one of size 1. Along the dimension that lies in order in memory NumPy
+    adds in pairs, along any other one row after the other: there blocks of BLOCK rows are added up first, and
+    then their sums, so that errors grow far less."""
     n = x.shape[d]
     if n < 2 * BLOCK or x.strides[d] == x.itemsize:
         return np.add.reduce(x, axis=d, keepdims=True)

@@ -23,9 +23,9 @@ Number = int | float
 
 
 class Step:
-    """What a node needs to pull a cotangent back: ∂result/∂operand, a number for each operand."""
+    """The primitive of every node here: what a node saves is ∂result/∂operand, a number for each operand."""
 
-    name, plan = "step", None
+    name = "step"
 
     def pull(self, node, g, sources):
         return [None if s is None else g * d for s, d in zip(sources, node.saved, strict=True)]
@@ -35,15 +35,6 @@ class Step:
 
 
 STEP = Step()
-
-
-class Holds:
-    """Numbers are not released as the walk passes: a Value's graph may be walked again."""
-
-    holds_arrays = False
-
-
-HOLDS = Holds()
 
 
 class Value(Variable):
@@ -61,10 +52,9 @@ class Value(Variable):
     def computed(cls, data: Number, operands: tuple[Value, ...], derivatives: tuple) -> Value:
         """The result of an operation, with its derivative by each operand."""
         node = Node()
-        node.primitive, node.plan, node.options = STEP, HOLDS, {}
+        node.primitive, node.saved = STEP, derivatives
         node.sources = tuple(operand.origin for operand in operands)
-        node.saved = derivatives
-        node.shape, node.dtype, node.stop, node.site, node.time = (), float, None, None, clock.tick()
+        node.shape, node.dtype, node.stop, node.time = (), float, None, clock.tick()
         result = cls.__new__(cls)
         result.data, result.origin = data, node
         return result
@@ -144,7 +134,8 @@ class Value(Variable):
             self.origin.stop.grad = number
 
     def backward(self) -> None:
-        """Add the derivative of self by each Value it was made from to that one's `grad`."""
+        """For each Value that self was made from, add ∂self/∂value to its `grad`. The graph may be walked
+        again: what a Value saves is not released."""
         for origin, g in backpropagate([self.origin], [1]).items():
             origin.stop.grad = g if origin.stop.grad is None else origin.stop.grad + g
 
@@ -153,4 +144,5 @@ class Value(Variable):
 
 
 def lifted(x: Value | Number) -> Value:
+    """x as a Value."""
     return x if isinstance(x, Value) else Value(x)
