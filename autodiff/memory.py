@@ -112,9 +112,7 @@ def copied(array: np.ndarray, memo: dict) -> np.ndarray:
     new = memo.get(key)
     if new is None:
         new = np.empty(whole.nbytes + LINE, np.uint8)
-        new = memo[key] = new[
-            (start - new.ctypes.data) % LINE :
-        ]  # as far into a line of the cache as `whole`
+        new = memo[key] = new[(start - new.ctypes.data) % LINE :]  # placed as `whole` is in its cache line
         np.ndarray(whole.shape, whole.dtype, new, 0, whole.strides)[...] = whole
     return np.ndarray(array.shape, array.dtype, new, array.ctypes.data - start, array.strides)
 

@@ -45,7 +45,8 @@ def _elu(x, *, alpha=1, scale=1, input_scale=1):
 
 
 def elu_slope(x, alpha, scale, input_scale):
-    """There exp is of no number that selecting would have to hide: 0·∞ in the second order is NaN."""
+    """∂elu/∂x. The exponential is of min(x, 0), so that it never overflows where it is not selected: in the
+    second order 0·∞ would be NaN."""
     below = exp(clamp_max(x, 0) * input_scale) * (alpha * scale * input_scale)
     return select(less_equal(x, 0), below, scale)
 
@@ -56,6 +57,7 @@ def _silu(x):
 
 
 def silu_slope(x):
+    """∂silu/∂x."""
     y = sigmoid(x)
     return y * (1 + x * (1 - y))
 
@@ -66,6 +68,7 @@ def _mish(x):
 
 
 def mish_slope(x):
+    """∂mish/∂x."""
     y = tanh(unit_softplus(x))
     return y + x * (1 - y * y) * sigmoid(x)
 
@@ -76,6 +79,7 @@ def _hardtanh(x, *, min_val=-1, max_val=1):
 
 
 def outside(x, low, high):
+    """Where x is not within (low, high); not where it is NaN."""
     return logical_or(less_equal(x, low), greater_equal(x, high))
 
 
@@ -90,6 +94,7 @@ def _hardswish(x):
 
 
 def hardswish_slope(x):
+    """∂hardswish/∂x."""
     return select(less_equal(x, -3), 0, select(less(x, 3), (2 * x + 3) / 6, 1))
 
 
@@ -104,6 +109,7 @@ def _hardshrink(x, *, lambd=0.5):
 
 
 def beyond(x, lambd):
+    """Where |x| > lambd, or x is NaN."""
     return logical_not(less_equal(abs(x), lambd))
 
 
@@ -130,4 +136,5 @@ hardshrink  = elementwise("hardshrink", _hardshrink, lambda g, x, lambd: gate(g,
 threshold   = elementwise("threshold", _threshold, lambda g, x, threshold: gate(g, logical_not(less_equal(x, threshold))))
 # fmt: on
 
+# What a compiled program takes apart again.
 COMPOSED = (leaky_relu, prelu, elu, silu, mish, hardsigmoid, hardswish, softshrink, hardshrink, threshold)

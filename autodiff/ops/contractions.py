@@ -84,6 +84,7 @@ def matmul(input, other):
 
 
 def of_rank(name, a, rank_a, b, rank_b):
+    """a @ b, whose ranks must be these."""
     if (a.ndim, b.ndim) != (rank_a, rank_b):
         raise ShapeError(
             f"{name}: expected a {rank_a}D and a {rank_b}D tensor, got {a.ndim}D and {b.ndim}D "

@@ -25,6 +25,7 @@ def _conv2d_bias(x, w, bias, *, stride, padding, dilation, groups):
 
 
 def biased_tangent(ts, x, w, stride, padding, dilation, groups):
+    """conv2d(ẋ, w) + conv2d(x, ẇ) + ḃ, of what has a tangent."""
     tx, tw, tb = ts
     options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
     terms = [] if tx is None else [convolved(tx, w, **options)]
@@ -45,6 +46,7 @@ def in_line(planes):
 
 
 def largest_tangent(t, indices):
+    """The tangent of the element that each window chose."""
     chosen = gathered(in_line(t), in_line(indices), dim=2)
     return (reshaped(chosen, to=indices.shape),)
 
@@ -229,8 +231,8 @@ def transposed(name, n, input, weight, bias, stride, padding, output_padding, gr
         sides.append((m - 1) * s - 2 * p + d * (k - 1) + more + 1)
     if min(sides) < 1:
         raise RuntimeError(
-            f"Given input size per channel: {size(x.shape[2:], n)}. Calculated output size per channel: "
-            f"{size(sides, n)}. Output size is too small"
+            f"Given input size per channel: {size_text(x.shape[2:], n)}. Calculated output size per channel: "
+            f"{size_text(sides, n)}. Output size is too small"
         )
     reached = zip(sides, kernel.shape[2:], *options.values(), strict=True)
     counts = [(m + 2 * p - d * (k - 1) - 1) // s + 1 for m, k, s, p, d in reached]
@@ -244,7 +246,8 @@ def transposed(name, n, input, weight, bias, stride, padding, output_padding, gr
     return as_given(y, input, n)
 
 
-def size(sides, n: int) -> str:
+def size_text(sides, n: int) -> str:
+    """(H x W), or (L) of sequences, as PyTorch's errors have it."""
     return f"({' x '.join(map(str, sides[2 - n :]))})"
 
 

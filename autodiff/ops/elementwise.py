@@ -16,8 +16,8 @@ from .naming import operands
 LN2, LN10 = math.log(2.0), math.log(10.0)
 
 
-def whole(function):
-    """`function`, a division, which of integers refuses 0 as the divisor: NumPy would answer 0."""
+def refusing_zero(function):
+    """`function`, a division, which refuses to divide integers by 0: NumPy would answer 0."""
 
     @wraps(function)
     def divided(a, b):
@@ -87,8 +87,8 @@ power = elementwise("pow", _power, lambda a, b: pow_by_base(a, b), lambda y, a, 
                     ufunc=np.power)
 square     = elementwise("square",     np.square,           lambda x: 2 * x)
 reciprocal = elementwise("reciprocal", lambda x: 1 / x,     lambda g, y: -g * y * y, to_float=True, ufunc=np.reciprocal)
-remainder  = elementwise("remainder",  whole(np.remainder), 1, lambda a, b: -floor_divide(a, b))
-fmod       = elementwise("fmod",       whole(np.fmod),      1, lambda a, b: -trunc_divide(a, b))
+remainder  = elementwise("remainder",  refusing_zero(np.remainder), 1, lambda a, b: -floor_divide(a, b))
+fmod       = elementwise("fmod",       refusing_zero(np.fmod),      1, lambda a, b: -trunc_divide(a, b))
 abs = elementwise("abs", np.absolute, lambda x: signum(x))
 
 # ---- constant but for jumps --------------------------------------------------------------------
@@ -97,12 +97,12 @@ floor = elementwise("floor", np.floor, 0)
 ceil  = elementwise("ceil",  np.ceil,  0)
 trunc = elementwise("trunc", np.trunc, 0)
 round = elementwise("round", _round,   0)
-floor_divide = elementwise("floor_divide", whole(np.floor_divide), 0, 0)
-trunc_divide = elementwise("trunc_divide", whole(_trunc_divide),   0, 0)
+floor_divide = elementwise("floor_divide", refusing_zero(np.floor_divide), 0, 0)
+trunc_divide = elementwise("trunc_divide", refusing_zero(_trunc_divide),   0, 0)
 
 # ---- exponentials and logarithms ---------------------------------------------------------------
-exp   = elementwise("exp",   np.exp,           lambda y: y,                 to_float=True)
-expm1 = elementwise("expm1", np.expm1,         lambda y: y + 1,             to_float=True)
+exp   = elementwise("exp",   np.exp,   lambda y: y,                 to_float=True)
+expm1 = elementwise("expm1", np.expm1, lambda y: y + 1,             to_float=True)
 log   = elementwise("log",   np.log,   lambda g, x: g / x,          to_float=True)
 log1p = elementwise("log1p", np.log1p, lambda g, x: g / (1 + x),    to_float=True)
 log2  = elementwise("log2",  np.log2,  lambda g, x: g / (x * LN2),  to_float=True)
@@ -180,8 +180,8 @@ as_whole = constant("as_whole", lambda x, *, dtype: x.astype(dtype))  # integers
 
 
 def pow_by_base(a, b):
-    """b·a^(b−1), and 0 where b is 0, whatever a: a⁰ is constant. (There as b/a·a^b, which is 0 too, and
-    whose own derivative by b is right: 1/a.)"""
+    """b·a^(b−1), and 0 where b is 0, whatever a: a⁰ is constant. (There it is written b/a·a^b, which is 0 too,
+    and whose own derivative by b is right: 1/a.)"""
     if type(b) in NUMBERS:
         return 0 if b == 0 else b * power(a, b - 1)
     constant_there = equal_to(b, 0)
@@ -320,6 +320,7 @@ def addcdiv(input, tensor1, tensor2, *, value=1):
 
 
 def scaled(x, value):
+    """value·x."""
     return x if value == 1 else mul(x, value)
 
 

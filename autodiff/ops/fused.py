@@ -28,6 +28,7 @@ def _linear(x, weight, bias):
 
 
 def linear_tangent(ts, x, weight):
+    """ẋ @ weightᵀ + x @ ẇᵀ + ḃ, of what has a tangent."""
     tx, tw, tb = ts
     terms = [] if tx is None else [product(tx, swapped(weight))]
     terms += [] if tw is None else [product(x, swapped(tw))]
@@ -52,6 +53,7 @@ def nll_gradient_by_x(g, share, x):
 
 
 def nll_gradient_tangent(ts, share, x, target):
+    """The product rule: the tangent of the share, and that of x through the softmax."""
     t_share, tx = ts[:2]
     y, terms = softmax_(x, dim=1), []
     if t_share is not None:
@@ -67,6 +69,7 @@ def each(share):
 
 
 def cross_entropy_tangent(ts, x, target):
+    """Σ ẋ · (softmax(x) − onehot(target)), over the classes."""
     t = ts[0]
     hot = indicator(target, classes=x.shape[1], dtype=x.dtype)
     return sum_over(t * (softmax_(x, dim=1) - hot), dim=1)

@@ -19,7 +19,7 @@ from ..kernels.scatter import add_along_rows, add_at
 from ..primitive import broadcast_to, constant, general, linear_map, row_major
 from .elementwise import add, as_dtype, mul, select, times_number
 from .naming import numpy_names, positive
-from .shapes import flatten, reshape
+from .shapes import flatten, reshape, reshaped
 
 
 class ValuesAndIndices(NamedTuple):
@@ -108,14 +108,15 @@ def as_index(entry) -> np.ndarray:
     return array
 
 
-def looked_at(*indices) -> None:
-    """Say that the elements of these, if they are Variables, are worked with here and now."""
-    for index in indices:
-        if isinstance(index, Variable):
-            tell("observed", index, "as an index that decides where to write")
+def looked_at(*values, how: str = "as an index that decides where to write") -> None:
+    """Say that the elements of these, where they are Variables, are worked with here and now."""
+    for value in values:
+        if isinstance(value, Variable):
+            tell("observed", value, how)
 
 
-def as_bound(bound):
+def as_bound(bound) -> int | None:
+    """The end or the step of a slice, as a Python number."""
     return None if bound is None else as_int(bound)
 
 
@@ -362,14 +363,22 @@ def take(input, index):
 
 def flat(x):
     """All elements of x in one dimension."""
-    from .shapes import reshaped
-
     return reshaped(x, to=(math.prod(x.shape),))
 
 
 def in_line(x):
     """x; a number as a vector of one element, as PyTorch takes it where there is a `dim`."""
     return reshape(x, 1) if x.ndim == 0 else x
+
+
+def chosen_along(line, indices, dim, keepdim, ndim) -> ValuesAndIndices:
+    """(values, indices) where one element was chosen along `dim` of `line`, which is `in_line` of what has `ndim`
+    dimensions. That dimension, of size 1 in `indices`, goes unless it is kept."""
+    values = gathered(line, indices, dim=dim)
+    if ndim == 0 or not keepdim:
+        to = () if ndim == 0 else (*line.shape[:dim], *line.shape[dim + 1 :])
+        values, indices = reshaped(values, to=to), reshaped(indices, to=to)
+    return ValuesAndIndices(values, indices)
 
 
 @numpy_names

@@ -15,7 +15,8 @@ ALIASES = {"axis": "dim", "keepdims": "keepdim", "input": "x"}
 
 
 def numpy_names(function):
-    """`function`, whose `dim` and `keepdim` may be called `axis` and `keepdims` as well."""
+    """`function`, whose `dim`, `keepdim` and `x` may be called `axis`, `keepdims` and `input` as well. If it is
+    a function of one Tensor, whatever else stands first is refused in PyTorch's words."""
     of_one = function.__code__.co_varnames[0] in ("x", "input", "tensor")
 
     @wraps(function)
@@ -62,7 +63,7 @@ class Size(tuple):
 
 
 def sizes(given: tuple, whole=None) -> tuple:
-    """2, 3 or (2, 3) or [2, 3] → (2, 3); and so `whole`, where the tuple is given by its name."""
+    """2, 3 or (2, 3) or [2, 3] → (2, 3). `whole` is the tuple where it is given by its name, as size=(2, 3)."""
     given = given if whole is None else (whole,)
     if len(given) == 1 and not isinstance(given[0], (int, np.integer)):
         only = given[0]

@@ -14,7 +14,7 @@ import numpy as np
 
 from ..graph import Variable
 from ..primitive import table
-from . import contractions, elementwise, indexing, reductions, shapes
+from . import arranging, contractions, elementwise, indexing, reductions, shapes
 from .naming import positive
 
 
@@ -153,12 +153,11 @@ def _stack(arrays, axis=0):
 
 
 def _vstack(tup):
-    return shapes.cat([t if t.ndim > 1 else shapes.reshape(t, 1, -1) for t in as_tensors(tup)], 0)
+    return arranging.vstack(as_tensors(tup))
 
 
 def _hstack(tup):
-    tensors = [t if t.ndim else shapes.reshape(t, 1) for t in as_tensors(tup)]
-    return shapes.cat(tensors, 0 if tensors[0].ndim == 1 else 1)
+    return arranging.hstack(as_tensors(tup))
 
 
 def _split(ary, indices_or_sections, axis=0):

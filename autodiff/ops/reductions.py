@@ -19,6 +19,8 @@ from .elementwise import (
     equal_to,
     exp,
     gate,
+    maximum,
+    minimum,
     not_equal,
     power,
     select,
@@ -27,9 +29,9 @@ from .elementwise import (
     square,
     sub,
 )
-from .indexing import ValuesAndIndices, gathered, in_line
+from .indexing import ValuesAndIndices, chosen_along, in_line, taken
 from .naming import dimensions, numpy_names, positive
-from .shapes import flipped, reshaped
+from .shapes import flipped, inverse, permuted, reshaped, stacked, unsqueeze, zero_pad
 
 
 def _sum(x, *, dim=None, keepdim=False):
@@ -90,6 +92,7 @@ def ties(g, y, x, dim):
 
 
 def not_itself(x):
+    """Where x is NaN: of any dtype, exact numbers too, which np.isnan does not take."""
     return x != x
 
 
@@ -109,7 +112,7 @@ def _log_softmax(x, *, dim):
 
 
 def _running(accumulate):
-    """`accumulate` along `dim`, in the numbers that `added_in` names; many float32 in float64."""
+    """`accumulate` along `dim`, in the dtype that `added_in` names; many float32 in float64."""
 
     def forward(x, *, dim):
         many = x.dtype.char == "f" and x.size >= MANY and x.shape[dim] >= MANY
@@ -187,8 +190,6 @@ def products_of_others(x, dim):
     reduced = range(rank) if dim is None else (dim if isinstance(dim, tuple) else (dim,))
     reduced = [d % rank for d in reduced]
     others = [d for d in range(rank) if d not in reduced]
-    from .shapes import inverse, permuted
-
     order = (*others, *reduced)
     moved = permuted(x, dims=order)
     flat = reshaped(moved, to=(*(shape[d] for d in others), math.prod(shape[d] for d in reduced)))
@@ -212,9 +213,6 @@ def cumprod_pullback(g, x, dim):
 
 def shifted(g, dim):
     """g moved one place towards the front along `dim`, a zero coming in at the end."""
-    from .indexing import taken
-    from .shapes import zero_pad
-
     dim %= len(g.shape)
     template = (slice(None),) * dim + (slice(1, None),)
     widths = tuple((0, 1 if d == dim else 0) for d in range(len(g.shape)))
@@ -223,9 +221,6 @@ def shifted(g, dim):
 
 def suffix_sums(g, x, dim):
     """s_i = g_i + x_{i+1}·s_{i+1} along `dim`, from the end."""
-    from .indexing import taken
-    from .shapes import stacked
-
     dim %= len(g.shape)
     n = g.shape[dim]
     if n == 0:
@@ -373,6 +368,7 @@ class LeastAndLargest(NamedTuple):
 
 
 def extreme(x, dim, keepdim, whole, place, pairwise):
+    """max or min in its three forms: of all elements, along `dim`, and of two tensors, the second as `dim`."""
     if dim is None:
         return whole(x, dim=None, keepdim=keepdim)
     if hasattr(dim, "shape"):
@@ -380,27 +376,18 @@ def extreme(x, dim, keepdim, whole, place, pairwise):
     dim = positive(dim, x.ndim)
     if x.ndim == 0:
         return ValuesAndIndices(whole(x), place(x))
-    indices = place(x, dim=dim, keepdim=True)
-    values = gathered(x, indices, dim=dim)
-    if not keepdim:
-        to = x.shape[:dim] + x.shape[dim + 1 :]
-        values, indices = reshaped(values, to=to), reshaped(indices, to=to)
-    return ValuesAndIndices(values, indices)
+    return chosen_along(x, place(x, dim=dim, keepdim=True), dim, keepdim, x.ndim)
 
 
 @numpy_names
 def max(x, dim=None, keepdim=False):
     """The largest element; along `dim`, (values, indices); of two tensors, `maximum`."""
-    from .elementwise import maximum
-
     return extreme(x, dim, keepdim, largest, place_of_largest, maximum)
 
 
 @numpy_names
 def min(x, dim=None, keepdim=False):
     """The smallest element; along `dim`, (values, indices); of two tensors, `minimum`."""
-    from .elementwise import minimum
-
     return extreme(x, dim, keepdim, smallest, place_of_smallest, minimum)
 
 
@@ -441,6 +428,7 @@ def any(x, dim=None, keepdim=False):
 
 
 def whether(test, x, dim, keepdim):
+    """`all` and `any`, by the primitive that tests."""
     if isinstance(dim, (tuple, list)) and not dim:  # over no dimension, not over all
         return not_equal(x, 0)
     return test(x, dim=dimensions(dim, x.ndim), keepdim=keepdim)
@@ -483,8 +471,6 @@ def dist(input, other, p: Any = 2):
 
 def cdist(x1, x2, p: Any = 2.0):
     """‖x1[i] − x2[j]‖ₚ for all rows i and j of (…, n, d) and (…, m, d)."""
-    from .shapes import unsqueeze
-
     for name, x in (("X1", x1), ("X2", x2)):
         if x.dtype.kind not in FRACTIONAL:
             raise RuntimeError(f"cdist only supports floating-point dtypes, {name} got: {x.dtype}")
@@ -518,6 +504,7 @@ def log_softmax(x, dim=None, dtype=None):
 
 @rounded_once
 def along(x, primitive, dim):
+    """softmax or log_softmax, by its primitive."""
     return primitive(x, dim=positive(dim, x.ndim))
 
 
@@ -544,6 +531,7 @@ def cumprod(x, dim, *, dtype=None):
 
 
 def accumulated(running, x, dim, dtype):
+    """cumsum or cumprod, by its primitive."""
     dim, line = positive(dim, x.ndim), in_line(as_dtype(x, dtype))
     y = as_dtype(running(line, dim=dim), dtype)
     return y if x.ndim else reshaped(y, to=())

@@ -8,12 +8,14 @@ from typing import Any
 import numpy as np
 
 from ..errors import ShapeError
-from ..graph import Variable, tell
+from ..graph import Variable
 from .elementwise import equal_to, logical_or, not_equal, select
-from .indexing import ValuesAndIndices, at, gathered, in_line, masked_select, nonzero, sorting
+from .indexing import at, chosen_along, gathered, in_line, looked_at, masked_select, nonzero, sorting
 from .naming import numpy_names, positive
 from .reductions import largest, total
 from .shapes import reshape
+
+TO_SORT = "to sort its elements out"  # how these look at what they are given
 
 
 def kthvalue(input, k, dim=-1, keepdim=False):
@@ -21,20 +23,8 @@ def kthvalue(input, k, dim=-1, keepdim=False):
     line, dim = in_line(input), positive(dim, input.ndim)
     if not 1 <= k <= line.shape[dim]:
         raise RuntimeError(f"kthvalue(): selected number k out of range for dimension {dim}: {k}")
-    return placed(
-        line, at(sorting(line, dim=dim, descending=False), dim, slice(k - 1, k)), dim, keepdim, input.ndim
-    )
-
-
-def placed(line, indices, dim, keepdim, ndim):
-    """(values, indices) where one index was found along `dim`, whose dimension goes unless kept."""
-    values = gathered(line, indices, dim=dim)
-    if ndim == 0:
-        return ValuesAndIndices(reshape(values), reshape(indices))
-    if not keepdim:
-        to = (*line.shape[:dim], *line.shape[dim + 1 :])
-        values, indices = reshape(values, *to), reshape(indices, *to)
-    return ValuesAndIndices(values, indices)
+    place = at(sorting(line, dim=dim, descending=False), dim, slice(k - 1, k))
+    return chosen_along(line, place, dim, keepdim, input.ndim)
 
 
 @numpy_names
@@ -54,7 +44,7 @@ def median(x, dim=None, keepdim=False):
     order = sorting(line, dim=dim, descending=False)  # NaN comes last
     middle, last = at(order, dim, slice((n - 1) // 2, (n + 1) // 2)), at(order, dim, slice(n - 1, n))
     highest = gathered(line, last, dim=dim)
-    return placed(line, select(not_equal(highest, highest), last, middle), dim, keepdim, x.ndim)
+    return chosen_along(line, select(not_equal(highest, highest), last, middle), dim, keepdim, x.ndim)
 
 
 def argwhere(input):
@@ -66,7 +56,7 @@ def unique(input, sorted=True, return_inverse=False, return_counts=False, dim=No
     """The elements that there are, each once and in order, NaN as often as it occurs; of slices along `dim`,
     if it is given. Then, if asked for, which of them each element of input is, and how often each occurs. They
     have no derivative."""
-    look_at(input)
+    looked_at(input, how=TO_SORT)
     array = values_of(input)
     if dim is not None and 0 in array.shape and (array.shape[dim] or array.shape.count(0) > 1):
         raise RuntimeError(
@@ -86,7 +76,7 @@ def bincount(input, weights=None, minlength=0):
     """How often each of 0, 1, 2 … occurs among whole numbers; or the sums of their weights."""
     if minlength < 0:
         raise RuntimeError(f"minlength should be >= 0, and it is {minlength}")
-    look_at(input)
+    looked_at(input, how=TO_SORT)
     numbers = values_of(input)
     if numbers.ndim != 1 or numbers.dtype.kind not in "iub" or (numbers.size and numbers.min() < 0):
         raise RuntimeError("bincount only supports 1-d non-negative integral inputs.")
@@ -101,17 +91,11 @@ def bincount(input, weights=None, minlength=0):
 def isin(elements, test_elements, *, assume_unique=False, invert=False):
     """Is each element one of the test elements?"""
     like = next((x for x in (elements, test_elements) if isinstance(x, Variable)), None)
-    for each in (elements, test_elements):
-        look_at(each)
+    looked_at(elements, test_elements, how=TO_SORT)
     answer = np.isin(values_of(elements), values_of(test_elements), assume_unique, invert)
     return like.wrap(answer) if like is not None else answer
 
 
-def look_at(x) -> None:
-    """Say that the elements of x, if it is a Variable, are worked with here and now."""
-    if isinstance(x, Variable):
-        tell("observed", x, "to sort its elements out")
-
-
 def values_of(x) -> np.ndarray:
+    """The array of a Variable, or of anything else."""
     return x.array if isinstance(x, Variable) else np.asarray(x)

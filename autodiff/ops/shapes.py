@@ -58,7 +58,7 @@ def _pad(x, *, widths, value=0):
     return row_major(np.pad(x, widths, constant_values=value))
 
 
-def _unfold_repeat(x, *, repeats):
+def _tile(x, *, repeats):
     """x laid side by side, repeats[k] times along dimension k."""
     return row_major(np.tile(x, repeats))
 
@@ -107,7 +107,7 @@ zero_pad = linear_map("pad",  lambda x, *, widths: _pad(x, widths=widths), lambd
 crop     = linear_map("crop", lambda x, *, widths: cropped(x, widths),     lambda g, widths: zero_pad(g, widths=widths))
 
 # ---- elements repeated, and its adjoint: their sum ---------------------------------------------
-tiled = linear_map("tile", _unfold_repeat, lambda g, x_shape, repeats: untiled(g, x_shape, repeats))
+tiled = linear_map("tile", _tile, lambda g, x_shape, repeats: untiled(g, x_shape, repeats))
 
 # ---- several arrays in one, one in several: each other's adjoints ------------------------------
 concatenated = variadic("cat", _cat, lambda g, i, xs_shape, dim: part(g, i, xs_shape, dim))
@@ -125,10 +125,12 @@ def inverse(dims):
 
 
 def opposite(shifts):
+    """The shifts that undo these."""
     return tuple(-s for s in shifts) if isinstance(shifts, tuple) else -shifts
 
 
 def cropped(x, widths):
+    """x without (before, after) elements at the ends of each dimension."""
     return x[tuple(slice(before, n - after) for (before, after), n in zip(widths, x.shape, strict=True))]
 
 
@@ -517,6 +519,7 @@ def triu(input, diagonal=0):
 
 
 def of_matrices(name, x):
+    """x, which must have two dimensions at least."""
     if x.ndim < 2:
         raise ShapeError(f"{name}: input tensor must have at least 2 dimensions")
     return x
@@ -527,8 +530,7 @@ def diagonal(input, offset=0, dim1=0, dim2=1):
     first, second = positive(dim1, input.ndim), positive(dim2, input.ndim)
     if first == second:
         raise ShapeError(f"diagonal dimensions cannot be identical {dim1}, {dim2}")
-    dim1, dim2 = first, second
-    return diagonal_(input, offset=offset, dim1=dim1, dim2=dim2)
+    return diagonal_(input, offset=offset, dim1=first, dim2=second)
 
 
 def diag(input, diagonal=0):
