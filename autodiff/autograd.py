@@ -25,6 +25,7 @@ __all__ = [
 
 
 def listed(x) -> list:
+    """A Tensor, or several, as a list."""
     return [x] if isinstance(x, Tensor) else list(x)
 
 
@@ -183,6 +184,7 @@ class Context:
 
     @property
     def saved_tensors(self) -> tuple:
+        """What was saved for the one of backward and jvp that is running."""
         return self.kept
 
     def mark_non_differentiable(self, *tensors) -> None:
@@ -199,6 +201,7 @@ class Context:
 
 
 def checked(name: str, tensors: tuple) -> tuple:
+    """The Tensors, or Nones, that are to be saved; an error for anything else."""
     for k, t in enumerate(tensors):
         if t is not None and not isinstance(t, Tensor):
             raise TypeError(
@@ -308,8 +311,9 @@ class UserPrimitive(Primitive):
             if any(made is t for t in ctx.dirty):
                 made.origin = ys[k].origin
                 ys[k] = made
-        ctx.kept, ctx.kept_for_jvp, ctx.constant, ctx.dirty = (), (), (), ()  # nor do the outputs stay alive
-        self.forward = self.computed_already  # so that the node does not hold the outputs
+        # The node must not keep the outputs alive, neither by what ctx holds nor by the function that gave them.
+        ctx.kept, ctx.kept_for_jvp, ctx.constant, ctx.dirty = (), (), (), ()
+        self.forward = self.computed_already
         return ys
 
     def computed_already(self, *arrays):
@@ -419,6 +423,7 @@ def once_differentiable(function):
 
 
 def refuse_twice(wanted, g):
+    """The rule of `final`: an error."""
     raise RuntimeError(
         "trying to differentiate twice a function that was marked with @once_differentiable: write its backward "
         "in operations of Tensors and leave the mark out (or, for forward mode, give it a jvp)"

@@ -59,6 +59,7 @@ def shaped(name: str, given: tuple, size=None) -> tuple:
 
 
 def of_ones(shape: tuple, dtype) -> np.ndarray:
+    """An array of ones, which begins at a line of the cache if it is large."""
     array = aligned(shape, dtype)
     array.fill(1)
     return array
@@ -153,10 +154,9 @@ def linspace(start, end, steps, *, dtype=None, requires_grad=False, device=None)
 @quietly
 def logspace(start, end, steps, base=10.0, *, dtype=None, requires_grad=False, device=None) -> Tensor:
     """base to the powers of `linspace`."""
-    exponents = linspace(start, end, steps, dtype=dtypes.float64, device=device)
-    return finished(
-        np.power(base, exponents.array).astype(dtype or dtypes.get_default_dtype()), requires_grad
-    )
+    exponents = linspace(start, end, steps, dtype=dtypes.float64, device=device).array
+    array = np.power(base, exponents).astype(dtype or dtypes.get_default_dtype())
+    return finished(array, requires_grad)
 
 
 def tril_indices(row, col, offset=0, *, dtype=None, device=None) -> Tensor:
@@ -208,6 +208,7 @@ class OfOneDtype(type):
 
 
 def is_tensor(x) -> builtins.bool:
+    """Is it a Tensor?"""
     return isinstance(x, Tensor)
 
 

@@ -10,12 +10,9 @@ from . import memory
 from .errors import explanation
 from .tensor import Tensor, device_class
 
-ON_CPU = {
-    1,
-    3,
-    11,
-    13,
-}  # kinds of memory that the CPU can read: its own, and what GPUs' drivers share with it
+# The kinds of memory that the CPU can read: its own, and what the drivers of GPUs share with it (CUDA's host memory,
+# ROCm's, CUDA's managed memory).
+ON_CPU = {1, 3, 11, 13}
 
 
 class Capsule:

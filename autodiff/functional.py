@@ -66,6 +66,7 @@ def rebuilt(tree: Any, values: Iterator) -> Any:
 
 
 def as_tensor(x: Any) -> Tensor:
+    """x, made a Tensor if it is none."""
     return x if isinstance(x, Tensor) else Tensor(x)
 
 
@@ -75,8 +76,8 @@ def fresh(x: Any) -> Tensor:
     return identity(x) if x.requires_grad else Tensor.wrap(x.array).requires_grad_()
 
 
-def placed(args: tuple, argnums: Argnums) -> tuple[tuple, tuple]:
-    """The arguments, the Tensors of those at `argnums` fresh; and these."""
+def with_fresh(args: tuple, argnums: Argnums) -> tuple[tuple, tuple]:
+    """The arguments, those at `argnums` with fresh Tensors in them; and these by themselves."""
     numbers = (argnums,) if isinstance(argnums, int) else tuple(argnums)
     numbers = tuple(n % len(args) for n in numbers)
     new = tuple(mapped(fresh, a) if n in numbers else a for n, a in enumerate(args))
@@ -131,6 +132,7 @@ def pulled_back(
 
 
 def unwrapped(found: Any, argnums: Argnums):
+    """What was found for each of `argnums`: by itself, if that is one number."""
     return found[0] if isinstance(argnums, int) else tuple(found)
 
 
@@ -144,7 +146,7 @@ def value_and_grad(f: Callable, argnums: Argnums = 0, has_aux: bool = False) -> 
     @wraps(f)
     def both(*args, **kwargs):
         with enable_grad():
-            args, chosen = placed(args, argnums)
+            args, chosen = with_fresh(args, argnums)
             inputs = leaves(chosen)
             y = f(*args, **kwargs)
             y, aux = y if has_aux else (y, None)
@@ -243,7 +245,7 @@ def jacobian(f: Callable, argnums: Argnums = 0, mode: str = "auto", has_aux: boo
     @wraps(f)
     def matrix(*args, **kwargs):
         with enable_grad():
-            args, chosen = placed(args, argnums)
+            args, chosen = with_fresh(args, argnums)
             inputs = leaves(chosen)
             y = f(*args, **kwargs)
             y, aux = y if has_aux else (y, None)
@@ -299,7 +301,7 @@ def hessian(f: Callable, argnums: Argnums = 0) -> Callable:
 
 
 def hvp(f: Callable, primals, tangents):
-    """The gradient of a scalar f at `primals`, and the product of its Hessian with `tangents`:
+    """The gradient of a scalar f at `primals`, and the product H·tangents of its Hessian with `tangents`:
     forward over reverse. One primal and tangent may be given without a list."""
     single = not isinstance(primals, (tuple, list))
     if single:

@@ -9,13 +9,7 @@ from typing import Any
 import numpy as np
 
 # As `set_printoptions` has it.
-PRINTED: dict[str, Any] = {
-    "precision": 4,
-    "threshold": 1000,
-    "edgeitems": 3,
-    "linewidth": 80,
-    "sci_mode": None,
-}
+PRINTED: dict[str, Any] = dict(precision=4, threshold=1000, edgeitems=3, linewidth=80, sci_mode=None)
 PROFILES: dict[str, dict[str, Any]] = {
     "default": dict(PRINTED), "short": {**PRINTED, "precision": 2, "edgeitems": 2},
     "full": {**PRINTED, "threshold": sys.maxsize},

@@ -145,6 +145,7 @@ def seed() -> int:
 
 
 def initial_seed() -> int:
+    """The seed that the default generator last started from."""
     return default_generator.initial_seed()
 
 
@@ -159,6 +160,7 @@ def set_rng_state(state: Tensor) -> None:
 
 
 def made(array, dtype, requires_grad, device=None) -> Tensor:
+    """A Tensor of what was drawn, in `dtype`."""
     t = finished(array, False, device)
     dtype = np.dtype(dtype or dtypes.get_default_dtype())
     t = t if t.dtype == dtype else astype(t, dtype=dtype)
@@ -202,10 +204,12 @@ def randperm(n, *, generator=None, dtype=None, device=None) -> Tensor:
 
 
 def rand_like(input, *, dtype=None, requires_grad=False, device=None) -> Tensor:
+    """Numbers drawn evenly from [0, 1), in input's shape and dtype."""
     return rand(*input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad, device=device)
 
 
 def randn_like(input, *, dtype=None, requires_grad=False, device=None) -> Tensor:
+    """Numbers drawn from the standard normal distribution, in input's shape and dtype."""
     return randn(*input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad, device=device)
 
 
@@ -235,9 +239,9 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator=None) -> Tenso
 
 def multinomial(input: Tensor, num_samples: int, replacement=False, *, generator=None) -> Tensor:
     """Indices drawn with the probabilities that the last dimension of `input` is proportional to."""
-    p = input.array.astype(np.float64)
     if input.dtype.kind != "f":
         raise RuntimeError(f"multinomial only supports floating-point dtypes for input, got: {input.dtype}")
+    p = input.array.astype(np.float64)
     if num_samples <= 0:
         raise RuntimeError(f"cannot sample n_sample <= 0 samples: {num_samples}")
     if not replacement and num_samples > p.shape[-1]:
@@ -253,7 +257,7 @@ def multinomial(input: Tensor, num_samples: int, replacement=False, *, generator
         reached = p.cumsum(-1) / p.sum(-1, keepdims=True)
         places = random.random((*p.shape[:-1], num_samples))
         drawn = (places[..., None] >= reached[..., None, :-1]).sum(-1)
-    else:  # who comes first of those that arrive at these rates
+    else:  # of events that occur at the rates p, those that occur first
         with np.errstate(divide="ignore"):
             drawn = np.argsort(random.exponential(size=p.shape) / p, -1, kind="stable")[..., :num_samples]
     return Tensor.wrap(drawn)

@@ -69,6 +69,7 @@ class Twin(NamedTuple):
 
 
 def after(steps, base) -> Any:
+    """What a View's or a Twin's steps make of `base`."""
     for primitive, options, k in steps:
         base = primitive(base, **options)
         base = base if k is None else base[k]
@@ -85,12 +86,13 @@ def fits_into(a, array: np.ndarray) -> bool:
 
 
 def has_dimensions(other) -> bool:
+    """Is it an array or a Tensor? What @ takes: numbers have no matrix product."""
     return hasattr(other, "ndim")
 
 
 def operator(function, takes=None) -> Any:
-    """The methods of an operator: with the Tensor on its left, and on its right. What else it
-    `takes` there is what is `known`, unless said otherwise."""
+    """The two methods of an operator, for a Tensor on its left and on its right. The other operand is what
+    `takes` says yes to, or, without that, what is `known`."""
 
     def left(self, other):
         return function(self, other) if type(other) is Tensor or (takes or known)(other) else NotImplemented
@@ -102,8 +104,8 @@ def operator(function, takes=None) -> Any:
 
 
 def in_place(function, plain=None):
-    """The method that gives its Tensor the value of `function`; where no option is given, of the `plain`
-    primitive, which can be written straight into memory."""
+    """The method that gives its Tensor the value of `function`. Without options it applies the primitive `plain`,
+    if there is one, whose result can be written straight into memory."""
 
     def method(self, *args, **kwargs):
         return self.changed(function if kwargs else plain or function, *args, **kwargs)
@@ -179,14 +181,17 @@ class Tensor(Variable):
 
     @property
     def shape(self) -> Size:
+        """The sizes of its dimensions."""
         return Size(self.array.shape)
 
     @property
     def dtype(self) -> np.dtype:
+        """The type of its elements."""
         return self.array.dtype
 
     @property
     def ndim(self) -> int:
+        """How many dimensions it has."""
         return self.array.ndim
 
     @property
@@ -196,6 +201,7 @@ class Tensor(Variable):
 
     @property
     def requires_grad(self) -> bool:
+        """Is it tracked: a leaf whose gradient is wanted, or computed from one?"""
         return self.origin is not None
 
     @requires_grad.setter
@@ -228,19 +234,23 @@ class Tensor(Variable):
     H = T
 
     def size(self, dim: int | None = None):
+        """The shape, or the size of one dimension."""
         return self.shape if dim is None else self.array.shape[positive(dim, self.array.ndim)]
 
     def dim(self) -> int:
+        """How many dimensions it has."""
         return self.array.ndim
 
     ndimension = dim
 
     def numel(self) -> int:
+        """How many elements it has."""
         return self.array.size
 
     nelement = numel
 
     def element_size(self) -> int:
+        """The bytes of an element."""
         return self.array.itemsize
 
     @property
@@ -256,16 +266,20 @@ class Tensor(Variable):
         return -1
 
     def stride(self, dim: int | None = None):
+        """How many elements of memory lie between neighbours along each dimension, or along one."""
         steps = tuple(s // self.array.itemsize for s in self.array.strides)
         return steps if dim is None else steps[dim]
 
     def is_contiguous(self) -> bool:
+        """Do its elements lie in memory in row-major order, without gaps?"""
         return self.array.flags.c_contiguous
 
     def is_floating_point(self) -> bool:
+        """Can its elements have a fraction?"""
         return self.array.dtype.kind == "f"
 
     def data_ptr(self) -> int:
+        """The address of its first element."""
         return self.array.ctypes.data
 
     def item(self):
@@ -276,6 +290,7 @@ class Tensor(Variable):
         return self.array.item()
 
     def tolist(self):
+        """Its elements as Python numbers, in nested lists."""
         tell("observed", self, ".tolist()")
         return self.array.tolist()
 
@@ -423,7 +438,8 @@ class Tensor(Variable):
         """Another Tensor on the same memory."""
         kind, parts, state = self.__reduce_ex__(4)
         new = kind(*parts)
-        vars(new).update(state) if state else None
+        if state:
+            vars(new).update(state)
         note_sharing(self, new)
         return new
 
@@ -584,42 +600,54 @@ class Tensor(Variable):
         return ops.elementwise.as_dtype(self, dtype)
 
     def float(self):
+        """Its values as float32."""
         return self.to(dtypes.float32)
 
     def double(self):
+        """Its values as float64."""
         return self.to(dtypes.float64)
 
     def half(self):
+        """Its values as float16."""
         return self.to(dtypes.float16)
 
     def long(self):
+        """Its values as int64."""
         return self.to(dtypes.int64)
 
     def int(self):
+        """Its values as int32."""
         return self.to(dtypes.int32)
 
     def bool(self):
+        """Which of its elements are not 0."""
         return self.to(dtypes.bool)
 
     def short(self):
+        """Its values as int16."""
         return self.to(dtypes.int16)
 
     def char(self):
+        """Its values as int8."""
         return self.to(dtypes.int8)
 
     def byte(self):
+        """Its values as uint8."""
         return self.to(dtypes.uint8)
 
     def cpu(self, memory_format=None):
+        """Itself: it is there already."""
         return self
 
     def cuda(self, device=None, non_blocking: builtins.bool = False):
+        """An error: there is no GPU here."""
         raise AssertionError(
             "Torch not compiled with CUDA enabled: this engine computes on the CPU only. Leave .cuda() out, or "
             "write .to(device)"
         )
 
     def type_as(self, other):
+        """Its values in the dtype of `other`."""
         return self.to(other.dtype)
 
     def type(self, dtype=None, non_blocking: builtins.bool = False):
@@ -692,6 +720,7 @@ class Tensor(Variable):
         return self
 
     def check_shape(self, result: tuple) -> None:
+        """An error for a result of another shape than self's."""
         if result != self.array.shape:
             raise ShapeError(
                 f"output with shape {list(self.shape)} doesn't match the broadcast shape {list(result)}: "
@@ -819,16 +848,12 @@ class Tensor(Variable):
 
     def normal_(self, mean: float = 0.0, std: float = 1.0, *, generator=None):
         """In place: numbers drawn from the normal distribution N(mean, std²)."""
-        from .random import source
-
-        drawn = source(generator).standard_normal(self.array.shape, dtypes.float64) * std + mean
+        drawn = source_of(generator).standard_normal(self.array.shape, dtypes.float64) * std + mean
         return self.overwritten(drawn)
 
     def uniform_(self, a: float = 0.0, b: float = 1.0, *, generator=None):
         """In place: numbers drawn evenly from [a, b)."""
-        from .random import source
-
-        drawn = as_value(source(generator).random(self.array.shape) * (b - a) + a, self.dtype)
+        drawn = as_value(source_of(generator).random(self.array.shape) * (b - a) + a, self.dtype)
         if a < b and self.dtype.kind == "f":  # what was rounded up to b becomes the largest number below
             low, high = np.array([a, b], self.dtype)
             top = high if high < b else np.nextafter(high, -np.inf, dtype=self.dtype)
@@ -838,31 +863,28 @@ class Tensor(Variable):
     def random_(self, low: int = 0, high: int | None = None, *, generator=None):
         """In place: whole numbers drawn evenly from [low, high); of one number, from [0, low); of none, up to the
         largest that its dtype holds exactly."""
-        from .random import source
-
         kind = self.dtype.kind
         if high is None:
-            most = (
-                2
-                if kind == "b"
-                else 2 ** (np.finfo(self.dtype).nmant + 1)
-                if kind == "f"
-                else np.iinfo(self.dtype).max
-            )
+            if kind == "f":
+                most = 2 ** (np.finfo(self.dtype).nmant + 1)
+            else:
+                most = 2 if kind == "b" else np.iinfo(self.dtype).max
             low, high = 0, low or int(most)
         if low >= high:
             raise RuntimeError(
                 f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}"
             )
-        return self.overwritten(source(generator).integers(low, high, self.array.shape).astype(self.dtype))
+        return self.overwritten(source_of(generator).integers(low, high, self.array.shape).astype(self.dtype))
 
     def exponential_(self, lambd: float = 1.0, *, generator=None):
         """In place: numbers drawn from the exponential distribution, whose mean is 1 / lambd."""
-        from .random import source
-
         if not lambd > 0:
             raise RuntimeError(f"exponential_ expects lambda > 0.0, but found lambda={lambd}")
-        return self.overwritten(source(generator).exponential(1 / lambd, self.array.shape))
+        return self.overwritten(source_of(generator).exponential(1 / lambd, self.array.shape))
+
+    def bernoulli_(self, p: float = 0.5, *, generator=None):
+        """In place: 1 with probability p, else 0."""
+        return self.overwritten(source_of(generator).random(self.array.shape) < p)
 
     def fill_diagonal_(self, fill_value: float, wrap: builtins.bool = False):
         """In place: `fill_value` on the diagonal; with `wrap`, on that of each square below it, too."""
@@ -905,12 +927,6 @@ class Tensor(Variable):
             )
         self.array = view
         return self
-
-    def bernoulli_(self, p: float = 0.5, *, generator=None):
-        """In place: 1 with probability p, else 0."""
-        from .random import source
-
-        return self.overwritten(source(generator).random(self.array.shape) < p)
 
     def detach_(self):
         """Cut it off from the graph."""
@@ -981,6 +997,7 @@ class Tensor(Variable):
 
     @property
     def retains_grad(self) -> bool:
+        """Is it no leaf, and keeps its gradient all the same?"""
         stop = self.origin.stop if self.origin is not None else None
         return stop is not None and stop.keeps_grad and not self.is_leaf
 
@@ -1145,20 +1162,21 @@ def called_with_tensor(hook, g):
 
 
 def note_sharing(*tensors) -> None:
-    """Remember that these look at memory that others look at who know nothing of them."""
+    """Remember that these look at memory at which others look, too, whose steps are not known."""
     for t in tensors:
         if isinstance(t, Tensor):
             memory.note_view(t)
 
 
 def unwriteable(what: str) -> RuntimeError:
+    """PyTorch's error for memory that cannot be written."""
     return RuntimeError(
         f"unsupported operation: {what}. Please clone() the tensor before performing the operation."
     )
 
 
 def finished(array: np.ndarray, requires_grad: builtins.bool, device=None) -> Tensor:
-    """A new Tensor around `array`, as its maker was told: only the CPU is no error."""
+    """A new Tensor around `array`, a leaf that requires grad if that is asked; a device must be the CPU."""
     if device is not None:
         device_class(device)
     t = Tensor.wrap(array)
@@ -1174,14 +1192,17 @@ def known(other) -> bool:
 
 
 def is_exact(other) -> bool:
+    """Is it a whole number or a Fraction?"""
     return hasattr(other, "numerator") and hasattr(other, "denominator")
 
 
 def tracked(value) -> bool:
+    """Is it a Tensor that requires grad?"""
     return isinstance(value, Tensor) and value.origin is not None
 
 
 def is_dtype(name) -> bool:
+    """Does it name a dtype, as "float32" does?"""
     try:
         np.dtype(name)
     except TypeError:
@@ -1190,7 +1211,15 @@ def is_dtype(name) -> bool:
 
 
 def shares_owner(a: np.ndarray, b: np.ndarray) -> bool:
+    """Are both in the memory of one array?"""
     return memory.owner(a) is memory.owner(b)
+
+
+def source_of(generator) -> np.random.Generator:
+    """NumPy's generator, for the methods that draw. (`random` makes Tensors, and so is imported later.)"""
+    from .random import source
+
+    return source(generator)
 
 
 def rebuilt(kind, array, requires_grad):
