@@ -24,10 +24,10 @@ from .gemm import DTYPES
 Pair = tuple[int, int]
 UNROLLED = 1 << 18  # elements unrolled at a time: they stay in the cache between writing and reading
 
-# Where the compiled loops win, as measured (docs/benchmarks.md), and are worth compiling:
-FEW = 1 << 18  # products, from which
-SHORT = 8  # columns, from which
-MANY = 1024  # terms of a sum, up to which for the gradient by w
+# The compiled loops serve where they were measured to win, and are worth compiling (docs/benchmarks.md): not for
+FEW = 1 << 18  # products, or fewer,
+SHORT = 8  # nor for rows of fewer columns, nor, for the gradient by w, for
+MANY = 1024  # terms of a sum, or more.
 
 
 class Geometry(NamedTuple):
@@ -57,6 +57,7 @@ class Geometry(NamedTuple):
         return y
 
     def padded_shape(self, x_shape: tuple[int, ...]) -> tuple[int, ...]:
+        """The shape of `padded`."""
         n, c, height, width = x_shape
         return (n, c, height + 2 * self.padding[0], width + 2 * self.padding[1])
 

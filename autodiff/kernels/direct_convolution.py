@@ -48,13 +48,27 @@ from numba.extending import intrinsic
 from . import jobs, vectorised
 from .convolution import Geometry, Pair, geometry
 from .jobs import words, work_together
-from .vectorised import I64, LINE, Variable, Writer, aligned, copy, size_of, vector_bytes
+from .vectorised import I32, I64, LINE, Variable, Writer, aligned, copy, size_of, vector_bytes
 
-CHUNKS = 8  # runs of images, at least, whose shares of the gradient by w are added up by themselves, and
-NEAR = 1 << 17  # elements of them, at most: every tile reads a run, which stays in the second cache
-WIDEST = 4  # segments of a tile, where registers are many
+CHUNKS = 8  # runs of images, at the least, each of which gives a share of the gradient by w
+NEAR = 1 << 17  # elements of a run, at the most: it stays in the second cache while tile after tile reads it
+WIDEST = 4  # segments of a tile, at the most: where there are thirty-two registers
 
 # ---- the tiles -------------------------------------------------------------------------------------
+
+
+def write_choice(builder, rows, columns, height: int, width: int, write_tile: Callable) -> None:
+    """write_tile(i, j) for every tile of at most `height` by `width`, of which (rows, columns) is chosen when it runs."""
+    done = builder.append_basic_block("done")
+    choice = builder.switch(builder.add(builder.mul(rows, I64(width + 1)), columns), done)
+    for i in range(1, height + 1):
+        for j in range(1, width + 1):
+            block = builder.append_basic_block(f"tile_{i}x{j}")
+            choice.add_case(I64(i * (width + 1) + j), block)
+            builder.position_at_end(block)
+            write_tile(i, j)
+            builder.branch(done)
+    builder.position_at_end(done)
 
 
 @intrinsic(prefer_literal=True)
@@ -67,18 +81,9 @@ def add_up(typing, lanes, height, width, rows, segments, terms, offsets, xs, col
 
     def write(context, builder, signature, arguments):
         w = Writer(builder, element, lanes.literal_value)
-        done = builder.append_basic_block("done")
-        many = width.literal_value
-        which = builder.add(builder.mul(arguments[3], I64(many + 1)), arguments[4])
-        choice = builder.switch(which, done)
-        for rows in range(1, height.literal_value + 1):
-            for segments in range(1, many + 1):
-                block = builder.append_basic_block(f"tile_{rows}x{segments}")
-                choice.add_case(I64(rows * (many + 1) + segments), block)
-                builder.position_at_end(block)
-                write_sums(w, rows, segments, *arguments[5:-1])
-                builder.branch(done)
-        builder.position_at_end(done)
+        rows, segments, *others = arguments[3:-1]
+        write_choice(builder, rows, segments, height.literal_value, width.literal_value,
+                     lambda i, j: write_sums(w, i, j, *others))  # fmt: skip
         return context.get_dummy_value()
 
     return signature, write
@@ -124,18 +129,9 @@ def add_up_over_images(typing, lanes, height, width, rows, terms, images, image_
 
     def write(context, builder, signature, arguments):
         w = Writer(builder, element, lanes.literal_value)
-        done = builder.append_basic_block("done")
-        many = width.literal_value
-        which = builder.add(builder.mul(arguments[3], I64(many + 1)), arguments[4])
-        choice = builder.switch(which, done)
-        for rows in range(1, height.literal_value + 1):
-            for terms in range(1, many + 1):
-                block = builder.append_basic_block(f"tile_{rows}x{terms}")
-                choice.add_case(I64(rows * (many + 1) + terms), block)
-                builder.position_at_end(block)
-                write_sums_over_images(w, rows, terms, *arguments[5:-1])
-                builder.branch(done)
-        builder.position_at_end(done)
+        rows, terms, *others = arguments[3:-1]
+        write_choice(builder, rows, terms, height.literal_value, width.literal_value,
+                     lambda i, j: write_sums_over_images(w, i, j, *others))  # fmt: skip
         return context.get_dummy_value()
 
     return signature, write
@@ -182,12 +178,10 @@ def lanes_added_up(w: Writer, vector):
     nothing = ir.Constant(w.vector, ir.Undefined)
     while n > 1:
         n //= 2
-        order = [k + n if k < n else k for k in range(w.lanes)]
-        moved = builder.shuffle_vector(
-            vector, nothing, ir.Constant(ir.VectorType(ir.IntType(32), w.lanes), order)
-        )
+        order = ir.Constant(ir.VectorType(I32, w.lanes), [k + n if k < n else k for k in range(w.lanes)])
+        moved = builder.shuffle_vector(vector, nothing, order)
         vector = builder.fadd(vector, moved)
-    return builder.extract_element(vector, ir.IntType(32)(0))
+    return builder.extract_element(vector, I32(0))
 
 
 # ---- the loops around them: jobs, which a team's threads have parts of -------------------------------
@@ -368,6 +362,7 @@ def dense(x: np.ndarray) -> bool:
 
 
 def where(x: np.ndarray) -> int:
+    """The address of its first element."""
     return x.ctypes.data
 
 

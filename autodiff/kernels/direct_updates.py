@@ -63,6 +63,8 @@ def adam_loop(p, g, mean, square, largest, rates, from_end, maximize, amsgrad):
 
 
 def sgd_job_for(number: type):
+    """One part of a step of SGD, on numbers of one kind; the arguments as `sgd_for` leaves them."""
+
     def sgd_job(argument, part, parts):
         size, p, g, velocity, rates, nesterov, maximize, first = words(argument, 8)
         i, j = size * part // parts, size * (part + 1) // parts
@@ -75,6 +77,8 @@ def sgd_job_for(number: type):
 
 
 def sgd_for(job: str):
+    """The step of SGD, its parts done by a team as the job of this name."""
+
     def sgd(p, g, velocity, rates, nesterov, maximize, first, team, size):
         if size == 1:
             sgd_loop(p, g, velocity, rates, nesterov, maximize, first)
@@ -87,6 +91,8 @@ def sgd_for(job: str):
 
 
 def adam_job_for(number: type):
+    """One part of a step of Adam, on numbers of one kind; the arguments as `adam_for` leaves them."""
+
     def adam_job(argument, part, parts):
         size, p, g, mean, square, largest, rates, from_end, maximize, amsgrad = words(argument, 10)
         i, j = size * part // parts, size * (part + 1) // parts
@@ -100,6 +106,8 @@ def adam_job_for(number: type):
 
 
 def adam_for(job: str):
+    """The step of Adam, its parts done by a team as the job of this name."""
+
     def adam(p, g, mean, square, largest, rates, from_end, maximize, amsgrad, team, size):
         if size == 1:
             adam_loop(p, g, mean, square, largest, rates, from_end, maximize, amsgrad)

@@ -32,10 +32,9 @@ DTYPES = frozenset((FLOAT32, FLOAT64))
 DEFAULT, BY_DEFAULT = "threaded", "the default"
 
 SMALL = 32**3  # multiplications; fewer take microseconds in any rung, and never wait for a compile
+BATCHED = 96**3  # the same for each product of a batch, which NumPy calls from C (docs/benchmarks.md)
 
-BATCHED = 96**3  # of each product, where there are many (docs/benchmarks.md)
-
-chosen: ContextVar[str | None] = ContextVar("matmul", default=None)
+chosen: ContextVar[str | None] = ContextVar("matmul", default=None)  # by `use`
 by_variable = os.environ.get(VARIABLE) or None
 
 
@@ -220,6 +219,7 @@ def rung(name: str, dtype) -> Callable[..., object]:
 
 
 def by_numpy(a, b, out, bias=None):
+    """The rung `numpy`."""
     np.matmul(a, b, out=out)
     if bias is not None:
         out += bias

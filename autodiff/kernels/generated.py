@@ -135,6 +135,7 @@ def function(title: str, source: str, name: str, kinds: tuple[Kind, ...], return
 
 
 def machine_code(made: ModuleType, plain: Callable, title: str, kinds: tuple, returns: str) -> Callable:
+    """The function `plain` of the module `made`, compiled by Numba."""
     import numba
 
     def numba_type(kind: Kind) -> Any:
@@ -144,11 +145,8 @@ def machine_code(made: ModuleType, plain: Callable, title: str, kinds: tuple, re
         return numba.types.Array(dtype, kind.ndim, kind.layout, readonly=not kind.writable)
 
     for each in list(vars(made).values()):  # what it calls of its own module
-        if (
-            getattr(each, "__module__", None) == made.__name__
-            and each is not plain
-            and not hasattr(each, "py_func")
-        ):
+        own = getattr(each, "__module__", None) == made.__name__ and each is not plain
+        if own and not hasattr(each, "py_func"):
             setattr(made, each.__name__, numba.njit(error_model="numpy", nogil=True)(each))
     signature = numba.from_dtype(np.dtype(returns))(*map(numba_type, kinds))
     return jit.compiled(plain, signature, title, error_model="numpy")

@@ -12,8 +12,8 @@ from functools import cache
 from pathlib import Path
 
 lock = threading.RLock()  # two threads that want the same kernel compile it once
-made: dict[str, str] = {}  # what is compiled, and the folder of its cache
-hurried: ContextVar[bool] = ContextVar("hurried", default=False)
+made: dict[str, str] = {}  # what is compiled, by its title, and the folder of its cache
+hurried: ContextVar[bool] = ContextVar("hurried", default=False)  # see `in_a_hurry`
 
 
 @cache
@@ -28,7 +28,7 @@ def unusable() -> str:
 
 @contextmanager
 def in_a_hurry() -> Iterator[None]:
-    """Inside, nobody waits for a compile where NumPy gives the same bits: it would not be called again."""
+    """Inside, nothing is compiled for which NumPy gives the same bits: for calls that are made once, and never again."""
     before = hurried.set(True)
     try:
         yield
@@ -65,11 +65,12 @@ def warn_once(text: str) -> None:
 def compiled(function: Callable, signature, title: str = "", made_from: tuple = (), **flags) -> Callable:
     """`function` as machine code for one signature, which lets other Python threads run meanwhile.
 
-    It is loaded from Numba's cache on disk, or compiled, which takes a second or so and is therefore
-    announced on stderr, and stored there. (What has no title goes with something that has one.) Numba keys that cache on the function's bytecode, its
-    file and the CPU: what a kernel is made from (constants, flags) belongs in one file with it, or in
-    those of the modules `made_from`, whose contents then become a part of its name. A
-    cache that cannot be read or written costs a warning and a compile, nothing more.
+    It is loaded from Numba's cache on disk, or else compiled and stored there. A compile takes a second or
+    so, and is announced on stderr by its title; what has no title is compiled along with something that has one.
+
+    Numba keys its cache on the function's bytecode, its file and the CPU. So what a kernel is made from
+    (constants, flags) belongs in one file with it, or in the modules `made_from`, whose contents become a
+    part of its name. A cache that cannot be read or written costs a warning and a compile, nothing more.
     """
     import hashlib
 

@@ -23,7 +23,7 @@ from . import jit, team
 from .team import LAUNCH
 from .vectorised import call
 
-PIECES = 4  # for each thread, so that nobody waits long for one that the system has taken away
+PIECES = 4  # parts for each thread, so that nobody waits long for one that the system has suspended
 TOGETHER = 2**18  # steps from which a second thread gains more than it costs to call
 
 

@@ -46,9 +46,7 @@ def loop(dtype: np.dtype):
     from numba import boolean, from_dtype, types
 
     number = from_dtype(dtype)
-    data, rows = (
-        types.Array(types.uint8, 2, "C", readonly=True),
-        types.Array(types.int64, 1, "C", readonly=True),
-    )
-    table, out = types.Array(number, 1, "C", readonly=True), types.Array(number, 2, "C")
+    data = types.Array(types.uint8, 2, "C", readonly=True)
+    rows, table = (types.Array(kind, 1, "C", readonly=True) for kind in (types.int64, number))
+    out = types.Array(number, 2, "C")
     return jit.compiled(look_up, boolean(data, rows, table, out), f"the reading of images as {dtype}")

@@ -36,8 +36,8 @@ def wrapped(k, n):
 def sum_in_pairs(a):
     """The sum of a vector as NumPy adds it up: in pieces of at most 128 numbers, whose sums are added in
     pairs. The error grows with the logarithm of the length."""
-    # the pieces are the leaves of a tree; for each node above the one at hand: where its right half begins
-    # and ends, and the sum of the left one, once it is known
+    # The pieces are the leaves of a tree. Of each node above the piece at hand, by its depth: where its right half
+    # begins and ends, whether that is still to be added up, and the sum of the left half, once it is known.
     rights, lefts = np.empty((64, 3), np.int64), np.empty(64, a.dtype)
     start, end, depth = 0, len(a), 0
     while True:
@@ -137,28 +137,24 @@ def _matmul(a, b, out, team, threads):
     return multiply
 
 
-@overload(matmul_bias)
-def _matmul_bias(a, b, bias, out, team, threads):
-    gemm = kernel_for(a, b, out)
+def with_bias(steps: int):
+    """The machine code of a product with a bias, and what else the steps say."""
 
-    def multiply(a, b, bias, out, team, threads):
-        gemm(a.shape[0], b.shape[1], a.shape[1], a.ctypes.data, a.strides[0], a.strides[1],
-             b.ctypes.data, b.strides[0], b.strides[1], out.ctypes.data, out.strides[0],
-             BIAS, 1.0, bias.ctypes.data, 0, 0, team, threads)  # fmt: skip
+    def typed(a, b, bias, out, team, threads):
+        gemm = kernel_for(a, b, out)
 
-    return multiply
+        def multiply(a, b, bias, out, team, threads):
+            gemm(a.shape[0], b.shape[1], a.shape[1], a.ctypes.data, a.strides[0], a.strides[1],
+                 b.ctypes.data, b.strides[0], b.strides[1], out.ctypes.data, out.strides[0],
+                 steps, 1.0, bias.ctypes.data, 0, 0, team, threads)  # fmt: skip
+
+        return multiply
+
+    return typed
 
 
-@overload(matmul_bias_relu)
-def _matmul_bias_relu(a, b, bias, out, team, threads):
-    gemm = kernel_for(a, b, out)
-
-    def multiply(a, b, bias, out, team, threads):
-        gemm(a.shape[0], b.shape[1], a.shape[1], a.ctypes.data, a.strides[0], a.strides[1],
-             b.ctypes.data, b.strides[0], b.strides[1], out.ctypes.data, out.strides[0],
-             BIAS | RELU, 1.0, bias.ctypes.data, 0, 0, team, threads)  # fmt: skip
-
-    return multiply
+overload(matmul_bias)(with_bias(BIAS))
+overload(matmul_bias_relu)(with_bias(BIAS | RELU))
 
 
 @overload(matmul_gate)
@@ -186,6 +182,7 @@ def _matmul_descend(a, b, rate, out, team, threads):
 
 
 def by_definition(a, b, out, team, threads):
+    """`matmul` of what no kernel takes: integers, say."""
     for i in range(a.shape[0]):
         for j in range(b.shape[1]):
             total = out.dtype.type(0)

@@ -53,6 +53,7 @@ def bordered(x: np.ndarray, area: Geometry) -> np.ndarray:
 
 
 def least(dtype: np.dtype):
+    """The least number of a dtype: minus infinity, if it has that."""
     return -math.inf if dtype.kind in "fO" else np.iinfo(dtype).min
 
 

@@ -40,9 +40,8 @@ def add_along_rows(shape: tuple[int, ...], index: np.ndarray, values: np.ndarray
         y = np.zeros((rows, shape[-1]), values.dtype)
         loop(values.dtype)(*map(np.ascontiguousarray, flat), y)
         return y.reshape(shape)
-    return add_at((rows, shape[-1]), values.dtype, (np.arange(rows)[:, None], flat[1]), flat[0]).reshape(
-        shape
-    )
+    y = add_at((rows, shape[-1]), values.dtype, (np.arange(rows)[:, None], flat[1]), flat[0])
+    return y.reshape(shape)
 
 
 def add_in_rows(values, index, y):

@@ -43,8 +43,8 @@ SIZE = 7 * LINE
 
 NUMBER, PARTS = 1 << 32, 1 << 16  # a ticket is number · NUMBER + parts · PARTS + next part
 MOST = 1 << 10  # threads
-SPINS = 500  # looks before the processor is offered to others, each time, and
-PATIENCE = 200  # such offers before an idle thread goes to sleep
+SPINS = 500  # looks at a word between two offers of the processor to others
+PATIENCE = 200  # offers before an idle thread goes to sleep
 
 I64 = ir.IntType(64)
 YIELD = types.ExternalFunction("SwitchToThread" if os.name == "nt" else "sched_yield", types.int32())
@@ -121,6 +121,7 @@ def call(typing, code, argument, part, parts):
 
 @njit
 def parts_of(ticket):
+    """How many parts the job of a ticket has."""
     return ticket // PARTS % (NUMBER // PARTS)
 
 
@@ -230,6 +231,7 @@ class Team:
             raise
 
     def live(self):
+        """What each thread does until the team is closed."""
         work = compiled(serve)
         while work(self.address):
             self.sleepers.append(None)

@@ -82,13 +82,13 @@ CHAIN = 160
 BLOCK_ROWS = 336  # a multiple of HEIGHT
 BLOCK_COLUMNS = 512  # so that b's packed strips, 4 MiB, stay in the third
 GROUP_BYTES = 512  # of a row of b are packed at a time: lines of the cache are then used whole
-LINE = 64
-AHEAD = 8
-LAST = 48
+LINE = 64  # bytes of a line of the cache
+AHEAD = 8  # so many rows ahead b is fetched into the cache
+LAST = 48  # so many products before a tile's last, the lines of out that it will write are fetched
 TOGETHER = 2**19  # products from which a second thread gains more than it costs to call
 
 VARIABLE = "AUTODIFF_VECTOR_BYTES"  # 64, 32 or 16: in place of what the processor has, for tests
-I1, I32, I64 = ir.IntType(1), ir.IntType(32), ir.IntType(64)
+I32, I64 = ir.IntType(32), ir.IntType(64)
 
 
 def vector_bytes() -> int:
@@ -122,6 +122,7 @@ class Writer:
         return self.builder.call(cgutils.get_or_insert_function(self.builder.module, kind, name), arguments)
 
     def at(self, address, kind=None):
+        """An address as a pointer, to a vector unless to another kind."""
         return self.builder.inttoptr(address, (kind or self.vector).as_pointer())
 
     def plus(self, address, times: int, step):
@@ -152,6 +153,7 @@ class Writer:
         return self.builder.shuffle_vector(first, ir.Constant(kind, ir.Undefined), everywhere)
 
     def spread_from(self, address):
+        """A vector that has the element at an address in every lane."""
         return self.spread(self.builder.load(self.at(address, self.element), align=self.size))
 
     def multiply_add(self, x, y, z):
@@ -330,9 +332,7 @@ def everywhere(w: Writer, x, columns, do) -> None:
             for v in range(last + 1):
                 do(i, v, mask if v == last else None)
 
-    if (
-        w.lanes * w.size == 64
-    ):  # AVX-512 has masks that cost nothing, and half the instructions compile faster
+    if w.lanes * w.size == 64:  # the masks of AVX-512 cost nothing, and half the instructions compile faster
         do_all(inside)
         return
     with w.builder.if_else(full) as (whole, cut):
@@ -695,7 +695,7 @@ def gemm_for(number: type, lanes: int, across: int, group: int):
     return gemm
 
 
-# ---- compiled -------------------------------------------------------------------------------------
+# ---- calling it: by name, by a team, for NumPy's arrays ---------------------------------------------
 
 
 INPUTS = [*[types.int64] * 12, types.float64, *[types.int64] * 5]
@@ -749,25 +749,8 @@ def find(typing, address, like):
 
 def job(argument, part, parts):
     """One part of a product, whose kernel and shared arguments are at the address `argument`."""
-    like = (
-        part,
-        part,
-        part,
-        part,
-        part,
-        part,
-        part,
-        part,
-        part,
-        part,
-        part,
-        part,
-        part,
-        1.0,
-        part,
-        part,
-        part,
-    )
+    like = (part, part, part, part, part, part, part, part, part, part, part, part,
+            part, 1.0, part, part, part)  # fmt: skip
     (kernel, m, n, k, a, a_row, a_column, b, b_row, b_column, out, out_row,
      steps, factor, bias, gate, gate_row) = find(argument, like)  # fmt: skip
     call(
