@@ -38,10 +38,14 @@ from ..tensor import Tensor
 from .state import PLAIN, Wrapper
 
 VARIABLE = "AUTODIFF_COMPILE"  # 0: every compiled function runs eagerly
-# A program that ran less than LONG calls before it no longer fitted was not worth its compiling. After so many
-# of them in a row, or so many recordings that gave a program known before, or none, the function runs eagerly.
-LONG, MOST_PROGRAMS, MOST_RECORDINGS, MOST_UNSETTLED = 10, 8, 32, 4
-MOST_KINDS = 16  # of calls that differ in nothing but numbers, texts and objects
+# When a kind of call is given up, and runs eagerly:
+MOST_PROGRAMS = 8  # after so many different programs in a row, none of which ran for LONG
+MOST_RECORDINGS = 32  # after so many recordings since a program ran for LONG
+MOST_UNSETTLED = 4  # after so many recordings, none of which gave a program
+LONG = 10  # calls: then a program was worth its compiling
+MOST_KINDS = (
+    16  # kinds of calls that differ in nothing but numbers, texts and objects; further ones are not recorded
+)
 LONGEST = 1500  # lines of source, which Numba compiles in a minute or two
 
 
@@ -94,12 +98,8 @@ class Compiled(Wrapper):
         if interpreters or inspector.get() is not None:  # part of another recording, or to be looked at
             return self.function(*args, **kwargs)
         tensors: list[Tensor] = []
-        key = (
-            recording,
-            get_default_dtype(),
-            kind_of(args, tensors),
-            kind_of(kwargs, tensors) if kwargs else (),
-        )
+        kind = kind_of(args, tensors)
+        key = (recording, get_default_dtype(), kind, kind_of(kwargs, tensors) if kwargs else ())
         for program in self.programs.get(key, ()):
             numbers = program.check()
             if numbers is not None and program.suits(tensors):
@@ -221,6 +221,7 @@ class Compiled(Wrapper):
         return program.run(args, kwargs, tensors, numbers)
 
     def give_up(self, key: tuple, reason: str, args: tuple, kwargs: dict):
+        """From now on this kind of call is made eagerly; and this call is made."""
         self.eager[key] = reason
         self.tell(reason)
         return self.function(*args, **kwargs)
@@ -262,6 +263,7 @@ class Compiled(Wrapper):
 
 
 def always() -> tuple:
+    """The retry of a kind of call that cannot be compiled, whatever changes."""
     return ()
 
 
@@ -283,12 +285,13 @@ def stacked(results: list) -> Any:
 
 def joined(pieces: list) -> Any:
     """Stacked results, end to end."""
-    return (
-        pieces[0] if len(pieces) == 1 else together(pieces, lambda ts: ops.cat([t.detach() for t in ts], 0))
-    )
+    if len(pieces) == 1:
+        return pieces[0]
+    return together(pieces, lambda ts: ops.cat([t.detach() for t in ts], 0))
 
 
 def together(trees: list, of_tensors: Callable) -> Any:
+    """One tree of several that are built alike, their Tensors put together by `of_tensors`."""
     first = trees[0]
     if isinstance(first, Tensor):
         return of_tensors(trees)

@@ -45,12 +45,8 @@ def build(compiled, args, kwargs, tensors) -> tuple[Any, Any, str, Callable | No
     """
     function = compiled.function
     if has_array((args, kwargs)):
-        return (
-            None,
-            function(*args, **kwargs),
-            "a NumPy array is among its arguments: it should be a Tensor",
-            None,
-        )
+        reason = "a NumPy array is among its arguments: it should be a Tensor"
+        return None, function(*args, **kwargs), reason, None
     taken = owners_of(Snapshot(roots_of(function, args, kwargs)))
     args_, kwargs_, stand_ins = with_stand_ins(args, kwargs, tensors, taken)
     replaced = stand_ins is not tensors
@@ -189,19 +185,13 @@ class Replay:
         self.runs = 0  # calls, about: threads may count as one
         self.confirmed = not recording.has_constants  # else the next call is recorded, too
         program = recording.program
-        self.function, self.name, self.title, self.text = (
-            written.function,
-            written.name,
-            written.title,
-            written.text,
-        )
+        self.function, self.text = written.function, written.text
+        self.name, self.title = written.name, written.title
         self.differentiable, self.draws = recording.differentiable, recording.draws
         self.text_of_many = generator.source_of_many(self.name, f"{self.name}_many")
         self.machine_for_many: Callable | None = None
-        self.buffers, self.working = (
-            generator.buffers,
-            [(generator.buffer[v], v.shape) for v in generator.in_memory],
-        )
+        self.buffers = generator.buffers
+        self.working = [(generator.buffer[v], v.shape) for v in generator.in_memory]
         self.workers = generator.workers
         self.spare: list[list] = []  # memory to work in, for whoever takes it first: threads don't meet
         self.parameters = list(program.inputs)
@@ -217,6 +207,8 @@ class Replay:
     # ---- before the call ------------------------------------------------------------------------------
 
     def settle_inputs(self, recording: Recording) -> None:
+        """Where each call finds the parameters of the machine code: some are the same in every call, and stand in
+        `template`; the places of the others are noted, by kind."""
         self.template: list[Any] = []
         self.arguments: list[tuple[int, int, bool]] = []  # (place, which Tensor, is it written?)
         self.settings: list[tuple[int, int]] = []  # (place, which number)
@@ -255,12 +247,12 @@ class Replay:
         self.ungraded = recording.needs_no_gradient
 
     def settle_outputs(self, recording: Recording) -> None:
+        """What becomes of the outputs of the machine code: results, and gradients."""
         self.shapes = [(v.shape, v.dtype) for v in recording.program.outputs]
         self.number_of_results = len(recording.outputs)
         numbers = {id(t): k for k, (t, _) in enumerate(recording.outputs)}
-        self.spots: dict[
-            int, Any
-        ] = {}  # by the id of a Tensor in the result: which output, or where it is found
+        # By the id of a Tensor in `self.result`: the number of an output, or where what was there before is found.
+        self.spots: dict[int, Any] = {}
 
         def spot(t):
             token = Tensor.wrap(np.empty(0))
@@ -281,6 +273,8 @@ class Replay:
         self.leaves = [each.tensor for each in recording.leaves if isinstance(each, Captured)]
 
     def kinds_of_parameters(self, program) -> tuple:
+        """The types for which the function is compiled. A single number that differs from call to call comes in an
+        array of one element."""
         written = {id(target) for target, _ in program.writes}
         kinds = []
         for value in self.parameters:
@@ -341,6 +335,7 @@ class Replay:
     # ---- the call ---------------------------------------------------------------------------------------
 
     def run(self, args, kwargs, tensors, numbers):
+        """The call, by machine code; `numbers` are the settings, as `check` has found them."""
         self.runs += 1
         values = self.template.copy()
         for place, k, _ in self.arguments:
@@ -422,12 +417,14 @@ class Replay:
         return done, [y[:done] for y in outputs[: self.number_of_results]]
 
     def set_gradients(self, outputs, tensors: list[Tensor]) -> None:
+        """`.grad` as the function leaves it."""
         for stop in self.used_up:
             stop.grad = None
         for of, k in self.gradients:
             found(of, tensors).origin.stop.grad = None if k is None else Tensor.wrap(outputs[k])
 
     def kinds_for_many(self) -> tuple:
+        """The types for which `source_of_many` is compiled: with the number of batches, and a dimension more."""
         kinds = [generated.Kind("int64")]
         for value, kind in zip(self.parameters, self.kinds, strict=False):
             if isinstance(value.source, (Argument, Random)):
@@ -538,7 +535,7 @@ class Replay:
                 with enable_grad():
                     args, kwargs = mapped((args, kwargs), lambda t: fresh(t) if t.origin is not None else t)
                     inputs = [t for t in tensors_in((args, kwargs)) if t.origin is not None] + leaves
-                    ys = [t for t in tensors_in(function(*args, **kwargs))]
+                    ys = tensors_in(function(*args, **kwargs))
                     pairs = [
                         (y.origin, g) for k, (y, g) in enumerate(zip(ys, gs, strict=True)) if k in tracked
                     ]
@@ -554,10 +551,12 @@ class Replay:
 
 
 def detached(tree):
+    """The tree, with fresh leaves in the places of tracked Tensors."""
     return mapped(tree, lambda t: t.detach().requires_grad_() if t.origin is not None else t)
 
 
 def found(of: Any, tensors: list[Tensor]) -> Tensor:
+    """The Tensor that an Argument or a Captured stands for in a call with these Tensors."""
     return of.tensor if isinstance(of, Captured) else tensors[of.index]
 
 
@@ -575,6 +574,7 @@ def mapped(tree: Any, of_tensor: Callable) -> Any:
 
 
 def identifier(function: Callable) -> str:
+    """What the generated function is called: as the user's, if that can be a name there."""
     name = getattr(function, "__name__", type(function).__name__)
     name = "".join(c if c.isalnum() else "_" for c in name).strip("_") or "function"
     if "lambda" in name:

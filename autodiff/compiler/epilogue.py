@@ -59,7 +59,7 @@ def with_bias(gen, v: Value, y: Value) -> tuple | None:
     name, step = "matmul_bias", v.step
     if step.name == "relu":
         name, inner = "matmul_bias_relu", step.inputs[0]
-        if not isinstance(inner, Value) or inner.step is None or inner in gen.named:
+        if not is_formula(gen, inner, "add"):
             return None
         step = inner.step
     if step.name != "add" or y not in step.inputs:
@@ -77,9 +77,7 @@ def with_gate(gen, v: Value, y: Value) -> tuple | None:
     condition, kept, other = v.step.inputs
     if kept is not y or not is_zero(other):
         return None
-    if not isinstance(condition, Value) or condition in gen.named or condition.step is None:
-        return None
-    if condition.step.name != "ne" or not is_zero(condition.step.inputs[1]):
+    if not is_formula(gen, condition, "ne") or not is_zero(condition.step.inputs[1]):
         return None
     h = condition.step.inputs[0]
     if not isinstance(h, Value) or h.shape != y.shape or h.dtype != y.dtype:
@@ -93,23 +91,12 @@ def descent(gen, v: Value, y: Value, finals: dict, k: int) -> tuple | None:
     if v.step.name != "sub" or target is None or v.step.inputs[0] is not target:
         return None
     change = v.step.inputs[1]
-    if (
-        not isinstance(change, Value)
-        or change in gen.named
-        or change.step is None
-        or change.step.name != "mul"
-    ):
+    if not is_formula(gen, change, "mul"):
         return None
     rate, d = change.step.inputs
-    turned = False
-    if (
-        isinstance(d, Value)
-        and d is not y
-        and d not in gen.named
-        and d.step is not None
-        and d.step.name == "permute"
-    ):
-        d, turned = d.step.inputs[0], True
+    turned = d is not y and is_formula(gen, d, "permute")
+    if turned:
+        d = d.step.inputs[0]
     if d is not y or not isinstance(rate, (Value, Number)) or rate.shape != ():
         return None
     if not in_order(gen, target) or target in y.step.inputs:
@@ -122,6 +109,11 @@ def descent(gen, v: Value, y: Value, finals: dict, k: int) -> tuple | None:
     return "matmul_descend", rate, turned
 
 
+def is_formula(gen, x: Any, name: str) -> bool:
+    """Is it made by a step of this name, and written out where it is read?"""
+    return isinstance(x, Value) and x not in gen.named and x.step is not None and x.step.name == name
+
+
 def in_order(gen, x: Value) -> bool:
     """Is it in memory, row by row?"""
     if x.step is not None:
@@ -130,5 +122,6 @@ def in_order(gen, x: Value) -> bool:
 
 
 def is_zero(x: Any) -> bool:
+    """Is it a 0, of any dtype?"""
     number = x.value if isinstance(x, Number) else x
     return isinstance(number, (int, float, np.number)) and not isinstance(number, bool) and number == 0

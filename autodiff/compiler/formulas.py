@@ -40,36 +40,27 @@ FORMULAS = {
 }  # fmt: skip
 BOOLEAN = {"eq", "ne", "lt", "le", "gt", "ge", "logical_and", "logical_or", "logical_xor", "logical_not",
            "isnan", "isinf", "isfinite"}  # fmt: skip
-ON_BOOLEANS = {"bitwise_and", "bitwise_or", "bitwise_xor", "where"}  # of those that aren't BOOLEAN
-FLOATING = {
-    "pow",
-    "reciprocal",
-    "sign",
-    "floor",
-    "ceil",
-    "round",
-    "trunc",
-    "trunc_divide",
-}  # written for floating-point numbers only
-FREE = {
-    "neg",
-    "eq",
-    "ne",
-    "lt",
-    "le",
-    "gt",
-    "ge",
-    "logical_not",
-    "isnan",
-    "astype",
-    "as_whole",
-}  # cheap to do twice
+ON_BOOLEANS = {"bitwise_and", "bitwise_or", "bitwise_xor", "where"}  # others that may give booleans
+# Formulas that are right for floating-point numbers only.
+FLOATING = {"pow", "reciprocal", "sign", "floor", "ceil", "round", "trunc", "trunc_divide"}
+# So cheap that a value may be computed wherever it is read.
+FREE = {"neg", "eq", "ne", "lt", "le", "gt", "ge", "logical_not", "isnan", "astype", "as_whole"}
+# So dear that a value is kept in memory where several elements of a larger one read it.
 DEAR = {"exp", "expm1", "log", "log1p", "log2", "log10", "sin", "cos", "tan", "asin", "acos", "atan", "atan2",
         "sinh", "cosh", "tanh", "sigmoid", "softplus", "log_sigmoid", "erf", "pow", "div", "sqrt", "rsqrt",
         "reciprocal", "binary_cross_entropy"}  # fmt: skip
 
-# A number, a variable, an element or something in parentheses: what may stand before and after any sign.
+# The text of an index for each dimension: a number, a variable, or something in parentheses or brackets, so that any
+# operator may stand beside it.
 Index = tuple[str, ...]
+
+
+LETTERS = "ijklmnop"  # of the variables that count places, by dimension; "k" also counts batches
+
+
+def index_for(shape: tuple) -> Index:
+    """The index of any element: a variable for each dimension, 0 where there is but one place."""
+    return tuple("0" if n == 1 else LETTERS[d] for d, n in enumerate(shape))
 
 
 def plus(index: str, n: int) -> str:
@@ -80,6 +71,7 @@ def plus(index: str, n: int) -> str:
 
 
 def times(index: str, n: int) -> str:
+    """The text of index · n."""
     if index.isdecimal():
         return str(int(index) * n)
     return index if n == 1 else f"({index} * {n})"

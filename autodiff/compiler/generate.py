@@ -27,19 +27,19 @@ from .formulas import (
     FLOATING,
     FORMULAS,
     FREE,
+    LETTERS,
     MOVES,
     ON_BOOLEANS,
     SAME,
     Index,
     broadcast,
+    index_for,
     literal,
-    plus,
     stripped,
-    taken,
 )
 from .program import Number, Program, Step, Value
+from .record import Argument, Random, Setting
 
-LETTERS = "ijklmnop"  # of the indices; "k" is also the number of a batch
 LONGEST = 8  # operations in one expression: longer ones are cut into lines
 # Names that generated source has another use for.
 RESERVED = {
@@ -100,10 +100,6 @@ class Nest:
         self.write: Any = None  # how a block is written
 
 
-def index_for(shape: tuple, letters: str = LETTERS) -> Index:
-    return tuple("0" if n == 1 else letters[d] for d, n in enumerate(shape))
-
-
 class Generator:
     """Writes one program as a function."""
 
@@ -127,18 +123,13 @@ class Generator:
     # ---- 1. what gets a name ----------------------------------------------------------------------
 
     def check(self) -> None:
+        """Unsupported, for a step that has no source."""
         for step in self.program.steps:
             for value in (*step.inputs, *step.outputs):
                 if isinstance(value, (Value, Number)) and str(value.dtype) not in DTYPES:
                     raise Unsupported(f"{value.dtype} is not for compiled programs ({self.where(step)})")
             name = step.name
-            known = (
-                name in FORMULAS
-                or name in MOVES
-                or name in SAME
-                or name in loops.table
-                or name in loops.places
-            )
+            known = any(name in names for names in (FORMULAS, MOVES, SAME, loops.table, loops.places))
             if not known and name not in (*CASTS, "bitwise_not"):
                 raise Unsupported(f"'{name}' can't be compiled yet ({self.where(step)})")
             if name in FORMULAS and step.outputs[0].dtype == np.bool_ and name not in BOOLEAN | ON_BOOLEANS:
@@ -153,10 +144,12 @@ class Generator:
                 raise Unsupported(f"the size of an array depends on values ({self.where(step)})")
 
     def where(self, step: Step) -> str:
+        """The user's line."""
         return describe(step.site)
 
     def count_uses(self) -> None:
-        """How often each value is read, where what only moves elements counts as often as it is read."""
+        """How often each value is read, and over how many places at the most. What only moves elements reads its
+        input as often as it is read itself."""
         self.uses: dict[Value, int] = {}
         self.largest: dict[Value, int] = {}  # over how many places it is read
         roots = [*self.program.outputs, *self.program.assumptions, *(v for _, v in self.program.writes)]
@@ -175,9 +168,12 @@ class Generator:
                     self.largest[x] = max(self.largest.get(x, 0), size)
 
     def moves(self, step: Step) -> bool:
+        """Does it give elements of its inputs, or a constant, and compute nothing?"""
         return step.name in MOVES or step.name in SAME or step.name in loops.places
 
     def choose_named(self) -> None:
+        """A value gets a name, and is computed once, if its loops are its own, if others need it in memory, if it is
+        the end of something, if it is read twice and not cheap, or if its formula would get too long."""
         self.length: dict[Value, int] = {}  # operations in the text of a value without a name
         for step in self.program.steps:
             length = sum(
@@ -247,6 +243,7 @@ class Generator:
     # ---- names --------------------------------------------------------------------------------------
 
     def give_names(self, wanted: dict[Value, str]) -> None:
+        """The names themselves: those that are wanted, else after what makes the value, all different."""
         self.taken_names = set(RESERVED)
         self.name: dict[Value, str] = {}
         for k, value in enumerate(self.parameters):
@@ -263,6 +260,7 @@ class Generator:
                     self.name[y] = self.unique(wanted.get(y) or f"{stem}_{counts[stem]}")
 
     def unique(self, wanted: str, suffix: str = "") -> str:
+        """The name, made one of Python's, with a number if it is taken."""
         name = "".join(c if c.isalnum() else "_" for c in wanted).strip("_") or "value"
         name = f"_{name}" if name[0].isdigit() else name
         name = f"{name}_{suffix}" if suffix else name
@@ -286,11 +284,13 @@ class Generator:
         return text
 
     def cast(self, text: str, dtype: np.dtype) -> str:
+        """The text of a number as another dtype."""
         if dtype == np.bool_:
             return f"({text} != 0)"
         return f"{dtype}({stripped(text)})"
 
     def element_of(self, x: Value, index: Index) -> str:
+        """The text of one element: from a variable, from memory, or by the formula of what makes it."""
         if x in self.local and index == broadcast(self.here, x.shape):
             self.note_read(x, True)
             return self.local[x]
@@ -334,14 +334,13 @@ class Generator:
         if x.step is not None and not x.shape:
             return self.name[x]
         if x.step is None and not x.shape:
-            return f"{name}[0]" if self.is_argument(x) else name if self.is_setting(x) else f"{name}[()]"
+            is_setting = isinstance(x.source, Setting)
+            return f"{name}[0]" if self.is_argument(x) else name if is_setting else f"{name}[()]"
         return f"{name}[{', '.join(map(stripped, index))}]"
 
     def is_argument(self, x: Value) -> bool:
-        return type(x.source).__name__ in ("Argument", "Random")
-
-    def is_setting(self, x: Value) -> bool:
-        return type(x.source).__name__ == "Setting"
+        """Does each call bring an array of its own?"""
+        return isinstance(x.source, (Argument, Random))
 
     def array(self, x: Value) -> str:
         """The text of a value as an array in memory; `hold` has seen to it that it is there."""
@@ -363,12 +362,14 @@ class Generator:
         return self.name[self.aliases.get(x, x)]
 
     def note_read(self, x: Value, same_place: bool) -> None:
+        """Note that the nest at hand reads x, and whether only at the place that is being computed."""
         if self.reading is not None:
             self.reading[x] = self.reading.get(x, True) and same_place
 
     # ---- 2. loops, and which of them run together -----------------------------------------------------
 
     def build(self) -> None:
+        """The nests, in order, each with as many values as may share its loops."""
         finals = dict((v, target) for target, v in reversed(self.program.writes))
         for step in self.program.steps:
             if step.name in loops.table:
@@ -386,6 +387,7 @@ class Generator:
         self.reading = None
 
     def nest_of(self, y: Value) -> Nest:
+        """A nest for this value alone, and what it reads."""
         nest = Nest(y.shape, [y])
         self.reading, self.here = nest.reads, index_for(y.shape)
         self.expression(y)
@@ -459,6 +461,7 @@ class Generator:
         self.plan(made, last, used_at_end)
 
     def reads_of(self, value: Any) -> set[Value]:
+        """What is read where the value is written out."""
         if not isinstance(value, Value):
             return set()
         self.reading, self.here = {}, index_for(value.shape)
@@ -514,6 +517,8 @@ class Generator:
     # ---- the source -----------------------------------------------------------------------------------------
 
     def source(self, function: str) -> str:
+        """The program as a function of this name. It gives False, having written nothing, if something that the
+        program assumes does not hold."""
         write = Writer()
         for v, name in self.result_of.items():
             self.name[v] = name
@@ -583,6 +588,7 @@ class Generator:
         return "\n".join([headed(many, ["count", *self.all_names()]), *write.lines, ""])
 
     def docstring(self) -> list[str]:
+        """What the generated function says of its parameters."""
         lines = [f'    """{self.title}', ""]
         width = max((len(n) for n in (*self.name.values(), *self.results)), default=0)
         for v in self.parameters:
@@ -612,12 +618,14 @@ class Generator:
         self.last_comment = lines
 
     def steps_behind(self, v: Value) -> Iterable[Step]:
+        """The steps that are written out where v is computed."""
         yield v.step
         for x in v.step.inputs:
             if isinstance(x, Value) and x.step is not None and x not in self.named:
                 yield from self.steps_behind(x)
 
     def write_nest(self, write: Writer, nest: Nest) -> None:
+        """Its loops. All is computed before anything is stored: a value may be stored where another is read."""
         index = self.here = index_for(nest.shape)
         self.local = {}
         several = len(nest.values) > 1
@@ -656,6 +664,7 @@ def headed(function: str, parameters: list[str]) -> str:
 
 
 def wrapped_call(result: str, function: str, arguments: list[str]) -> list[str]:
+    """The lines of a call."""
     line = f"{result} = {function}({', '.join(arguments)})"
     if len(line) <= 92:
         return [line]
@@ -673,7 +682,5 @@ def filled(items: list[str]) -> list[str]:
 
 
 def shown(v: Any) -> str:
+    """A value's dtype and shape: `float32 64 x 784`."""
     return f"{v.dtype} {' x '.join(map(str, v.shape)) or 'number'}"
-
-
-__all__ = ["Generator", "Unsupported", "Writer", "plus", "taken"]

@@ -12,26 +12,28 @@ from collections.abc import Callable
 from itertools import accumulate
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from ..ops.indexing import ARRAY
-from .formulas import Index, broadcast, literal, plus, taken
-from .program import Number, Step, Value
+from .formulas import LETTERS, Index, broadcast, crop, index_for, literal, plus, taken
+from .program import Step, Value
 
-LETTERS = "ijklmnop"
 SHORT = 8  # NumPy adds up to this many numbers one after the other, more in pairs
 
 
 class Loop(NamedTuple):
+    """How a primitive with loops of its own is written: write(gen, write, step), and which of the step's inputs must
+    be in memory for that, not formulas."""
+
     write: Callable
     in_memory: Callable = lambda step: ()
 
 
-table: dict[str, Loop] = {}
-places: dict[str, Callable] = {}
+table: dict[str, Loop] = {}  # by the name of the primitive
+places: dict[str, Callable] = {}  # the text of an element: (gen, step, which output, index) → text
 
 
 def loop(name: str, in_memory: Callable = lambda step: ()):
+    """Enter a function in `table`."""
+
     def enter(write):
         table[name] = Loop(write, in_memory)
         return write
@@ -40,15 +42,13 @@ def loop(name: str, in_memory: Callable = lambda step: ()):
 
 
 def place(name: str):
+    """Enter a function in `places`."""
+
     def enter(text):
         places[name] = text
         return text
 
     return enter
-
-
-def indices(shape: tuple) -> Index:
-    return tuple("0" if n == 1 else LETTERS[d] for d, n in enumerate(shape))
 
 
 def reduced(dim: Any, rank: int) -> tuple[int, ...]:
@@ -59,12 +59,8 @@ def reduced(dim: Any, rank: int) -> tuple[int, ...]:
     return tuple(sorted({d % rank for d in dims})) if rank else ()
 
 
-def at(gen, y: Value, index: Index) -> str:
-    """Where an element of a step's output is written."""
-    return gen.at(y, index)
-
-
 def first_value(step: Step) -> list:
+    """The first input: what many loops need in memory, for they read it more than once."""
     return [step.inputs[0]]
 
 
@@ -77,7 +73,7 @@ class Reduction:
     def __init__(self, step: Step, dims: tuple):
         x, y = step.inputs[0], step.outputs[0]
         self.x, self.y, self.shape = x, y, x.shape
-        self.index = indices(x.shape)
+        self.index = index_for(x.shape)
         self.dims = dims
         self.kept = [d for d in range(len(x.shape)) if d not in dims]
         if len(y.shape) == len(x.shape):
@@ -86,9 +82,11 @@ class Reduction:
             self.result = tuple(self.index[d] for d in self.kept)
 
     def over_kept(self, write):
+        """Loops over the dimensions that stay."""
         return write.loops([self.index[d] for d in self.kept], [self.shape[d] for d in self.kept])
 
     def over_reduced(self, write):
+        """Loops over the dimensions that are taken together."""
         return write.loops([self.index[d] for d in self.dims], [self.shape[d] for d in self.dims])
 
     @property
@@ -100,10 +98,12 @@ class Reduction:
 
     @property
     def count(self) -> int:
+        """How many elements are taken together."""
         return math.prod(self.shape[d] for d in self.dims)
 
 
 def sum_dims(step: Step) -> tuple:
+    """The dimensions that a `sum`, or a `sum_to`, takes together."""
     x = step.inputs[0]
     if step.name == "sum_to":
         to = step.options["to"]
@@ -133,7 +133,7 @@ def write_sum(gen, write, step):
         add = "sum_in_pairs" if r.count > 128 else "sum_in_eights"
         if not r.kept or math.prod(r.shape[d] for d in r.kept) == 1:
             name = gen.array(x) if len(x.shape) == 1 else f"{gen.array(x)}.reshape({x.size})"
-            write(f"{at(gen, y, r.result)} = {add}({name})")
+            write(f"{gen.at(y, r.result)} = {add}({name})")
             return
         base = gen.array(x)
         rank = len(r.kept)
@@ -143,21 +143,22 @@ def write_sum(gen, write, step):
                 part = f"{base}[{', '.join(':' if d in r.dims else i for d, i in enumerate(r.index))}]"
             if len(r.dims) > 1:
                 part += f".reshape({r.count})"
-            write(f"{at(gen, y, r.result)} = {add}({part})")
+            write(f"{gen.at(y, r.result)} = {add}({part})")
         return
     if r.inner or not y.shape:
         with r.over_kept(write):
             write(f"total = {zero}")
             with r.over_reduced(write):
                 write(f"total += {gen.element(x, r.index, y.dtype)}")
-            write(f"{at(gen, y, r.result)} = total")
+            write(f"{gen.at(y, r.result)} = total")
         return
     fill(gen, write, y, zero)
     with write.loops(r.index, r.shape):
-        write(f"{at(gen, y, r.result)} += {gen.element(x, r.index, y.dtype)}")
+        write(f"{gen.at(y, r.result)} += {gen.element(x, r.index, y.dtype)}")
 
 
 def sum_to(step: Step) -> Reduction:
+    """The indices of a `sum_to`, which may drop leading dimensions."""
     r = Reduction(step, sum_dims(step))
     extra = len(r.shape) - len(r.y.shape)
     r.result = tuple("0" if n == 1 else r.index[extra + d] for d, n in enumerate(r.y.shape))
@@ -165,6 +166,7 @@ def sum_to(step: Step) -> Reduction:
 
 
 def fill(gen, write, y: Value, text: str) -> None:
+    """The same number everywhere."""
     if y.shape:
         write(f"{gen.array(y)}[...] = {text}")
     else:
@@ -185,12 +187,13 @@ def folding(start: Callable, combine: str):
             write(f"total = {start(gen, x, y, r)}")
             with r.over_reduced(write):
                 write(f"total = {combine.format(x=gen.element(x, r.index, y.dtype))}")
-            write(f"{at(gen, y, r.result)} = total")
+            write(f"{gen.at(y, r.result)} = total")
 
     return write_fold
 
 
 def first_element(gen, x, y, r: Reduction) -> str:
+    """The first of the elements that are taken together."""
     return gen.element(x, tuple("0" if d in r.dims else i for d, i in enumerate(r.index)), y.dtype)
 
 
@@ -202,6 +205,8 @@ table["any"] = Loop(folding(lambda *_: "False", "total or {x}"))
 
 
 def write_argument(better: str):
+    """The number of the first element that is `better` than all others, or of the first NaN."""
+
     def write_place(gen, write, step):
         x, y = step.inputs[0], step.outputs[0]
         r = Reduction(step, reduced(step.options["dim"], len(x.shape)))
@@ -219,7 +224,7 @@ def write_argument(better: str):
                 with write.block(f"if candidate {better} best or (candidate != candidate and best == best):"):
                     write("best = candidate")
                     write(f"where = {number or '0'}")
-            write(f"{at(gen, y, r.result)} = where")
+            write(f"{gen.at(y, r.result)} = where")
 
     return write_place
 
@@ -232,7 +237,7 @@ table["argmin"] = Loop(write_argument("<"), first_value)
 def write_in_range(gen, write, step):
     x, y = step.inputs[0], step.outputs[0]
     low, high = (literal(step.options[k], x.dtype) for k in ("low", "high"))
-    index = indices(x.shape)
+    index = index_for(x.shape)
     write(f"{gen.name[y]} = True")
     with write.loops(index, x.shape):
         text = gen.element(x, index)
@@ -241,18 +246,20 @@ def write_in_range(gen, write, step):
 
 
 def write_running(start: int, sign: str, exclusive: bool = False):
+    """Running sums or products, each with its own element, or `exclusive`, without it."""
+
     def write_accumulation(gen, write, step):
         x, y = step.inputs[0], step.outputs[0]
-        index, d = indices(x.shape), step.options["dim"] % len(x.shape)
+        index, d = index_for(x.shape), step.options["dim"] % len(x.shape)
         others = [k for k in range(len(x.shape)) if k != d]
         with write.loops([index[k] for k in others], [x.shape[k] for k in others]):
             write(f"total = {literal(start, y.dtype)}")
             with write.loops([index[d]], [x.shape[d]]):
                 if exclusive:
-                    write(f"{at(gen, y, index)} = total")
+                    write(f"{gen.at(y, index)} = total")
                 write(f"total {sign}= {gen.element(x, index, y.dtype)}")
                 if not exclusive:
-                    write(f"{at(gen, y, index)} = total")
+                    write(f"{gen.at(y, index)} = total")
 
     return write_accumulation
 
@@ -273,6 +280,7 @@ def write_top(gen, write, r: Reduction) -> None:
 
 
 def write_total(gen, write, r: Reduction) -> None:
+    """Σ exp(x − top)."""
     write(f"total = {literal(0, r.x.dtype)}")
     with r.over_reduced(write):
         write(f"total += exp({gen.element(r.x, r.index)} - top)")
@@ -281,7 +289,7 @@ def write_total(gen, write, r: Reduction) -> None:
 @loop("softmax", first_value)
 def write_softmax(gen, write, step):
     r = Reduction(step, reduced(step.options["dim"], len(step.inputs[0].shape)))
-    y = at(gen, r.y, r.index)
+    y = gen.at(r.y, r.index)
     with r.over_kept(write):
         write_top(gen, write, r)
         write(f"total = {literal(0, r.x.dtype)}")
@@ -301,7 +309,7 @@ def write_log_softmax(gen, write, step):
         write_total(gen, write, r)
         write("total = log(total)")
         with r.over_reduced(write):
-            write(f"{at(gen, r.y, r.index)} = {gen.element(r.x, r.index)} - top - total")
+            write(f"{gen.at(r.y, r.index)} = {gen.element(r.x, r.index)} - top - total")
 
 
 @loop("logsumexp", first_value)
@@ -312,7 +320,7 @@ def write_logsumexp(gen, write, step):
         with write.block("if isinf(top):"):
             write(f"top = {literal(0, r.x.dtype)}")
         write_total(gen, write, r)
-        write(f"{at(gen, r.y, r.result)} = log(total) + top")
+        write(f"{gen.at(r.y, r.result)} = log(total) + top")
 
 
 @loop("cross_entropy", first_value)
@@ -320,16 +328,16 @@ def write_cross_entropy(gen, write, step):
     x, target = step.inputs
     y = step.outputs[0]
     r = Reduction(step, (1,))
-    rest = tuple(i for d, i in enumerate(r.index) if d != 1)
-    r.result = indices_of_rest(r.index)
+    rest = r.result = indices_of_rest(r.index)
     with r.over_kept(write):
         write_top(gen, write, r)
         write_total(gen, write, r)
         chosen = (r.index[0], gen.element(target, rest), *r.index[2:])
-        write(f"{at(gen, y, r.result)} = log(total) - ({gen.element(x, chosen)} - top)")
+        write(f"{gen.at(y, r.result)} = log(total) - ({gen.element(x, chosen)} - top)")
 
 
 def indices_of_rest(index: Index) -> Index:
+    """The index without that of the class, in dimension 1."""
     return tuple(i for d, i in enumerate(index) if d != 1)
 
 
@@ -341,7 +349,7 @@ def write_matmul(gen, write, step):
     a, b = step.inputs
     y = step.outputs[0]
     batch = y.shape[:-2]
-    index = indices(batch)
+    index = index_for(batch)
     with write.loops(index, batch):
         texts = []
         for v in (a, b, y):
@@ -373,22 +381,22 @@ def write_einsum(gen, write, step):
                 for term, x in zip(terms, step.inputs, strict=True)
             ]
             write(f"total += {' * '.join(factors)}")
-        write(f"{at(gen, y, tuple(letter[c] for c in output))} = total")
+        write(f"{gen.at(y, tuple(letter[c] for c in output))} = total")
 
 
 # ---- elements put into a larger array --------------------------------------------------------------------------
 
 
-def advanced(index: Index, step: Step, x: Any, template: tuple, gen, wrap: tuple) -> Index:
-    """The index that a template with arrays stands for, arrays and numbers being broadcast together where
-    NumPy puts them."""
-    arrays = [a for a in step.inputs[1:]]
+def advanced(gen, index: Index, step: Step, shape: tuple) -> Index:
+    """Where in an array of this shape the element lies that a `take` by the step's template and index arrays puts at
+    `index`. Arrays and integers are broadcast together, and their dimensions stand where NumPy puts them."""
+    template, arrays = step.options["template"], step.inputs[1:]
     if not arrays:
-        return taken(index, wrap, template=template)
+        return taken(index, shape, template=template)
     entries = list(template if Ellipsis in template else (*template, Ellipsis))
     used = sum(e is not None and e is not Ellipsis for e in entries)
     k = entries.index(Ellipsis)
-    entries[k : k + 1] = [slice(None)] * (len(wrap) - used)
+    entries[k : k + 1] = [slice(None)] * (len(shape) - used)
     fancy = [p for p, e in enumerate(entries) if e is ARRAY or isinstance(e, int)]
     together = fancy == list(range(fancy[0], fancy[-1] + 1))
     rank = max(len(a.shape) for a in arrays)
@@ -401,27 +409,27 @@ def advanced(index: Index, step: Step, x: Any, template: tuple, gen, wrap: tuple
             simple.append(None)
         elif e is ARRAY:
             a = next(source)
-            texts.append(f"wrapped({gen.element(a, broadcast(block, a.shape))}, {wrap[d]})")
+            texts.append(f"wrapped({gen.element(a, broadcast(block, a.shape))}, {shape[d]})")
             simple.append(ARRAY)
             d += 1
         elif isinstance(e, int):
-            texts.append(str(e % wrap[d]))
+            texts.append(str(e % shape[d]))
             simple.append(ARRAY)
             d += 1
         else:
             simple.append(e)
             d += 1
-    return taken(rest, wrap, template=tuple(simple), arrays=texts)
+    return taken(rest, shape, template=tuple(simple), arrays=texts)
 
 
 @loop("add_back")
 def write_add_back(gen, write, step):
     x, y = step.inputs[0], step.outputs[0]
     fill(gen, write, y, literal(0, y.dtype))
-    index = indices(x.shape)
-    to = advanced(index, step, x, step.options["template"], gen, step.options["to"])
+    index = index_for(x.shape)
+    to = advanced(gen, index, step, step.options["to"])
     with write.loops(index, x.shape):
-        write(f"{at(gen, y, to)} {'+=' if step.inputs[1:] else '='} {gen.element(x, index)}")
+        write(f"{gen.at(y, to)} {'+=' if step.inputs[1:] else '='} {gen.element(x, index)}")
 
 
 @loop("scatter_sum")
@@ -429,20 +437,20 @@ def write_scatter_sum(gen, write, step):
     x, where = step.inputs
     y = step.outputs[0]
     fill(gen, write, y, literal(0, y.dtype))
-    index, dim = indices(where.shape), step.options["dim"]
+    index, dim = index_for(where.shape), step.options["dim"]
     to = (*index[:dim], gen.element(where, index), *index[dim + 1 :])
     with write.loops(index, where.shape):
-        write(f"{at(gen, y, to)} += {gen.element(x, index)}")
+        write(f"{gen.at(y, to)} += {gen.element(x, index)}")
 
 
 @loop("put", lambda step: [step.inputs[2]])
 def write_put(gen, write, step):
     x, v, positions = step.inputs
     y = step.outputs[0]
-    index = indices(y.shape)
+    index = index_for(y.shape)
     with write.loops(index, y.shape):
-        write(f"{at(gen, y, index)} = {gen.element(x, index, y.dtype)}")
-    index = indices(positions.shape)
+        write(f"{gen.at(y, index)} = {gen.element(x, index, y.dtype)}")
+    index = index_for(positions.shape)
     with write.loops(index, positions.shape):
         write(
             f"{gen.array(y)}.reshape({y.size})[{gen.element(positions, index)}] = {gen.element(v, index, y.dtype)}"
@@ -455,15 +463,11 @@ def putting(where: Callable):
     def write_into(gen, write, step):
         x, y = step.inputs[0], step.outputs[0]
         fill(gen, write, y, literal(0, y.dtype))
-        index = indices(x.shape)
+        index = index_for(x.shape)
         with write.loops(index, x.shape):
-            write(f"{at(gen, y, where(index, x.shape, **step.options))} = {gen.element(x, index)}")
+            write(f"{gen.at(y, where(index, x.shape, **step.options))} = {gen.element(x, index)}")
 
     return write_into
-
-
-def padded(index: Index, shape: tuple, *, widths) -> Index:
-    return tuple(plus(i, before) for i, (before, _) in zip(index, widths, strict=True))
 
 
 def on_diagonal(index: Index, shape: tuple, *, offset, dim1, dim2, to) -> Index:
@@ -479,7 +483,7 @@ def on_diagonal(index: Index, shape: tuple, *, offset, dim1, dim2, to) -> Index:
     )
 
 
-table["pad"] = Loop(putting(padded))
+table["pad"] = Loop(putting(crop))  # the same place, from the other side
 table["from_diagonal"] = Loop(putting(on_diagonal))
 
 
@@ -490,10 +494,10 @@ def write_cat(gen, write, step):
     for start, x in zip(
         accumulate((x.shape[dim] for x in step.inputs), initial=0), step.inputs, strict=False
     ):
-        index = indices(x.shape)
+        index = index_for(x.shape)
         to = (*index[:dim], plus(index[dim], start), *index[dim + 1 :])
         with write.loops(index, x.shape):
-            write(f"{at(gen, y, to)} = {gen.element(x, index, y.dtype)}")
+            write(f"{gen.at(y, to)} = {gen.element(x, index, y.dtype)}")
 
 
 @loop("stack")
@@ -501,9 +505,9 @@ def write_stack(gen, write, step):
     y = step.outputs[0]
     dim = step.options["dim"] % len(y.shape)
     for k, x in enumerate(step.inputs):
-        index = indices(x.shape)
+        index = index_for(x.shape)
         with write.loops(index, x.shape):
-            write(f"{at(gen, y, (*index[:dim], str(k), *index[dim:]))} = {gen.element(x, index, y.dtype)}")
+            write(f"{gen.at(y, (*index[:dim], str(k), *index[dim:]))} = {gen.element(x, index, y.dtype)}")
 
 
 # ---- elements found in a way of their own ---------------------------------------------------------------------------
@@ -512,7 +516,7 @@ def write_stack(gen, write, step):
 @place("take")
 def element_taken(gen, step, x, index):
     base = step.inputs[0]
-    return gen.element(base, advanced(index, step, base, step.options["template"], gen, base.shape))
+    return gen.element(base, advanced(gen, index, step, base.shape))
 
 
 @place("gather")
@@ -543,6 +547,8 @@ def element_of_indicator(gen, step, x, index):
 
 
 def triangle(sign: str):
+    """The element where column `sign` row + diagonal holds, else 0."""
+
     def element_of_triangle(gen, step, x, index):
         row = plus(index[-2], step.options["diagonal"])
         return (
@@ -554,5 +560,3 @@ def triangle(sign: str):
 
 places["tril"] = triangle("<=")
 places["triu"] = triangle(">=")
-
-__all__ = ["Number", "np", "places", "table"]

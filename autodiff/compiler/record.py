@@ -383,7 +383,7 @@ class Recorder:
             leaf.stop.grad = self.gradients.get(id(leaf))
 
 
-# Of integers they are an error where it is by 0.
+# The operations that are an error where integers are divided by 0.
 WHOLE_DIVISIONS = ("floor_divide", "trunc_divide", "remainder", "fmod")
 STALE: Any = object()  # memory that has been written through another view
 
@@ -440,11 +440,12 @@ def finished(recorder, result, snapshot, watched, everything, sources, keep_grad
     check_result(result)
     settle_numbers(recorder, watched)
     outputs, differentiable, same, walked = [], False, {}, False
+    seen = {id(owner(t.array)) for t in everything.values()}
     for t in tensors_in(result):
         if id(t) in everything:
             same[id(t)] = sources[id(t)]
             continue  # the caller gets the same object back
-        if memory_of(t.array) & inputs_memory(recorder, everything):
+        if id(owner(t.array)) in seen:
             raise Unreplayable("the result shares memory with what the function was given or has captured")
         outputs.append((t, recorder.value_of(t.array)))
         differentiable |= t.origin is not None and can_walk_back(t.origin)
@@ -556,6 +557,7 @@ def check_inputs(program: Program) -> None:
 
 
 def name_of(source: Any) -> str:
+    """What a user would call it."""
     if isinstance(source, Captured):
         return source.path
     if isinstance(source, Gradient):
@@ -563,16 +565,8 @@ def name_of(source: Any) -> str:
     return f"argument {source.index}" if isinstance(source, Argument) else "a number"
 
 
-def inputs_memory(recorder: Recorder, everything: dict) -> set[int]:
-    return {id(owner(t.array)) for t in everything.values()}
-
-
-def memory_of(array: np.ndarray) -> set[int]:
-    return {id(owner(array))}
-
-
 def was_walked(recorder: Recorder, origin: Any) -> bool:
-    """Has a walk of the function's own passed here? Of what has saved nothing, nobody knows."""
+    """Has a walk of the function's own passed here? Of what has saved nothing that cannot be known: then yes."""
     nodes = [each for each in reverse_topological_order([origin]) if type(each) is Node]
     return not any(n.plan.holds_arrays for n in nodes) or any(
         n.saved is None or id(n) in recorder.walked for n in nodes
@@ -656,6 +650,7 @@ def objects_in(function: Callable, args: tuple, kwargs: dict) -> Iterator[tuple[
 
 
 def has_array(tree: Any) -> bool:
+    """Is a NumPy array in these nested tuples, lists and dicts?"""
     if isinstance(tree, dict):
         tree = tree.values()
     elif not isinstance(tree, (list, tuple)):
@@ -664,6 +659,7 @@ def has_array(tree: Any) -> bool:
 
 
 def address(array: np.ndarray) -> int:
+    """Where its first element is; faster than `array.ctypes.data`."""
     return array.__array_interface__["data"][0]
 
 

@@ -94,6 +94,7 @@ CONTENTS = Measure("{}", copy)  # of a bytearray, or an array of Python's
 
 
 def measure_of(thing: Any) -> Measure | None:
+    """What of a container is to be compared; None for what is none, or too large to be settings."""
     if isinstance(thing, (dict, list, deque, MappingProxyType)):
         return SIZE if len(thing) <= LONGEST else None
     if isinstance(thing, set):
@@ -218,10 +219,12 @@ def attributes_in_no_dict(kind: type) -> tuple[str, ...]:
 
 
 def closure_of(function: FunctionType) -> list[tuple[str, CellType]]:
+    """The names that a function has from outside, and the cells that hold their values."""
     return list(zip(function.__code__.co_freevars, function.__closure__ or (), strict=True))
 
 
 def is_full(cell: CellType) -> bool:
+    """Has the cell been given a value, other than itself?"""
     try:
         return cell.cell_contents is not cell
     except ValueError:
@@ -262,6 +265,7 @@ class Executed:
             self.before.enable()
 
     def names(self) -> set[str]:
+        """All that this code mentions."""
         return set().union(*map(names_in, self.codes))
 
     def computes_names(self) -> bool:
@@ -310,9 +314,8 @@ class Snapshot:
     ):  # fmt: skip
         self.roots, self.names, self.every_attribute = roots, names, every_attribute
         self.slots: dict[tuple[int, Any], tuple[Slot, Any]] = {}  # each, and what it holds
-        self.measured: dict[
-            int, tuple[Any, Measure, Any, str]
-        ] = {}  # containers, and what was measured of them
+        # By the id of a container: itself, what of it is compared, what that was, and what it is called.
+        self.measured: dict[int, tuple[Any, Measure, Any, str]] = {}
         self.tensors: dict[int, tuple[str, Tensor]] = {}  # by id, each by the shortest path to it
         self.arrays: dict[int, np.ndarray] = {}  # the array that each had, by the id of the Tensor
         self.waiting: list[tuple[Any, str, Slot | None]] = [(thing, path, None) for thing, path in roots]
@@ -327,12 +330,8 @@ class Snapshot:
             self.measure(thing, path)
             for slot in slots_of(thing, path, parent):
                 shared = isinstance(thing, (type, ModuleType))
-                if (
-                    names is not None
-                    and slot.by_name
-                    and slot.key not in names
-                    and (shared or not every_attribute)
-                ):
+                unnamed = names is not None and slot.by_name and slot.key not in names
+                if unnamed and (shared or not every_attribute):
                     continue
                 if names is None and shared and slot.key not in mentioned:
                     later.setdefault(slot.key, []).append(slot)
@@ -351,6 +350,7 @@ class Snapshot:
                 self.tensors[id(value)] = f"{self.tensors[id(of)][0]}.{slot.key}", value
 
     def measure(self, thing: Any, path: str) -> None:
+        """Note what of a container, and of an object's dict, is to be compared."""
         named = isinstance(thing, (FunctionType, ModuleType, type))  # all that they hold is found by name
         for each in (thing,) if named else (thing, own_entries(thing)):
             measure = measure_of(each)
