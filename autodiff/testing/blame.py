@@ -24,9 +24,9 @@ from .oracles import as_floats
 # ---- whose rule -----------------------------------------------------------------------------------
 
 
-def rule(case, k: int | None, kind: str = "vjp") -> str:
-    """The source line of the rule to blame for the gradient by input k: that of the first operation
-    which, taken alone at the same numbers, has a wrong derivative."""
+def rule(case, kind: str = "vjp") -> str:
+    """The source line of the rule to blame for a wrong derivative: that of the first operation which, taken
+    alone at the same numbers, has one."""
     if cls := class_of(case.program):
         return backward_of(cls, kind)
     calls = getattr(case.engine, "traced", lambda *_: [])(case.called_with, case.arrays)
@@ -54,6 +54,7 @@ def functions_of(case) -> list[type]:
 
 
 def backward_of(cls: type, kind: str) -> str:
+    """The backward, or the jvp, of an autograd.Function, and where it stands."""
     method = "jvp" if kind == "jvp" else "backward"
     return f"{cls.__name__}.{method}, {source_line(getattr(cls, method))}"
 
@@ -75,13 +76,10 @@ def wrong_rule(case, primitive, arguments, options, alone, kind) -> str:
 
     try:
         single = type(case)(call, arguments, engine=case.engine, seed=case.seed, name=primitive.name)
+        one_each = primitive.rest is None and not primitive.variadic
         for j, place in enumerate(single.places):
-            if (
-                primitive.rest is None
-                and not primitive.variadic
-                and primitive.rules[place : place + 1] == (None,)
-            ):
-                continue
+            if one_each and primitive.rules[place : place + 1] == (None,):
+                continue  # an input without a derivative
             g = single.once.gradient(j)
             if g.shape != single.arrays[j].shape or single.mistakes(single.once, j, single.rtol):
                 return line_of(primitive, place, kind)
@@ -150,6 +148,7 @@ def expected_array(case, k, got):
 
 
 def like(a, b, rtol=1e-6) -> bool:
+    """Are they alike, but for rounding and the error of an oracle?"""
     a, b = np.broadcast_arrays(a, b)
     return bool(np.allclose(a, b, rtol=rtol, atol=1e-9 * np.max(abs(b), initial=0) + 1e-300))
 
@@ -176,24 +175,15 @@ def of_factor(got, want) -> str:
         return ""  # float32, or a tolerance
     if math.isclose(c, -1, rel_tol=1e-6):
         return "the sign"
-    n, what = round(abs(c)), "a factor"
-    if abs(c) < 1:
-        n, what = round(1 / abs(c)), "a factor is missing: divided by, or not multiplied by,"
-    sign = ", and the sign" if c < 0 else ""
-    if n > 1 and math.isclose(max(abs(c), 1 / abs(c)), n, rel_tol=1e-6):
+    large = max(abs(c), 1 / abs(c))
+    n, sign = round(large), ", and the sign" if c < 0 else ""
+    if n > 1 and math.isclose(large, n, rel_tol=1e-6):
         times = f"{n} times" if abs(c) > 1 else f"1/{n} of"
-        sizes = (
-            " (is that the size of a dimension: mean for sum, or broadcasting summed twice?)" if n > 2 else ""
-        )
-        return f"a constant factor: it is {times} what it should be{sizes}{sign}"
+        sizes = " (is that the size of a dimension: mean for sum, or broadcasting summed twice?)"
+        return f"a constant factor: it is {times} what it should be{sizes if n > 2 else ''}{sign}"
     if there.sum() == 1:
         return ""  # any two numbers are in some proportion
-    return (
-        f"{what} {c:.6g}: everywhere the same".replace(
-            "a factor is missing: divided by, or not multiplied by,", "a constant factor of"
-        )
-        + sign
-    )
+    return f"{'a factor' if abs(c) > 1 else 'a constant factor of'} {c:.6g}: everywhere the same{sign}"
 
 
 def of_float32(got, want) -> str:
@@ -217,8 +207,6 @@ def of_places(got, want) -> str:
                 return f"shifted by one along axis {axis}"
     if got.size > 1 and like(np.sort(got, None), np.sort(want, None)):
         return "the right numbers in the wrong places: an index, a permutation or its inverse"
-    if not got.any() or not want.any():
-        return ""
     return ""
 
 
@@ -226,13 +214,8 @@ def of_reduced(got, want) -> str:
     """For what has fewer dimensions than its input: the cotangent spread along another axis."""
     for axis in range(got.ndim):
         for other in range(got.ndim):
-            same_size = got.shape[axis] == got.shape[other] > 1
-            if (
-                axis != other
-                and same_size
-                and alike_along(want, axis)
-                and like(got, np.swapaxes(want, axis, other))
-            ):
+            may_be_taken = axis != other and got.shape[axis] == got.shape[other] > 1
+            if may_be_taken and alike_along(want, axis) and like(got, np.swapaxes(want, axis, other)):
                 return (f"the cotangent is spread along axis {other}, and axis {axis} was reduced: it lacks that axis "
                         "(expand its dimension there, as keepdim would have kept it)")  # fmt: skip
     return ""
@@ -375,6 +358,7 @@ def likeness(tree: ast.Expression, code: CodeType) -> tuple[bool, bool]:
 
 
 def constants(code: CodeType) -> list:
+    """Its constants, and those of the functions in it."""
     return [constants(c) if isinstance(c, CodeType) else c for c in code.co_consts]
 
 
@@ -390,15 +374,10 @@ def snippet(case, finding) -> str:
     if not isinstance(case.engine, Autodiff):
         lines = [f"{name} = {literal(x)}" for name, x in zip(variables, case.arrays, strict=True)]
         function = f"{case.name}.apply" if class_of(case.program) else case.name
-        calls = [f"{function}({', '.join(arguments)})"]
+        call = f"{function}({', '.join(arguments)})"
         cotangents = ", ".join(map(literal, case.gs))
-        return "\n".join(
-            (
-                "import numpy as np",
-                *lines,
-                f"# of {case.engine.name}: {calls[0]}, from the cotangent {cotangents}",
-            )
-        )
+        said = f"# of {case.engine.name}: {call}, from the cotangent {cotangents}"
+        return "\n".join(("import numpy as np", *lines, said))
     function, before = how_to_call(case)
     call = f"{function}({', '.join(arguments)})"
     lines = ["import numpy as np", "import autodiff as ad", "", *before]
@@ -464,12 +443,9 @@ def literal(value: Any) -> str:
         if value.ndim == 0:
             number = repr(value.item())
             return f"np.{value.dtype.name}({number})" if value.dtype.kind == "f" else f"np.array({number})"
-        text = f"np.array({value.tolist()!r}"
-        if value.size == 0:
-            text = f"np.zeros({value.shape!r}"
-        return text + (
-            ")" if value.dtype in (np.float64, np.int64, np.bool_) else f", np.{value.dtype.name})"
-        )
+        text = f"np.array({value.tolist()!r}" if value.size else f"np.zeros({value.shape!r}"
+        usual = value.dtype in (np.float64, np.int64, np.bool_)
+        return text + (")" if usual else f", np.{value.dtype.name})")
     if type(value) is tuple:
         return f"({', '.join(map(literal, value))}{',' if len(value) == 1 else ''})"
     if type(value) is list:

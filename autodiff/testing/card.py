@@ -68,9 +68,7 @@ class Card:
 
     name: str
     version: str = ""
-    status: str = (
-        "graded"  # "graded", "skipped" (not installed), "unrecognised" or "broken" (it cannot be loaded)
-    )
+    status: str = "graded"  # or "skipped" (not installed), "unrecognised", "broken" (it cannot be loaded)
     message: str = ""
     entries: list[Entry] = field(default_factory=list)
     waived: dict[str, str] = field(default_factory=dict)  # check → why it says nothing about this engine
@@ -126,15 +124,6 @@ class Card:
         """The checks that were asked of any row."""
         asked = {name for entry in self.entries for name in entry.properties}
         return [name for name in CHECKS if name in asked]
-
-    def grouped(self) -> list[tuple[list[str], Miss]]:
-        """The misses; what is said of several rows in the same words is said once, for the first."""
-        found: dict[tuple, tuple[list[str], Miss]] = {}
-        for entry in self.entries:
-            for miss in entry.misses:
-                alike = (miss.check, miss.message)
-                found.setdefault(alike, ([], miss))[0].append(entry.name)
-        return list(found.values())
 
     # ---- as data -----------------------------------------------------------------------------------
 

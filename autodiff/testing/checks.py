@@ -52,7 +52,7 @@ def vjp(case: Case) -> Findings:
         rtol = case.tolerance(world, (run.gradient(k) for k in n))
         if rtol != world.rtol:
             yield from not_exact(case, "a float has slipped into exact arithmetic: a rule has a float literal, "
-                                 "or an operation forces a floating dtype", blame.rule(case, None))  # fmt: skip
+                                 "or an operation forces a floating dtype", blame.rule(case))  # fmt: skip
         found = [finding for k in n for finding in of_input(case, run, k, rtol)]
         found = found or list(together(case, run, rtol))
         yield from found
@@ -82,16 +82,14 @@ def of_input(case: Case, run: Run, k: int, rtol: float) -> Findings:
             "vjp",
             f"the gradient by {who} has shape {g.shape}, and the input {shape}",
             cause=blame.of_shapes(shape, g.shape),
-            rule=blame.rule(case, k),
+            rule=blame.rule(case),
         )
         return
     wrong = case.mistakes(run, k, rtol)
     if wrong and wrong[0][0] is not None:
         yield misplaced(case, run, k, wrong)
         return
-    if (
-        g.size and case.toward(k, case.alone(k)).kinked
-    ):  # what is tied stays tied if all moves alike: no kink there
+    if g.size and case.toward(k, case.alone(k)).kinked:  # ties stay ties if all moves alike: no kink there
         bounds = case.toward((k, "alike"), case.alone(k, np.ones(shape)))
         if not bounds.admit(np.sum(g), rtol):
             yield Finding(
@@ -100,7 +98,7 @@ def of_input(case: Case, run: Run, k: int, rtol: float) -> Findings:
                 bounds.middle,
                 np.sum(g),
                 cause=blame.of_ties(np.sum(g), bounds.middle),
-                rule=blame.rule(case, k),
+                rule=blame.rule(case),
             )
             return
     if wrong:
@@ -118,7 +116,7 @@ def misplaced(case: Case, run: Run, k: int, wrong: list) -> Finding:
         bounds.middle,
         got,
         cause=blame.likely(case, run, k),
-        rule=blame.rule(case, k),
+        rule=blame.rule(case),
         detail=blame.detail(case, k, place, bounds, got),
     )
 
@@ -154,7 +152,7 @@ def together(case: Case, run: Run, rtol: float) -> Findings:
                 bounds.middle,
                 found,
                 cause=blame.of_ties(found, bounds.middle),
-                rule=blame.rule(case, None),
+                rule=blame.rule(case),
             )
             return
 
@@ -183,6 +181,7 @@ def jvp(case: Case) -> Findings:
 
 
 def wrong_tangent(case, who, found, slopes, rtol) -> Finding | None:
+    """What is wrong with the tangents that were found, with `who` moving."""
     for k, (t, right, left, error) in enumerate(
         zip(found, slopes.right, slopes.left, slopes.error, strict=True)
     ):
@@ -202,7 +201,7 @@ def wrong_tangent(case, who, found, slopes, rtol) -> Finding | None:
                     f"the tangent of output {k} is wrong{spot}, with {who} moving",
                     bounds.middle,
                     t[place],
-                    rule=blame.rule(case, None, "jvp"),
+                    rule=blame.rule(case, "jvp"),
                 )
     return None
 
@@ -270,7 +269,7 @@ def second_order(case: Case) -> Findings:
                     total,
                     cause="a rule takes for constant what depends on the inputs, or computes with something "
                     "that is not recorded",
-                    rule=blame.rule(case, None, "second order"),
+                    rule=blame.rule(case, "second order"),
                     scene={"nesting": nesting},
                 )
                 return
@@ -308,7 +307,7 @@ def by_cotangent(case: Case) -> Findings:
                 bounds.middle,
                 total,
                 cause="the rule's own derivative: of an adjoint, the operation itself",
-                rule=blame.rule(case, None, "second order"),
+                rule=blame.rule(case, "second order"),
                 scene={"nesting": "by_cotangent"},
             )
             return
@@ -337,7 +336,7 @@ def alone(case: Case) -> Findings:
                 case.once.gradient(k),
                 run.gradient(k),
                 cause="a rule reads what is saved, or worked out, only when another input is wanted",
-                rule=blame.rule(case, k),
+                rule=blame.rule(case),
                 scene={"tracked": k},
             )
         stray = [j for j, g in enumerate(run.gradients) if j != k and g is not None]
@@ -394,7 +393,7 @@ def shape_and_dtype(case: Case) -> Findings:
                     cause="a constant of the rule is a float64 array, and nothing casts the gradient back"
                     if g.shape == x.shape
                     else blame.of_shapes(x.shape, g.shape),
-                    rule=blame.rule(case, k),
+                    rule=blame.rule(case),
                     scene={"dtypes": dtypes},
                 )
                 return
@@ -420,7 +419,7 @@ def untouched(case: Case) -> Findings:
                 f"the walk back changed {case.label(k)}",
                 b,
                 a,
-                rule=blame.rule(case, k),
+                rule=blame.rule(case),
                 scene={"input": k},
             )
     for k, (a, b) in enumerate(zip(gs, case.gs, strict=True)):
@@ -513,7 +512,7 @@ def memory_layouts(case: Case) -> Findings:
                     f"the gradient by {case.label(k)} is another for {name} memory",
                     usual.gradient(k),
                     found.gradient(k),
-                    rule=blame.rule(case, k),
+                    rule=blame.rule(case),
                 )
                 return
 

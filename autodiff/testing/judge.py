@@ -26,12 +26,12 @@ from .engine import OURS
 from .operations import OPERATIONS, direct, listed
 from .options import listed as known_names
 from .oracles import FiniteDifferences
-from .report import Finding
+from .report import CONSEQUENCES, Finding
 from .strategies import arrays, broadcast_arrays, st
 
-CONSEQUENCES = ("jvp", "adjoint", "second order", "alone", "memory layouts")  # of a wrong vjp: not asked then
 EXAMPLES = 60
-ALIKE, ROUNDS = 1, 4  # examples of the same shapes and options; times that the drawing begins anew
+ALIKE = 1  # examples of the same shapes and options that are looked at
+ROUNDS = 4  # times that the drawing begins anew
 
 
 # ---- programs: what can be wrong though every operation is right ------------------------------------
@@ -153,6 +153,7 @@ class Outcome:
 
 
 def is_declined(error: Exception) -> bool:
+    """Does the engine say that it has no such derivative?"""
     return isinstance(error, NotImplementedError) or "not implemented" in str(error).lower()
 
 
@@ -194,16 +195,8 @@ def looked(engine: Any, row: Any, arguments: tuple, seed: int, names: Sequence[s
     if wrong_value:
         outcome.findings["value"] = wrong_value
     try:
-        case = Case(
-            f,
-            arguments,
-            engine=engine,
-            reference=reference,
-            oracle=oracle,
-            seed=seed,
-            rtol=rtol,
-            name=row.name,
-        )
+        case = Case(f, arguments, engine=engine, reference=reference, oracle=oracle, seed=seed, rtol=rtol,
+                    name=row.name)  # fmt: skip
     except Exception as error:
         outcome.findings["value"] = Finding("value", f"it raises when a gradient is wanted: {said(error)}")
         return outcome
@@ -227,7 +220,7 @@ def looked(engine: Any, row: Any, arguments: tuple, seed: int, names: Sequence[s
         if check.needs - engine.abilities or not case.arrays:
             continue
         if check.name in CONSEQUENCES and "vjp" in outcome.findings:
-            continue
+            continue  # it would say the same again
         try:
             finding = next(iter(check.run(case)), None)
         except Exception as error:
@@ -310,7 +303,7 @@ class Judge:
         self.seen: Counter = Counter()
         self.first: dict[
             str, tuple
-        ] = {}  # check → an example that fails it; of which round it is, and which draw
+        ] = {}  # check → (an example that fails it, of which round it is, which draw)
         self.round = self.draws = 0
         self.entry = Entry(row.name, "programs" if isinstance(row, Composed) else "operations")
 
@@ -409,9 +402,8 @@ class Judge:
             if found is None and not self.limit:
                 found = self.search(fails, round)
         example = found or example
-        outcome = look(
-            self.engine, self.row, example, names, self.broken, ones=True
-        )  # they are easier to read
+        # Cotangents of ones are easier to read, if they show it, too.
+        outcome = look(self.engine, self.row, example, names, self.broken, ones=True)
         if name not in outcome.findings:
             outcome = look(self.engine, self.row, example, names, self.broken)
         finding = outcome.findings.get(name)
@@ -419,9 +411,8 @@ class Judge:
             again = "it fails at one time and not at the next: it depends on more than its inputs"
             return Miss(name, f"{again} ({called(self.row, example[0])})")
         message = str(finding).removeprefix("✗ ").replace(f"  [{name}]", "", 1)
-        message += "\n    (of what was tried, only arrays without elements showed it)" * (
-            not has_elements(example)
-        )
+        if not has_elements(example):
+            message += "\n    (of what was tried, only arrays without elements showed it)"
         return Miss(name, message, snippet(self.engine, self.row, example[0], outcome.case, finding))
 
 
@@ -456,12 +447,11 @@ def called(row: Any, arguments: tuple) -> str:
 
 
 def brief(a: Any) -> str:
+    """An argument in a few characters: the shape of a large array."""
+    if isinstance(a, np.ndarray) and a.size > 4:
+        return f"{a.dtype.name}{list(a.shape)}"
     if isinstance(a, np.ndarray):
-        return (
-            f"{a.dtype.name}{list(a.shape)}"
-            if a.size > 4
-            else np.array2string(a, separator=", ").replace("\n", "")
-        )
+        return np.array2string(a, separator=", ").replace("\n", "")
     return repr(a.value if isinstance(a, Fixed) else a)
 
 
@@ -580,11 +570,8 @@ class Shown:
         (kind, k), *_ = [*self.finding.scene.items(), ("", 0)]
         if not kind or not self.walks:
             return self.given() + self.run()
-        of = {
-            "input": self.inputs,
-            "output": self.outputs,
-            "cotangent": [f"g{k}" for k in range(len(self.case.gs))],
-        }
+        cotangent_names = [f"g{k}" for k in range(len(self.case.gs))]
+        of = {"input": self.inputs, "output": self.outputs, "cotangent": cotangent_names}
         what = of[kind][k] if kind == "cotangent" else self.engine.spelled_array(of[kind][k])
         kept = [f"before = {what}.copy()"]
         cotangents = [f"{g} = {blame.literal(x)}" for g, x in zip(of["cotangent"], self.case.gs, strict=True)]
@@ -710,6 +697,7 @@ def conventions(engine: Any, row: Any) -> list[Convention]:
 
 
 def as_text(gradients: Sequence) -> str:
+    """Gradients in a line."""
     return "; ".join(
         "none" if g is None else " ".join(f"{float(v) + 0:g}" for v in np.ravel(g)) for g in gradients
     )

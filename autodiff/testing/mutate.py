@@ -35,6 +35,7 @@ import numpy as np
 
 from .. import ops
 from ..primitive import table
+from .blame import unwrapped
 from .case import Case
 from .checks import CHECKS
 from .engine import OURS
@@ -59,14 +60,6 @@ class Target:
     module: str
     name: str  # of the function, or of the primitive and the input for a lambda
     primitives: tuple[str, ...]  # whose rules reach it
-
-
-def bare(rule: Any) -> Any:
-    """A rule as it was declared: elementwise wraps g · partial."""
-    for cell in getattr(rule, "__closure__", None) or ():
-        if inspect.isfunction(cell.cell_contents):
-            return cell.cell_contents
-    return rule
 
 
 def called_by(function: Any) -> Iterator[Any]:
@@ -96,17 +89,12 @@ def targets() -> dict[Target, Any]:
         for k, rule in enumerate((*primitive.rules, primitive.jvp)):
             if rule is None:
                 continue
-            function = bare(rule)
-            which = (
-                "jvp"
-                if k == len(primitive.rules)
-                else primitive.inputs[k]
-                if k < len(primitive.inputs)
-                else "xs"
-            )
-            named.setdefault(
-                function, f"{primitive.name}, by {which}" if which != "jvp" else f"{primitive.name}, jvp"
-            )
+            function = unwrapped(rule)
+            if k == len(primitive.rules):
+                which = "jvp"
+            else:
+                which = f"by {primitive.inputs[k] if k < len(primitive.inputs) else 'xs'}"
+            named.setdefault(function, f"{primitive.name}, {which}")
             reached, fresh = set(), [function]
             while fresh:
                 one = fresh.pop()
@@ -132,8 +120,8 @@ def constant_rules() -> list[tuple[str, int]]:
         (primitive.name, k)
         for primitive in table.values()
         for k, rule in enumerate(primitive.rules)
-        if rule is not None and bare(rule).__module__ == "autodiff.primitive" and primitive.forward is not None
-        and getattr(bare(rule), "__qualname__", "").startswith("times.") and rule(np.ones(1)).any()
+        if rule is not None and unwrapped(rule).__module__ == "autodiff.primitive" and primitive.forward is not None
+        and getattr(unwrapped(rule), "__qualname__", "").startswith("times.") and rule(np.ones(1)).any()
     ]  # fmt: skip
 
 
@@ -216,19 +204,16 @@ def of(here: Any, node: Any) -> Iterator[tuple[str, Any]]:
 
 
 def minus(value: Any) -> Any:
-    return (
-        value.operand
-        if isinstance(value, ast.UnaryOp) and isinstance(value.op, ast.USub)
-        else ast.UnaryOp(ast.USub(), value)
-    )
+    """The tree of −value."""
+    if isinstance(value, ast.UnaryOp) and isinstance(value.op, ast.USub):
+        return value.operand
+    return ast.UnaryOp(ast.USub(), value)
 
 
 def of_binary(here: ast.BinOp) -> Iterator[tuple[str, Any]]:
     if isinstance(here.op, (ast.Add, ast.Sub)):
-        yield (
-            "sign",
-            ast.BinOp(here.left, ast.Sub() if isinstance(here.op, ast.Add) else ast.Add(), here.right),
-        )
+        other = ast.Sub() if isinstance(here.op, ast.Add) else ast.Add()
+        yield "sign", ast.BinOp(here.left, other, here.right)
     if isinstance(here.op, ast.Mult):
         yield "factor", here.left
         yield "factor", here.right
@@ -238,27 +223,16 @@ def of_binary(here: ast.BinOp) -> Iterator[tuple[str, Any]]:
         yield "operand", ast.BinOp(here.right, here.op, here.left)
 
 
+# Python's functions, which compute no derivative.
+PYTHONS = {"len", "range", "tuple", "set", "list", "isinstance", "zip", "enumerate", "reversed", "type", "min", "max",
+           "int"}  # fmt: skip
 SYMMETRIC = {"equal_to", "not_equal", "logical_and", "logical_or", "maximum", "minimum"}  # f(a, b) = f(b, a)
 
 
 def of_call(here: ast.Call) -> Iterator[tuple[str, Any]]:
     plain = [a for a in here.args if not isinstance(a, ast.Starred)]
     name = here.func.id if isinstance(here.func, ast.Name) else ""
-    if name in (
-        "len",
-        "range",
-        "tuple",
-        "set",
-        "list",
-        "isinstance",
-        "zip",
-        "enumerate",
-        "reversed",
-        "type",
-        "min",
-        "max",
-        "int",
-    ):
+    if name in PYTHONS:
         return
     if len(here.args) == 1 and plain and not here.keywords:
         yield "factor", here.args[0]
@@ -268,14 +242,8 @@ def of_call(here: ast.Call) -> Iterator[tuple[str, Any]]:
     for k, keyword in enumerate(here.keywords):
         new = axis_changed(keyword)
         if new is not None:
-            yield (
-                "axis",
-                ast.Call(
-                    here.func,
-                    here.args,
-                    [*here.keywords[:k], ast.keyword(keyword.arg, new), *here.keywords[k + 1 :]],
-                ),
-            )
+            keywords = [*here.keywords[:k], ast.keyword(keyword.arg, new), *here.keywords[k + 1 :]]
+            yield "axis", ast.Call(here.func, here.args, keywords)
 
 
 def axis_changed(keyword: ast.keyword) -> Any:
@@ -290,13 +258,10 @@ def neighbouring(dim: Any) -> Any:
     """Another axis, or other ones: each its neighbour, the first the last; of a permutation, another one."""
     if dim is None:
         return 0
-    if isinstance(dim, tuple):
-        return (
-            dim[1:] + dim[:1]
-            if sorted(dim) == list(range(len(dim))) and len(dim) > 1
-            else tuple(d - 1 for d in dim)
-        )
-    return dim - 1
+    if not isinstance(dim, tuple):
+        return dim - 1
+    is_permutation = sorted(dim) == list(range(len(dim))) and len(dim) > 1
+    return dim[1:] + dim[:1] if is_permutation else tuple(d - 1 for d in dim)
 
 
 @dataclass(frozen=True)
@@ -430,13 +395,8 @@ def negated(primitive: str, place: int, draws: int) -> tuple[str, str]:
 
     turned.reads = p.reads[place]  # type: ignore[attr-defined]
     with ruled(p, place, turned):
-        return f"elementwise.{primitive}, by {p.inputs[place]}: the sign", killer(
-            users().get(primitive, [])[:2], draws
-        )
-
-
-def prepare() -> None:
-    users()
+        by = killer(users().get(primitive, [])[:2], draws)
+    return f"elementwise.{primitive}, by {p.inputs[place]}: the sign", by
 
 
 # ---- the report ------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ derivatives themselves.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -24,16 +24,15 @@ from .report import GradientError
 from .strategies import axis, broadcastable, distinct, st
 
 # ---- what a step may be -----------------------------------------------------------------------------
-#
-# kind → (text, with the operands in the places of {a} and {b} and the drawn argument in that of {n};
-#         what computes it)
 
 
 @dataclass(frozen=True)
 class Kind:
     """A form of step: how it is written, and what it needs."""
 
-    text: str  # Python, over torch's names as `ad`
+    text: (
+        str  # Python, over torch's names as `ad`, with {a} and {b} for the operands and {n} for what is drawn
+    )
     operands: int = 1
     argument: str = ""  # what is drawn for {n}: "axis", "index", "number", "places"
     least: int = 0  # dimensions of the first operand
@@ -109,7 +108,7 @@ class Program:
 
     def __call__(self, *xs: Any, held: Callable | None = None, unseen: Callable | None = None) -> Any:
         """All the values that are not read again: one, or a tuple of them."""
-        scope = {**names_for(xs), **(dict(held=held, unseen=unseen) if held else {})}
+        scope = names_used() | ({"held": held, "unseen": unseen} if held else {})
         scope |= {self.name(k): x for k, x in enumerate(xs)}
         for k, code in enumerate(self.compiled()):
             scope[self.name(len(xs) + k)] = eval(code, scope)
@@ -240,7 +239,8 @@ HELPERS = {
 }
 
 
-def names_for(xs: Sequence) -> Mapping[str, Any]:
+def names_used() -> dict[str, Any]:
+    """What the texts of the steps may mention."""
     import autodiff
 
     return {"ad": autodiff, "np": np, "held": held, "unseen": unseen, "written": written, "added": added}

@@ -110,7 +110,7 @@ def supervised(target: str, options: dict, limits: Limits) -> Card:
             return card
         if at == STOP:
             return card
-        done.append(failed(at, f"{why}{printed}", out_of_time=time.monotonic() - start > limits.seconds))
+        done.append(failed(at, f"{why}{printed}"))
         if time.monotonic() - start > limits.seconds:
             card.message = f"the time for all of it, {limits.seconds:g} s, is over: what is not in the table was not asked"
             return card
@@ -135,12 +135,9 @@ def watched(worker: Worker, start: float, limits: Limits) -> tuple[str, str | No
             return "", at
         if not running:
             code = worker.process.returncode
-            how = (
-                f"killed by {signal.Signals(-code).name}"
-                if code < 0
-                else f"it ended, with exit status {code}"
-            )
-            return how, at
+            if code < 0:
+                return f"killed by {signal.Signals(-code).name}", at
+            return f"it ended, with exit status {code}", at
         if now - since > limits.row:
             return f"no answer in {limits.row:g} s", at
         if now - start > limits.seconds:
@@ -148,7 +145,8 @@ def watched(worker: Worker, start: float, limits: Limits) -> tuple[str, str | No
         time.sleep(0.02)
 
 
-def failed(name: str, why: str, out_of_time: bool) -> Entry:
+def failed(name: str, why: str) -> Entry:
+    """The entry of a row that the worker did not come back from."""
     from .operations import OPERATIONS
 
     section = "operations" if name in OPERATIONS else "programs"
@@ -198,6 +196,7 @@ def work(request: str) -> None:
 
 
 def header(card: Card) -> dict:
+    """A card without its rows, as data."""
     found = asdict(card)
     del found["entries"]
     return found
@@ -208,11 +207,8 @@ def explained(error: BaseException) -> str:
     import traceback
 
     frames = [f for f in traceback.extract_tb(error.__traceback__) if "importlib" not in f.filename]
-    own = [
-        f
-        for f in frames
-        if Path(f.filename).parent != Path(__file__).parent / "adapters" and f.filename != __file__
-    ]
+    adapters = Path(__file__).parent / "adapters"
+    own = [f for f in frames if Path(f.filename).parent != adapters and f.filename != __file__]
     where = f" ({Path(own[-1].filename).name}, line {own[-1].lineno}: {own[-1].line})" if own else ""
     if isinstance(error, SyntaxError):
         where = ""  # it says so itself
@@ -233,6 +229,7 @@ def end_with(supervisor: int) -> None:
 
 
 def limit_memory(gib: float) -> None:
+    """Let this process have no more than so much, where the system can hold it to that."""
     if not gib or sys.platform in ("win32", "darwin"):
         return
     import resource

@@ -22,16 +22,8 @@ KNOWN = {  # what one types, which is the end of the adapter's name → what to 
     "autodiff": "autodiff-nn", "torch": "torch", "jax": "jax", "autograd": "autograd", "mygrad": "mygrad",
     "micrograd": "micrograd", "dezero": "dezero", "tinygrad": "tinygrad",
 }  # fmt: skip
-LIKELY = (
-    "adapter",
-    "engine",
-    "tensor",
-    "value",
-    "autograd",
-    "autodiff",
-    "main",
-    "solution",
-)  # looked at first
+# Files that are looked at first, in this order.
+LIKELY = ("adapter", "engine", "tensor", "value", "autograd", "autodiff", "main", "solution")
 EXPECTED = """\
 An engine is recognised by one of these, in the file, or in a module of the package:
   an adapter:      functions = {"add": lambda a, b: a + b, "tanh": lambda x: x.tanh(), ...}
@@ -89,11 +81,9 @@ class ModuleAdapter(Adapter):
         return f"array({x})" if hasattr(self.module, "array") else f"np.asarray({x}.data)"
 
     def spelled_constant(self, array):
-        return (
-            super().spelled_constant(array)
-            if hasattr(self.module, "constant")
-            else self.spelled_variable(array)
-        )
+        if hasattr(self.module, "constant"):
+            return super().spelled_constant(array)
+        return self.spelled_variable(array)
 
 
 known = cache(lambda name: load(name))

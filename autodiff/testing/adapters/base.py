@@ -28,9 +28,7 @@ class Adapter:
     functions: Mapping[str, Callable] = {}
     abilities: frozenset[str] = frozenset()
     scalar = False  # is a variable one number, and not an array?
-    weighs_with: tuple[
-        str, ...
-    ] = ()  # its own operations that `backward` has to use, to pull back a cotangent
+    weighs_with: tuple[str, ...] = ()  # its own operations by which `backward` pulls back a cotangent
     rtol: float | None = None  # the relative error to allow; None: that of float64
     waived: Mapping[str, str] = {}  # name of a check → why it says nothing about this engine
     # operation → (what its makers say of its gradient, which is not the derivative; for which arguments)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import textwrap
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
@@ -114,12 +113,3 @@ def write(matrix: Matrix, folder: Path, jobs: int | None = None) -> None:
             - {folder / "README.md"}
         ):
             stray.unlink()
-
-
-def program_of(text: str) -> tuple[str, str]:
-    """(the check, the program) that stand on a page."""
-    program = re.search(r"nobody wrote it\.\n\n```python\n(.*?)\n```", text, re.S)
-    check = re.search(r"The kit, by its check \*(.*?)\*\.", text)
-    if not program or not check:
-        raise ValueError("this is no page of an exhibit")
-    return check[1], program[1]
