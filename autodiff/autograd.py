@@ -156,6 +156,7 @@ def refuse_nan(node: Node, g, shares) -> None:
 
 
 def has_nan(g) -> bool:
+    """Is NaN among its elements?"""
     array = np.asarray(g.array if isinstance(g, Tensor) else g)
     return array.dtype.kind == "f" and bool(np.isnan(array).any())
 
@@ -317,6 +318,7 @@ class UserPrimitive(Primitive):
         return ys
 
     def computed_already(self, *arrays):
+        """In the place of the forward, once it has given its outputs."""
         raise RuntimeError(f"a call of the Function {self.name} cannot be computed again from its graph")
 
     def recall(self, node, like, for_jvp=False) -> None:
@@ -330,6 +332,7 @@ class UserPrimitive(Primitive):
         )  # fmt: skip
 
     def pull(self, node, g, sources) -> list:
+        """The inputs' cotangents, by the user's backward."""
         function, ctx = self.function, self.ctx
         like = next(iter(g.values()))
         on_arrays = not isinstance(like, Tensor)
@@ -375,6 +378,7 @@ class UserPrimitive(Primitive):
         return share.array if on_arrays else share
 
     def push(self, node, tangents):
+        """The outputs' tangents, by the user's jvp, or by the backward of the backward."""
         if self.function.jvp is Function.jvp:
             return self.transposed_twice(node, tangents)
         ts: list[Tensor | None] = [None] * self.n_args

@@ -196,6 +196,7 @@ KINDS = {
 
 
 def kind_of(value: Any) -> str:
+    """Which of KINDS makes the value again from its array."""
     if isinstance(value, Tensor):
         return "leaf" if value.requires_grad else "tensor"
     return "array" if isinstance(value, np.ndarray) else "number"

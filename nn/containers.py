@@ -66,15 +66,18 @@ class Row(Module):
         return module
 
     def _of(self, modules: Iterable[Module]) -> Any:
+        """A row of the same kind."""
         return Row(modules)
 
     def _name(self, key: int) -> str:
+        """The name under which the module at this place stands."""
         n, k = len(self), index(key)
         if not -n <= k < n:
             raise IndexError(f"index {k} is out of range: there are {n} modules")
         return list(self._modules)[k]
 
     def _renumber(self, modules: list[Module]) -> Any:
+        """These modules, under the names 0, 1, 2 …"""
         self._modules = {str(k): module for k, module in enumerate(modules)}
         return self
 

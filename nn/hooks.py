@@ -22,10 +22,12 @@ class Gate(Function):
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor | None) -> tuple:
+        """What `passed` makes of the gradients."""
         return (None, None, *ctx.passed(gradients))
 
     @staticmethod
     def jvp(ctx: Any, passed: None, as_zeros: None, *tangents: Tensor) -> tuple:
+        """The tangents as they are."""
         return tangents
 
 

@@ -243,6 +243,7 @@ class TripletMarginWithDistanceLoss(Loss):
 
 
 def check_margin(loss: Loss, margin: float) -> None:
+    """PyTorch's error for a margin that is not positive."""
     if margin <= 0:
         raise ValueError(f"{type(loss).__name__}: expected margin to be greater than 0, got {margin} instead")
 

@@ -264,6 +264,7 @@ class Module:
         return (tensor for _, tensor in self.named_buffers(recurse=recurse))
 
     def _named_tensors(self, table: str, prefix: str, recurse: bool, unique: bool) -> Iterator:
+        """(name, tensor) for what stands in a table, here and, if asked for, inside."""
         modules = self.named_modules(None, prefix, unique) if recurse else [(prefix, self)]
         found = (
             (joined(path, name), tensor)
@@ -291,6 +292,7 @@ class Module:
         return self._get("_buffers", target)
 
     def _get(self, table: str, target: str) -> Any:
+        """What stands in this table at a dotted name."""
         path, _, name = target.rpartition(".")
         module = self.get_submodule(path)
         value = getattr(module, name)
@@ -399,6 +401,7 @@ class Module:
         return hooked(self._backward_pre_hooks, hook, prepend)
 
     def _called_with_hooks(self, args: tuple, kwargs: dict) -> Any:
+        """forward, between the hooks."""
         for hook, with_kwargs in list(self._forward_pre_hooks.values()):
             replaced = hook(self, args, kwargs) if with_kwargs else hook(self, args)
             if replaced is None:
@@ -503,6 +506,7 @@ class Module:
         return ""
 
     def _child_lines(self) -> list[str]:
+        """The lines that show the modules inside."""
         return [f"({name}): {indented(repr(m))}" for name, m in self._modules.items()]
 
     def __repr__(self):
@@ -526,10 +530,12 @@ def once(pairs: Iterable[tuple[str, Any]]) -> Iterator[tuple[str, Any]]:
 
 
 def joined(prefix: str, name: str) -> str:
+    """A dotted name."""
     return f"{prefix}.{name}" if prefix else name
 
 
 def hooked(hooks: dict, entry: Any, prepend: bool) -> Handle:
+    """Enter a hook, as the last or the first one; the handle takes it away."""
     handle = Handle(hooks)
     others = dict(hooks)
     if prepend:
@@ -550,8 +556,10 @@ def as_numbers(value: Any) -> np.ndarray | None:
 
 
 def quoted(names: Iterable[str]) -> str:
+    """Names in a sentence."""
     return ", ".join(f'"{name}"' for name in names)
 
 
 def indented(text: str) -> str:
+    """The lines after the first, two spaces further in."""
     return text.replace("\n", "\n  ")

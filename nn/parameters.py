@@ -20,6 +20,7 @@ class Shelf(Module):
         self._entries: dict[str, Any] = {}  # of each name what is no parameter; None of one that is
 
     def _place(self, name: str, value: Any) -> None:
+        """Put something under a name."""
         if isinstance(value, Tensor) and not isinstance(value, Parameter):
             value = Parameter(value)
         is_parameter = isinstance(value, Parameter)
@@ -30,10 +31,12 @@ class Shelf(Module):
         self._entries[name] = None if is_parameter else value
 
     def _entry(self, name: str) -> Any:
+        """What is under a name."""
         own = self._parameters.get(name)
         return self._entries[name] if own is None else own
 
     def _remove(self, name: str) -> None:
+        """Take away what is under a name."""
         del self._entries[name]
         self._parameters.pop(name, None)
 
@@ -86,6 +89,7 @@ class ParameterList(Shelf):
         return self
 
     def _name(self, key: int) -> str:
+        """The name under which the entry at this place stands."""
         n, k = len(self), index(key)
         if not -n <= k < n:
             raise IndexError(f"index {k} is out of range: there are {n} entries")

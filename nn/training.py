@@ -51,6 +51,7 @@ class Training:
         self._start_epoch()
 
     def _start_epoch(self) -> None:
+        """Nothing of the epoch at hand is done."""
         self.batch = 0  # batches done in the epoch at hand
         self.seen = 0  # samples in them
         self.loss_sum = 0.0  # over those samples
@@ -69,6 +70,7 @@ class Training:
 
     @property
     def finished(self) -> bool:
+        """Are all epochs done?"""
         return self.epoch >= self.epochs
 
     def run(self, callbacks: Iterable[Callback] = ()) -> None:
@@ -95,6 +97,7 @@ class Training:
                 tell("on_train_end")
 
     def _train_epoch(self, batch_done: Callable[[], None]) -> None:
+        """The batches of an epoch that are left, and what follows the last of them."""
         self.model.train()
         before = time.perf_counter()
         for batch in self.loader:
@@ -384,4 +387,5 @@ def scores(training: Training) -> str:
 
 
 def percent(name: str, share: float | None) -> str:
+    """A share with its name; nothing if it is not known."""
     return "" if share is None else f"{name} {100 * share:.2f} %"

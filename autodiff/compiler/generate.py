@@ -66,6 +66,7 @@ class Writer:
 
     @contextmanager
     def loop(self, variable: str, n: int | str):
+        """A loop of n rounds."""
         self(f"for {variable} in range({n}):")
         self.depth += 1
         yield
@@ -73,6 +74,7 @@ class Writer:
 
     @contextmanager
     def block(self, head: str):
+        """Whatever is indented under this line."""
         self(head)
         self.depth += 1
         yield

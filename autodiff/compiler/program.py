@@ -23,6 +23,7 @@ class Value:
 
     @property
     def size(self) -> int:
+        """How many elements it has."""
         return math.prod(self.shape)
 
     def __repr__(self):
@@ -62,6 +63,7 @@ class Program:
         return list(found)
 
     def roots(self):
+        """All values that somebody reads or writes, in order of appearance."""
         for step in self.steps:
             yield from step.inputs
         yield from self.outputs

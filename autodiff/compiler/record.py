@@ -115,6 +115,7 @@ class Recorder:
     # ---- values by the memory they are in -------------------------------------------------------
 
     def enter(self, array: np.ndarray, value: Value) -> None:
+        """From here on this memory holds `value`."""
         place = place_of(array)
         self.values[place] = value
         if value.source is not None:
@@ -124,6 +125,7 @@ class Recorder:
         self.alive += (array, root)
 
     def value_of(self, array: np.ndarray) -> Value:
+        """The value that is in this memory now."""
         place = place_of(array)
         value = self.values.get(place)
         if value is None:
@@ -168,6 +170,7 @@ class Recorder:
     # ---- what passes the choke point ------------------------------------------------------------
 
     def apply(self, primitive: Primitive, args: tuple, options: dict) -> Any:
+        """Compute as ever, and write it down as a step, or as the steps that it is composed of."""
         if isinstance(primitive, Draw):
             return self.drawn(primitive, args, options)
         if isinstance(primitive, Update):
@@ -232,6 +235,7 @@ class Recorder:
         return None
 
     def here(self) -> str:
+        """The line that is being executed, as text."""
         return describe(self.site())
 
     def note(self, name: str, operands: tuple, options: dict, arrays: list) -> list[Value]:
@@ -369,6 +373,7 @@ class Recorder:
         self.refuse(f"{what} at {self.here()}")
 
     def refuse(self, reason: str) -> None:
+        """This call cannot be replayed: the first reason counts."""
         self.reason = self.reason or reason
 
     # ---- undoing --------------------------------------------------------------------------------

@@ -209,7 +209,6 @@ def batch_norm(
     Szegedy 2015). The running variance is the unbiased one."""
     check_channels(input, running_mean=running_mean, running_var=running_var, weight=weight, bias=bias)
     dims = (0, *range(2, input.ndim))
-    shape = tuple(n if d == 1 else 1 for d, n in enumerate(input.shape))
     if not training and (running_mean is None or running_var is None):
         raise RuntimeError("running_mean and running_var must be defined in evaluation mode")
     if training:
@@ -227,7 +226,14 @@ def batch_norm(
                 ):
                     running.mul_(1 - momentum).add_(fresh, alpha=momentum)
     else:
+        shape = (input.shape[1], *(1,) * (input.ndim - 2))
         centre, spread = reshaped(running_mean, to=shape), reshaped(running_var, to=shape)
         y = (input - centre) / (spread + eps).sqrt()
+    return scaled_by_channel(y, weight, bias)
+
+
+def scaled_by_channel(y, weight, bias):
+    """y·weight + bias, each a number for each channel, which is dimension 1, or None."""
+    shape = (y.shape[1], *(1,) * (y.ndim - 2))
     y = y if weight is None else y * reshaped(weight, to=shape)
     return y if bias is None else y + reshaped(bias, to=shape)

@@ -42,25 +42,16 @@ port_number = number(int, lambda n: 0 <= n < 65536, "a port: a whole number from
 
 
 def command_line() -> argparse.ArgumentParser:
+    """The flags."""
     parser = Parser(
         prog="python -m examples.mnist draw", usage="%(prog)s [--flag value ...]",
         description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter,
     )  # fmt: skip
     add = parser.add_argument
-    add(
-        "--from",
-        dest="where",
-        type=Path,
-        metavar="RUN",
-        help="the folder of the run whose network reads (default: the last one under runs/)",
-    )
-    add(
-        "--port",
-        type=port_number,
-        default=8000,
-        metavar="N",
-        help="where to serve; a busy one moves on to the next, 0 takes any (default 8000)",
-    )
+    add("--from", dest="where", type=Path, metavar="RUN",
+        help="the folder of the run whose network reads (default: the last one under runs/)")  # fmt: skip
+    add("--port", type=port_number, default=8000, metavar="N",
+        help="where to serve; a busy one moves on to the next, 0 takes any (default 8000)")  # fmt: skip
     add("--html", type=Path, metavar="FILE",
         help="write one HTML file with the weights inside instead, which needs no server "
         "(for mlp and linear)")  # fmt: skip
@@ -87,6 +78,7 @@ def main(argv: list[str] | None = None) -> int:
 
 
 def about(network: Trained) -> str:
+    """What the network is, in a line."""
     epochs = f"{network.epochs} epoch{'s' if network.epochs != 1 else ''}"
     return f"{network.shape}, trained for {epochs} on {network.dataset}"
 
@@ -96,12 +88,8 @@ def about(network: Trained) -> str:
 
 def page(network: Trained, origin: str, **inside: Any) -> str:
     """index.html, told about its network."""
-    known = {
-        "classes": network.classes,
-        "about": about(network).replace("->", "→"),
-        "origin": origin,
-        **inside,
-    }
+    described = about(network).replace("->", "→")
+    known = {"classes": network.classes, "about": described, "origin": origin, **inside}
     text = (PAGE / "index.html").read_text(encoding="utf-8")
     return text.replace(">{}<", f">{json.dumps(known).replace('<', chr(92) + 'u003c')}<")
 
@@ -152,6 +140,7 @@ def halves(parameter: Any) -> str:
 
 
 def write(network: Trained, path: Path) -> int:
+    """Write the stand-alone page; the exit status."""
     content = alone(network).encode()
     path.parent.mkdir(parents=True, exist_ok=True)
     checkpoint.write_atomically(path, content)
@@ -190,10 +179,13 @@ def server(network: Trained, port: int) -> Server:
 
 
 class Handler(BaseHTTPRequestHandler):
+    """Answers one browser."""
+
     protocol_version = "HTTP/1.1"
     server: Server  # type: ignore[assignment]
 
     def do_GET(self) -> None:
+        """The page, and what belongs to it."""
         if not self.asked_here():
             return
         if self.path not in FILES:
@@ -206,6 +198,7 @@ class Handler(BaseHTTPRequestHandler):
         self.answer(content, f"{kind}; charset=utf-8")
 
     def do_POST(self) -> None:
+        """What the network makes of a picture."""
         if not self.asked_here():
             return
         if self.path != "/look":
@@ -235,6 +228,7 @@ class Handler(BaseHTTPRequestHandler):
         return here
 
     def answer(self, content: str, kind: str, status: int = 200) -> None:
+        """Send this text."""
         body = content.encode()
         self.send_response(status)
         self.send_header("Content-Type", kind)

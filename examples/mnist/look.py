@@ -12,6 +12,8 @@ from examples.mnist.networks import Trained
 
 
 class Look(NamedTuple):
+    """What a network makes of a picture."""
+
     probabilities: np.ndarray  # of the classes
     hidden: list[np.ndarray]  # what comes out of each ReLU: (units,) or (maps, height, width)
     of: int  # the class that the gradient is of

@@ -27,6 +27,7 @@ BAR = 24  # letters for a probability of 1
 
 
 def command_line() -> argparse.ArgumentParser:
+    """The flags."""
     parser = Parser(
         prog="python -m examples.mnist predict", usage="%(prog)s [--from RUN] IMAGE [IMAGE ...]",
         description=DESCRIPTION, formatter_class=argparse.RawDescriptionHelpFormatter,

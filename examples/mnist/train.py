@@ -74,6 +74,8 @@ what a run leaves in its folder
 
 
 class Parser(argparse.ArgumentParser):
+    """A parser whose errors are short."""
+
     def error(self, message: str) -> NoReturn:
         """One sentence; argparse would put the list of all flags before it."""
         stop(f"{message}. --help explains every flag")
@@ -104,6 +106,7 @@ percentage = number(float, lambda x: 0 <= x <= 100, "a number from 0 to 100")
 
 # fmt: off
 def command_line() -> argparse.ArgumentParser:
+    """The flags."""
     parser = Parser(
         prog="python -m examples.mnist", usage="%(prog)s [--flag value ...]",
         description=DESCRIPTION, epilog=EPILOG,
@@ -211,10 +214,12 @@ def settings(argv: list[str] | None) -> argparse.Namespace:
 
 
 def flag(name: str) -> str:
+    """A setting as a flag."""
     return "--" + name.replace("_", "-")
 
 
 def shown(value: Any) -> str:
+    """A setting's value as one types it."""
     return " ".join(map(str, value)) if isinstance(value, list) else str(value)
 
 
@@ -222,6 +227,7 @@ def shown(value: Any) -> str:
 
 
 def read_config(path: Path) -> dict[str, Any]:
+    """The settings of the run that wrote this file."""
     try:
         return dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
@@ -247,6 +253,7 @@ def claim_folder(args: argparse.Namespace) -> Path:
 
 
 def keep_settings(args: argparse.Namespace, folder: Path) -> None:
+    """Write the settings into the run's folder."""
     kept = {name: value for name, value in vars(args).items() if name not in NOT_KEPT}
     text = json.dumps(kept, indent=2, default=str) + "\n"
     checkpoint.write_atomically(folder / CONFIG, text.encode())
@@ -289,6 +296,7 @@ class Metrics(Callback):
 
 
 def images(args: argparse.Namespace, train: bool) -> Any:
+    """The training or the test images, and how they become numbers."""
     kind, mean, std = DATASETS[args.dataset]
     # Both data sets' files have the same names: each in a folder of its own.
     root = args.data or (HERE / "data" if kind is MNIST else HERE / "data" / args.dataset)
@@ -298,6 +306,7 @@ def images(args: argparse.Namespace, train: bool) -> Any:
 
 
 def training_run(args: argparse.Namespace, train: Any, test: Any) -> Training:
+    """The run that these settings describe, at its start."""
     model = networks.built(args.model, args.hidden)
     if args.optimizer == "sgd":
         optimizer = optim.SGD(model.parameters(), lr=args.lr, momentum=args.momentum)
@@ -317,6 +326,7 @@ def training_run(args: argparse.Namespace, train: Any, test: Any) -> Training:
 
 
 def draw_pictures(folder: Path, training: Training, test: Any) -> None:
+    """Draw the pictures, if Matplotlib is there."""
     try:
         from examples.mnist import plots
     except ImportError as error:
@@ -420,16 +430,15 @@ def begin(args: argparse.Namespace, training: Training, folder: Path) -> list[Ca
     if kept:
         notice(f"going on {place(training)} with the run in {folder}")
     else:
-        notice(
-            ("there is no checkpoint, so this is a new run: " if args.resume else "") + f"writing to {folder}"
-        )
+        why = "there is no checkpoint, so this is a new run: " if args.resume else ""
+        notice(f"{why}writing to {folder}")
     return [*callbacks, Progress(args.log_interval)]  # in this order, what was shown is also kept
 
 
 def place(training: Training) -> str:
-    return f"after epoch {training.epoch}" + (
-        f" and {training.batch} batches of the next" if training.batch else ""
-    )
+    """How far the run is."""
+    begun = f" and {training.batch} batches of the next" if training.batch else ""
+    return f"after epoch {training.epoch}{begun}"
 
 
 def going_on(folder: Path) -> str:
@@ -455,6 +464,7 @@ def notice(text: str) -> None:
 
 
 def stop(text: str) -> NoReturn:
+    """End the program with an error, in one sentence."""
     notice(text)
     sys.exit(2)
 

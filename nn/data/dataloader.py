@@ -321,6 +321,7 @@ class Reader:
             return Read(batch, stream.was_used)
 
     def of_numbers(self, indices: Any) -> Any:
+        """The batch of these samples."""
         dataset = self.dataset
         if self.one_by_one:
             return self.collate_fn(self.sample(indices))
@@ -332,10 +333,12 @@ class Reader:
         return self.collate_fn([self.sample(index) for index in indices])
 
     def sample(self, index: Any) -> Any:
+        """One sample."""
         with noting(f"while sample {index} was read"):
             return self.dataset[index]
 
     def next_of_row(self, places: Any) -> Any:
+        """The batch of the next samples of the row; END after the last."""
         if self.row is None:
             self.row = iter(self.dataset)
         if self.one_by_one:
@@ -359,13 +362,16 @@ def digest(states: list[Tensor]) -> int:
 
 
 def states(sources: list[Generator]) -> list[Tensor]:
+    """The states of generators."""
     return [source.get_state() for source in sources]
 
 
 def restore(sources: list[Generator], saved: list[Tensor] | None) -> None:
+    """Set the states of generators."""
     for source, state in zip(sources, saved or (), strict=False):
         source.set_state(state)
 
 
 def count(dataset: Any) -> int | None:
+    """How many samples there are, where the data set knows."""
     return len(dataset) if hasattr(dataset, "__len__") else None

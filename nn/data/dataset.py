@@ -158,6 +158,7 @@ class StackDataset(Dataset[Any]):
             raise ValueError(f"Size mismatch between datasets: {', '.join(map(str, sizes))} samples")
 
     def parts(self) -> list[Any]:
+        """The data sets, without their names."""
         return list(self.datasets.values() if isinstance(self.datasets, dict) else self.datasets)
 
     def joined(self, samples: Sequence[Any]) -> Any:

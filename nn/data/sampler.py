@@ -65,6 +65,7 @@ class RandomSampler(Sampler[int]):
 
     @property
     def num_samples(self) -> int:
+        """How many numbers a pass draws."""
         return len(self.data_source) if self._num_samples is None else self._num_samples
 
     def __iter__(self) -> Iterator[int]:
@@ -164,11 +165,13 @@ class BatchSampler(Sampler[list[int]]):
 
 
 def check_flag(replacement: Any) -> None:
+    """PyTorch's error for what is no bool."""
     if not isinstance(replacement, bool):
         raise TypeError(f"replacement should be a boolean value, but got replacement={replacement}")
 
 
 def check_count(num_samples: Any) -> None:
+    """PyTorch's error for what is no number of samples."""
     if not isinstance(num_samples, int) or isinstance(num_samples, bool) or num_samples <= 0:
         raise ValueError(f"num_samples should be a positive integer value, but got num_samples={num_samples}")
 

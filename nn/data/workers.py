@@ -61,6 +61,7 @@ class Crew:
         self.contexts = [copy_context() for _ in range(self.size)]
 
     def _begin(self, info: WorkerInfo) -> None:
+        """In a worker, before all else: it learns who it is."""
         current.info, current.crew = info, id(self)  # (a reference would keep the threads alive)
         if self.worker_init_fn is not None:
             with noting(f"in worker_init_fn({info.id})"):
@@ -75,6 +76,7 @@ class Crew:
         return self.threads[worker].submit(self._call, worker, function, args)
 
     def _call(self, worker: int, function: Callable, args: tuple) -> Any:
+        """In a worker: the call, in the modes of who sent it."""
         self.begun[worker].result()
         with noting(f"in DataLoader worker {worker}"):
             return self.contexts[worker].run(function, *args)

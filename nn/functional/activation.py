@@ -198,33 +198,41 @@ def glu(input: Tensor, dim: int = -1) -> Tensor:
 
 
 def relu_(input: Tensor) -> Tensor:
+    """`relu` in place."""
     return relu(input, inplace=True)
 
 
 def leaky_relu_(input: Tensor, negative_slope: float = 0.01) -> Tensor:
+    """`leaky_relu` in place."""
     return leaky_relu(input, negative_slope, inplace=True)
 
 
 def rrelu_(input: Tensor, lower: float = 1.0 / 8, upper: float = 1.0 / 3, training: bool = False) -> Tensor:
+    """`rrelu` in place."""
     return rrelu(input, lower, upper, training, inplace=True)
 
 
 def elu_(input: Tensor, alpha: float = 1.0) -> Tensor:
+    """`elu` in place."""
     return elu(input, alpha, inplace=True)
 
 
 def selu_(input: Tensor) -> Tensor:
+    """`selu` in place."""
     return selu(input, inplace=True)
 
 
 def celu_(input: Tensor, alpha: float = 1.0) -> Tensor:
+    """`celu` in place."""
     return celu(input, alpha, inplace=True)
 
 
 def hardtanh_(input: Tensor, min_val: float = -1.0, max_val: float = 1.0) -> Tensor:
+    """`hardtanh` in place."""
     return hardtanh(input, min_val, max_val, inplace=True)
 
 
 def threshold_(input: Tensor, threshold: float, value: float) -> Tensor:
+    """`threshold` in place."""
     options = {"threshold": of_kind(input, threshold), "value": of_kind(input, value)}
     return input.changed(activations.threshold, **options)

@@ -167,6 +167,7 @@ def expect(holds: bool, otherwise: str) -> None:
 
 
 def separate(*weights: Tensor | None) -> tuple[Tensor, ...]:
+    """The three weights, none of which may be missing."""
     found = tuple(w for w in weights if w is not None)
     expect(len(found) == 3, "use_separate_proj_weight is True but one of the three weights is None")
     return found

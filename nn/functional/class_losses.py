@@ -159,6 +159,7 @@ def shares(
 
 
 def class_weights(input: Tensor, weight: Tensor) -> Tensor:
+    """The weight of each class, in the input's dtype."""
     n = input.shape[1]
     if weight.shape != (n,):
         raise ShapeError(

@@ -53,5 +53,6 @@ def dropped(input: Tensor, shape: tuple[int, ...], p: float, inplace: bool) -> T
 
 
 def check_probability(p: float) -> None:
+    """PyTorch's error for what is no probability."""
     if not 0 <= p <= 1:
         raise ValueError(f"dropout probability has to be between 0 and 1, but got {p}")

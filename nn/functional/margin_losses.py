@@ -9,6 +9,7 @@ from autodiff.errors import RangeError, ShapeError
 from autodiff.ops.elementwise import unit_softplus
 from autodiff.ops.fused import all_within
 
+from .distances import pairwise_distance
 from .reduction import check_pair, check_tensors, reduced, takes_size_average
 
 
@@ -76,7 +77,7 @@ def triplet_margin_loss(
     last dimension (Balntas et al. 2016). With `swap`, d(positive, negative) stands in for the second
     distance where it is smaller."""
     return triplet_margin_with_distance_loss(
-        anchor, positive, negative, distance_function=lambda a, b: distance(a, b, p, eps), margin=margin,
+        anchor, positive, negative, distance_function=lambda a, b: pairwise_distance(a, b, p, eps), margin=margin,
         swap=swap, reduction=reduction,
     )  # fmt: skip
 
@@ -86,7 +87,8 @@ def triplet_margin_with_distance_loss(
     distance_function: Callable[[Tensor, Tensor], Tensor] | None = None, margin: float = 1.0,
     swap: bool = False, reduction: str = "mean",
 ) -> Tensor:  # fmt: skip
-    """`triplet_margin_loss` with a distance of one's own, which makes (N) of two (N, D)."""
+    """`triplet_margin_loss` with a distance of one's own, which makes (N) of two (N, D), in place of
+    `pairwise_distance`."""
     if margin <= 0:
         raise ValueError(f"margin must be greater than 0, got {margin}")
     if not anchor.ndim == positive.ndim == negative.ndim:
@@ -94,16 +96,11 @@ def triplet_margin_with_distance_loss(
             "The anchor, positive, and negative tensors are expected to have the same number of dimensions, "
             f"but got: anchor {anchor.ndim}D, positive {positive.ndim}D, and negative {negative.ndim}D inputs"
         )
-    between = distance_function or distance
+    between = distance_function or pairwise_distance
     near, far = between(anchor, positive), between(anchor, negative)
     if swap:
         far = ops.minimum(far, between(positive, negative))
     return reduced(ops.clamp_min(margin + near - far, 0), reduction)
-
-
-def distance(a: Tensor, b: Tensor, p: float = 2.0, eps: float = 1e-6) -> Tensor:
-    """‖a − b + eps‖ₚ along the last dimension."""
-    return ops.norm(a - b + eps, p, -1)
 
 
 @takes_size_average

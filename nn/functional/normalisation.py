@@ -6,7 +6,7 @@ import math
 
 from autodiff import Tensor, no_grad, ops
 from autodiff.errors import ShapeError
-from autodiff.ops.fused import check_channels, standardised
+from autodiff.ops.fused import check_channels, scaled_by_channel, standardised
 
 
 def normalize(input: Tensor, p: float = 2.0, dim: int = 1, eps: float = 1e-12) -> Tensor:
@@ -35,7 +35,7 @@ def group_norm(
         )
     groups = ops.reshape(input, n, num_groups, c // num_groups * math.prod(input.shape[2:]))
     y = ops.reshape(standardised(groups, dims=(2,), eps=eps)[0], *input.shape)
-    return scaled(y, weight, bias)
+    return scaled_by_channel(y, weight, bias)
 
 
 def instance_norm(
@@ -64,11 +64,4 @@ def instance_norm(
                 running.mul_(1 - momentum).add_(ops.mean(fresh, 0), alpha=momentum)
     flat = ops.reshape(input, n, c, math.prod(input.shape[2:]))
     y = ops.reshape(standardised(flat, dims=(2,), eps=eps)[0], *input.shape)
-    return scaled(y, weight, bias)
-
-
-def scaled(y: Tensor, weight: Tensor | None, bias: Tensor | None) -> Tensor:
-    """y·weight + bias, a number for each channel, which is dimension 1."""
-    shape = [n if d == 1 else 1 for d, n in enumerate(y.shape)]
-    y = y if weight is None else y * weight.reshape(shape)
-    return y if bias is None else y + bias.reshape(shape)
+    return scaled_by_channel(y, weight, bias)

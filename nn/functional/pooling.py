@@ -37,6 +37,7 @@ def adaptive_max_pool2d(input: Tensor, output_size: Any, return_indices: bool = 
 
 
 def largest_of_parts(input: Tensor, output_size: Any, return_indices: bool, n: int) -> Any:
+    """adaptive_max_pool1d and 2d, along n dimensions."""
     check_sides(input, n)
     sizes = (1,) * (2 - n) + wanted(input, output_size, n)
     y, places = adaptively_largest(images("adaptive_max_pool", input, n), output_size=sizes)

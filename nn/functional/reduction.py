@@ -79,6 +79,7 @@ def check_probabilities(input: Tensor, target: Tensor) -> None:
 
 
 def check_tensors(input: Tensor, target: Tensor) -> None:
+    """Errors for what is no Tensor, and for an input of whole numbers."""
     for name, x in (("input", input), ("target", target)):
         if not isinstance(x, Tensor):
             raise TypeError(f"{name} must be a Tensor, not {type(x).__name__}: write tensor({name})")

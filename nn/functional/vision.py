@@ -172,6 +172,7 @@ def pixel_unshuffle(input: Tensor, downscale_factor: int) -> Tensor:
 
 
 def three_or_more(name: str, input: Tensor) -> tuple[int, ...]:
+    """The shape, which must have three dimensions at least."""
     if input.ndim < 3:
         raise ShapeError(f"{name} expects input to have at least 3 dimensions, but got {input.ndim}")
     return tuple(input.shape)

@@ -85,6 +85,7 @@ class PReLU(Module):
         self.reset_parameters()
 
     def reset_parameters(self) -> None:
+        """The slopes as they start."""
         constant_(self.weight, self.init)
 
     def forward(self, input: Tensor) -> Tensor:

@@ -26,6 +26,7 @@ class Convolution(Affine):
         dilation: Any, groups: int, bias: bool, padding_mode: str, device: Any, dtype: Any,
         output_padding: Any = 0,
     ) -> None:  # fmt: skip
+        """Check the options, keep them, and make the parameters."""
         n = self.sides
         if groups <= 0:
             raise ValueError("groups must be a positive integer")
@@ -131,6 +132,7 @@ class TransposedConvolution(Convolution):
     transposed = True
 
     def make(self, *arguments: Any, **more: Any) -> None:
+        """The same; borders are of zeros only."""
         super().make(*arguments, **more)
         if self.padding_mode != "zeros":
             raise ValueError(f'Only "zeros" padding mode is supported for {type(self).__name__}')

@@ -84,6 +84,7 @@ class FeatureNorm(Module):
                     parameter.fill_(value)
 
     def check_dimensions(self, input: Tensor) -> None:
+        """PyTorch's error for an input of another number of dimensions."""
         if f"{input.ndim}D" not in self.shapes:
             raise ValueError(f"expected {self.shapes} input (got {input.ndim}D input)")
 

@@ -29,12 +29,10 @@ class Border(Module):
         return f"{self.padding}"
 
 
-class ConstantPad1d(Border):
-    """Sequences (…, L) with a border of `value`."""
+class ConstantBorder(Border):
+    """What the borders of one value share."""
 
-    sides = 1
-
-    def __init__(self, padding: Two, value: float):
+    def __init__(self, padding: Two | Four, value: float):
         super().__init__(padding)
         self.value = value
 
@@ -43,6 +41,12 @@ class ConstantPad1d(Border):
 
     def extra_repr(self):
         return f"padding={self.padding}, value={self.value}"
+
+
+class ConstantPad1d(ConstantBorder):
+    """Sequences (…, L) with a border of `value`."""
+
+    sides = 1
 
 
 class ZeroPad1d(ConstantPad1d):
@@ -73,20 +77,10 @@ class CircularPad1d(Border):
     sides, mode = 1, "circular"
 
 
-class ConstantPad2d(Border):
+class ConstantPad2d(ConstantBorder):
     """Planes (…, H, W) with a border of `value`."""
 
     sides = 2
-
-    def __init__(self, padding: Four, value: float):
-        super().__init__(padding)
-        self.value = value
-
-    def forward(self, input: Tensor) -> Tensor:
-        return F.pad(input, self.padding, "constant", self.value)
-
-    def extra_repr(self):
-        return f"padding={self.padding}, value={self.value}"
 
 
 class ZeroPad2d(ConstantPad2d):

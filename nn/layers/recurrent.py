@@ -17,12 +17,7 @@ from ..module import Module, Parameter
 from ..utils.rnn import PackedSequence
 
 # How many gates there are, and a step.
-MODES = {
-    "RNN_TANH": (1, tanh_step),
-    "RNN_RELU": (1, relu_step),
-    "LSTM": (4, lstm_step),
-    "GRU": (3, gru_step),
-}
+MODES = {"RNN_TANH": (1, tanh_step), "RNN_RELU": (1, relu_step), "LSTM": (4, lstm_step), "GRU": (3, gru_step)}
 
 
 class RNNBase(Module):
@@ -43,12 +38,8 @@ class RNNBase(Module):
         super().__init__()
         if mode not in MODES:
             raise ValueError(f"Unrecognized RNN mode: {mode}: choose from {', '.join(MODES)}")
-        self.mode, self.input_size, self.hidden_size, self.num_layers = (
-            mode,
-            input_size,
-            hidden_size,
-            num_layers,
-        )
+        self.mode, self.num_layers = mode, num_layers
+        self.input_size, self.hidden_size = input_size, hidden_size
         self.bias, self.batch_first, self.dropout = bias, batch_first, dropout
         self.bidirectional, self.proj_size = bidirectional, proj_size
         self._check_sizes()
@@ -117,6 +108,7 @@ class RNNBase(Module):
         ]
 
     def _suffixes(self, layer: int) -> list[str]:
+        """What the names of a layer's parameters end with, for each direction."""
         return [f"l{layer}", f"l{layer}_reverse"][: self._directions()]
 
     def _directions(self) -> int:
@@ -127,10 +119,12 @@ class RNNBase(Module):
         return self.proj_size or self.hidden_size
 
     def _weights(self, suffix: str) -> Weights:
+        """The parameters of one layer in one direction."""
         names = ("weight_ih", "weight_hh", "bias_ih", "bias_hh", "weight_hr")
         return Weights(*[self._parameters.get(f"{name}_{suffix}") for name in names])
 
     def _state_sizes(self) -> list[int]:
+        """The size of h, and of c if there is one."""
         return [self._shown(), self.hidden_size] if self.mode == "LSTM" else [self.hidden_size]
 
     def forward(self, input: Any, hx: Any = None) -> Any:
@@ -184,9 +178,11 @@ class RNNBase(Module):
         return x, [ops.stack(parts) for parts in zip(*last, strict=True)]
 
     def _given(self, state: list[Tensor]) -> Any:
+        """The last states as forward gives them."""
         return tuple(state) if self.mode == "LSTM" else state[0]
 
     def _check_input(self, input: Tensor) -> None:
+        """PyTorch's errors for an input that does not fit the weights."""
         dtype = next(self.parameters()).dtype
         if input.dtype != dtype:
             raise ValueError(
@@ -335,6 +331,7 @@ class RNNCellBase(Module):
         return [s if is_batched else s.squeeze(0) for s in after]
 
     def _check_sizes(self, x: Tensor, states: list[Tensor]) -> None:
+        """PyTorch's errors for an input or states that do not fit."""
         if x.shape[1] != self.input_size:
             raise ShapeError(
                 f"input has inconsistent input_size: got {x.shape[1]} expected {self.input_size}"

@@ -4,12 +4,11 @@ from __future__ import annotations
 
 from typing import Any
 
-import autodiff
 from autodiff import Tensor
 from autodiff.ops.updates import adam_step
 
 from .optimizer import Optimizer, check_not_negative
-from .parts import check_betas
+from .parts import check_betas, remember
 
 
 class Adam(Optimizer):
@@ -41,9 +40,7 @@ class Adam(Optimizer):
         check_not_negative(group, weight_decay="weight_decay value")
 
     def update(self, p: Tensor, state: dict[str, Any], group: dict[str, Any]) -> None:
-        if not state:
-            names = ["exp_avg", "exp_avg_sq"] + ["max_exp_avg_sq"] * group["amsgrad"]
-            state.update(step=Tensor(0), **{name: autodiff.zeros_like(p) for name in names})
+        remember(state, p, "exp_avg", "exp_avg_sq", *["max_exp_avg_sq"] * group["amsgrad"])
         beta1, beta2 = group["betas"]
         adam_step(
             p, state["exp_avg"], state["exp_avg_sq"], state.get("max_exp_avg_sq"), state["step"], p.grad,

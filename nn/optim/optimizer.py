@@ -121,12 +121,14 @@ class Optimizer:
         return self._hooked(self._step_post_hooks, hook)
 
     def _hooked(self, hooks: dict[int, Callable], hook: Callable) -> Handle:
+        """Enter a hook; the handle takes it away."""
         vars(self)["step"] = self._step_with_hooks  # over the class's own; without hooks nothing is looked up
         handle = Handle(hooks)
         hooks[handle.key] = hook
         return handle
 
     def _step_with_hooks(self, *args, **kwargs) -> Any:
+        """`step`, between the hooks."""
         given: Any = (self, *args)
         for hook in list(self._step_pre_hooks.values()):
             replaced = hook(self, given, kwargs)
@@ -206,6 +208,7 @@ class Optimizer:
 
 
 def check_ordered(params: Any) -> None:
+    """PyTorch's error for parameters in a set, whose order is not the same in every run."""
     if isinstance(params, (set, frozenset)):
         raise TypeError(
             "optimizer parameters need to be organized in ordered collections, but the ordering of "

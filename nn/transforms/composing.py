@@ -26,6 +26,7 @@ class Compose:
 
     @property
     def supports_batch(self) -> bool:
+        """Can all of them do a whole batch at once?"""
         return all(map(supports_batch, self.transforms))
 
     def on_batch(self, x: Any) -> Any:

@@ -33,6 +33,7 @@ class InterpolationMode(Enum):
     LANCZOS = "lanczos"
 
 
+# Pillow's numbers for them.
 PILLOWS = {
     "nearest": 0,
     "lanczos": 1,
@@ -326,6 +327,7 @@ def pad(
 
 
 def pad_pil(img: Any, padding: tuple[int, int, int, int], fill: Any, padding_mode: str) -> Any:
+    """`pad` of a PIL image; `padding` is (left, above, right, below)."""
     palette = img.getpalette() if img.mode == "P" else None
     if padding_mode == "constant":
         padded = pillow("ImageOps").expand(img, padding, pil_fill(fill, img))
@@ -396,6 +398,7 @@ def resize(
 
 
 def resized_size(height: int, width: int, size: Any, max_size: int | None) -> tuple[int, int]:
+    """The (height, width) that `size` means: both, or the shorter edge, the longer one at most `max_size`."""
     sizes = [size] if isinstance(size, int) else list(size)
     if len(sizes) not in (1, 2):
         raise ValueError(
@@ -508,6 +511,7 @@ def expanded(matrix: list[float], height: int, width: int) -> tuple[int, int]:
 
 
 def check_place(angle: Any, center: Any) -> None:
+    """torchvision's errors for an angle and a centre."""
     if not isinstance(angle, (int, float)):
         raise TypeError("Argument angle should be int or float")
     if center is not None and not isinstance(center, (list, tuple)):

@@ -205,6 +205,7 @@ class RandomRotation:
 
     @property
     def supports_batch(self) -> bool:
+        """Can a whole batch be turned at once?"""
         return not self.expand  # or they would be of different sizes
 
     def on_batch(self, x: Any) -> Any:
@@ -392,6 +393,7 @@ def angles(name: str, given: Any, sizes: tuple[int, ...]) -> list[float]:
 
 
 def check_sequence(name: str, given: Any, sizes: tuple[int, ...]) -> None:
+    """torchvision's errors for what is no sequence of such a length."""
     wanted = f"{name} should be a sequence of length {' or '.join(map(str, sizes))}."
     if not isinstance(given, Sequence):
         raise TypeError(wanted)
@@ -400,6 +402,7 @@ def check_sequence(name: str, given: Any, sizes: tuple[int, ...]) -> None:
 
 
 def check_ranges(scale: Any, ratio: Any) -> None:
+    """torchvision's errors for ranges."""
     if not isinstance(scale, Sequence):
         raise TypeError("Scale should be a sequence")
     if not isinstance(ratio, Sequence):
@@ -409,6 +412,7 @@ def check_ranges(scale: Any, ratio: Any) -> None:
 
 
 def checked_fill(fill: Any) -> Any:
+    """What fills new pixels: 0 for None."""
     if not isinstance(fill, (Sequence, numbers.Number, type(None))):
         raise TypeError("Fill should be either a sequence or a number.")
     return 0 if fill is None else fill

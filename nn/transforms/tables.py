@@ -33,11 +33,9 @@ def key_of(transform: Any) -> Key | None:
         return (("ToTensor",),)
     if type(transform) is Normalize:
         numbers = [np.ravel(getattr(each, "array", each)) for each in (transform.mean, transform.std)]
-        return (
-            None
-            if any(len(each) != 1 for each in numbers)
-            else (("Normalize", *(each.item() for each in numbers)),)
-        )
+        if any(len(each) != 1 for each in numbers):
+            return None
+        return (("Normalize", *(each.item() for each in numbers)),)
     if type(transform) is Compose:
         steps: Key = ()
         for each in transform.transforms:
@@ -51,7 +49,7 @@ def key_of(transform: Any) -> Key | None:
 
 @lru_cache(maxsize=16)
 def made(key: Key, dtype: np.dtype) -> np.ndarray:
-    """The table of these steps, in the default dtype."""
+    """The table of these steps. (`dtype` is the default one, in which they compute: it is here for the cache.)"""
     steps = [ToTensor() if name == "ToTensor" else Normalize(*numbers) for name, *numbers in key]
     table = Compose(steps).on_batch(np.arange(256, dtype=np.uint8).reshape(256, 1, 1)).array.reshape(256)
     table.flags.writeable = False

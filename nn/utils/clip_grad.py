@@ -64,8 +64,10 @@ def clip_grad_value_(
 
 
 def listed(tensors: Tensor | Iterable[Tensor]) -> list[Tensor]:
+    """A Tensor, or several, as a list."""
     return [tensors] if isinstance(tensors, Tensor) else list(tensors)
 
 
 def gradients_of(parameters: list[Tensor]) -> list[Tensor]:
+    """The gradients that there are."""
     return [p.grad for p in parameters if p.grad is not None]

@@ -17,6 +17,7 @@ class Composed(LRScheduler):
     _schedulers: Sequence[LRScheduler]
 
     def _hold(self, schedulers: Sequence[LRScheduler], optimizer: Optimizer | None) -> None:
+        """Keep these schedulers, which must be of one optimiser."""
         name = type(self).__name__
         if not schedulers:
             raise ValueError(f"{name} expects at least one scheduler, but got no scheduler.")
@@ -96,6 +97,7 @@ class SequentialLR(Composed):
 
 
 def undo_first_step(scheduler: LRScheduler) -> None:
+    """Let a schedule stand before its first step again."""
     if isinstance(scheduler, Composed):
         for each in scheduler._schedulers:
             undo_first_step(each)

@@ -187,6 +187,7 @@ def phase(end: float, start_lr: str, end_lr: str, start_momentum: str, end_momen
 
 
 def positive(name: str, number: Any) -> int:
+    """The number, which must be whole and positive."""
     if not isinstance(number, int) or number <= 0:
         raise ValueError(f"Expected positive integer {name}, but got {number}")
     return number

@@ -53,11 +53,13 @@ class LRScheduler:
         self._go_to(epoch)
 
     def _go_to(self, epoch: int | None) -> None:
+        """Set the rates of the next epoch, or of this one."""
         self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
         jump = epoch is not None and hasattr(self, "_get_closed_form_lr")
         self._set(self._get_closed_form_lr() if jump else self.get_lr())  # pyright: ignore[reportAttributeAccessIssue]
 
     def _set(self, lrs: list[Any]) -> None:
+        """Set these rates."""
         for group, lr in zip(self.optimizer.param_groups, lrs, strict=True):
             set_rate(group, lr)
         self._last_lr = self.current_lrs()
@@ -76,6 +78,7 @@ class LRScheduler:
 
 
 def check_optimizer(optimizer: Any) -> None:
+    """PyTorch's error for what is no optimiser."""
     if not isinstance(optimizer, Optimizer):
         raise TypeError(f"{type(optimizer).__name__} is not an Optimizer")
 
