@@ -299,7 +299,7 @@ from .random import (
     set_rng_state,
 )
 from .scalar import Value
-from .tensor import Size, Tensor, device  # fmt: skip
+from .tensor import Size, Tensor, device
 
 tensor = creation.tensor  # the function, which the module of that name would hide
 

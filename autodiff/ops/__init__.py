@@ -230,7 +230,7 @@ from .shapes import (
     unsqueeze,
     view,
     view_as,
-)  # fmt: skip
+)
 
 absolute, arccos, arcsin, arctan, clip = abs, acos, asin, atan, clamp
 divide = true_divide = div

@@ -295,9 +295,7 @@ def max_pool2d(
     )
 
 
-def largest_of_windows(
-    name, n, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices
-):  # fmt: skip
+def largest_of_windows(name, n, input, kernel_size, stride, padding, dilation, ceil_mode, return_indices):
     """max_pool1d and 2d, for windows that slide along n dimensions."""
     x, kernel, options = pooling_arguments(name, n, input, kernel_size, stride, padding, dilation)
     y, places = largest(x, kernel_size=kernel, **options, ceil_mode=bool(ceil_mode))
@@ -316,7 +314,7 @@ def pooling_arguments(name, n, input, kernel_size, stride, padding, dilation):
 
 def avg_pool1d(
     input, kernel_size, stride: Any = None, padding: Any = 0, ceil_mode=False, count_include_pad=True
-):  # fmt: skip
+):
     """The mean of each window of (…, L) sequences; all else as in `avg_pool2d`."""
     return mean_of_windows(
         "avg_pool1d", 1, input, kernel_size, stride, padding, ceil_mode, count_include_pad, None
@@ -337,7 +335,7 @@ def avg_pool2d(
 
 def mean_of_windows(
     name, n, input, kernel_size, stride, padding, ceil_mode, count_include_pad, divisor_override
-):  # fmt: skip
+):
     """avg_pool1d and 2d, for windows that slide along n dimensions."""
     x, kernel, options = pooling_arguments(name, n, input, kernel_size, stride, padding, 1)
     if divisor_override == 0:

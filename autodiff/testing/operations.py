@@ -543,7 +543,7 @@ ROWS = [
     Operation("conv2d_input_gradient", draw.conv2d_operands(), call=convolved_back, exact=True),
     Operation("cross_entropy_gradient", classified().map(lambda t: (t[0][:, 0], *t))),
     Operation("conv2d_weight_gradient", draw.conv2d_operands(), call=weights_back, exact=True),
-]  # fmt: skip
+]
 # fmt: on
 
 OPERATIONS: dict[str, Operation] = {row.name: row for row in ROWS}

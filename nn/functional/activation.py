@@ -82,9 +82,7 @@ def elu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
 def selu(input: Tensor, inplace: bool = False) -> Tensor:
     """1.0507·elu(x, 1.6733): the factors with which mean 0 and variance 1 go on from layer to layer
     (Klambauer et al. 2017)."""
-    return applied(
-        activations.elu, input, inplace, alpha=1.6732632423543772, scale=1.0507009873554805
-    )  # fmt: skip
+    return applied(activations.elu, input, inplace, alpha=1.6732632423543772, scale=1.0507009873554805)
 
 
 def celu(input: Tensor, alpha: float = 1.0, inplace: bool = False) -> Tensor:
@@ -141,9 +139,7 @@ def threshold(input: Tensor, threshold: float, value: float, inplace: bool = Fal
     """x where it is above the threshold, else value."""
     if inplace:
         return threshold_(input, threshold, value)
-    return activations.threshold(
-        input, threshold=of_kind(input, threshold), value=of_kind(input, value)
-    )  # fmt: skip
+    return activations.threshold(input, threshold=of_kind(input, threshold), value=of_kind(input, value))
 
 
 def of_kind(input: Tensor, number: float) -> float:

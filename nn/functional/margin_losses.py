@@ -134,7 +134,7 @@ def multi_margin_loss(
     if input.ndim == 1:
         losses = multi_margin_loss(
             input.unsqueeze(0), target.reshape(-1), p, margin, weight, reduction="none"
-        )  # fmt: skip
+        )
         return reduced(losses.squeeze(0) if target.ndim == 0 else losses, reduction)
     n = input.shape[1]
     check_labels("multi_margin_loss", input, target, (input.shape[0],), 0)

@@ -162,6 +162,7 @@ def test_what_is_saved_is_what_it_was_and_is_freed_with_the_walk():
     x = leaf(2)
     b = x * 1
     y = Cube.apply(b, 1.0)
+    assert not y.is_leaf
     b.mul_(5)  # b has a new value; the graph keeps the old
     y.sum().backward(retain_graph=True)
     assert x.grad.item() == 12

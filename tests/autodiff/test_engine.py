@@ -615,37 +615,6 @@ def test_autograd_grad():
     assert ad.autograd.grad(y, w, allow_unused=True, retain_graph=True) == (None,)
 
 
-def test_functions_with_a_derivative_of_their_own():
-    class Cube(ad.Function):
-        @staticmethod
-        def forward(ctx, x, scale):
-            ctx.save_for_backward(x)
-            ctx.scale = scale
-            return x * x * x * scale
-
-        @staticmethod
-        def backward(ctx, g):
-            (x,) = ctx.saved_tensors
-            return g * 3 * x * x * ctx.scale, None
-
-    x = leaf(3)
-    Cube.apply(x, 2.0).sum().backward()
-    np.testing.assert_allclose(x.grad.numpy(), 6 * x.detach().numpy() ** 2)
-    y = Cube.apply(x, 2.0)
-    (g,) = ad.autograd.grad(y.sum(), x, create_graph=True)
-    (h,) = ad.autograd.grad(g.sum(), x)
-    assert not y.is_leaf
-    np.testing.assert_allclose(h.numpy(), 12 * x.detach().numpy())
-
-    class Wrong(Cube):
-        @staticmethod
-        def backward(ctx, g):
-            return g
-
-    with pytest.raises(RuntimeError, match="incorrect number of gradients"):
-        Wrong.apply(x, 2.0).sum().backward()
-
-
 # ---- the Tensor as a Python value -----------------------------------------------------------------------------
 
 

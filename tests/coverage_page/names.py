@@ -39,7 +39,7 @@ BY_HAND = {
     "torchvision.datasets": """CIFAR10 CIFAR100 Caltech101 Caltech256 CelebA Cityscapes CocoCaptions CocoDetection
         DatasetFolder EMNIST FakeData FashionMNIST Flickr8k Flickr30k ImageFolder ImageNet KMNIST MNIST
         Omniglot QMNIST SEMEION STL10 SVHN USPS VOCDetection VOCSegmentation VisionDataset""",
-}  # fmt: skip
+}
 
 
 def recorded() -> dict[str, Any]:

@@ -37,7 +37,7 @@ from nn.data import (
     default_convert,
     get_worker_info,
     random_split,
-)  # fmt: skip
+)
 
 Point = namedtuple("Point", "x y")
 counts, sizes = st.integers(0, 40), st.integers(1, 9)

@@ -26,7 +26,7 @@ from nn.optim.lr_scheduler import (
     ReduceLROnPlateau,
     SequentialLR,
     StepLR,
-)  # fmt: skip
+)
 
 
 def optimizer(*lrs):

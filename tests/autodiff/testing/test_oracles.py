@@ -94,7 +94,7 @@ SMOOTH = {
     "rational": (lambda x: [x * x * x / (x * x + 1)], lambda x: (x**4 + 3 * x * x) / (x * x + 1) ** 2),
     "exp": (lambda x: [np.exp(x) * x], lambda x: np.exp(x) * (x + 1)),
     "tanh": (lambda x: [np.tanh(x)], lambda x: 1 - np.tanh(x) ** 2),
-}  # fmt: skip
+}
 
 
 @pytest.mark.parametrize("name", SMOOTH)

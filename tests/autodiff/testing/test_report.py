@@ -55,7 +55,7 @@ CAUSES = [
     (softmax_diagonal, [np.array([0.0, 0.0, 1.0])], "the derivative used here is y − y²"),
     (spread, [A], "the cotangent is spread along axis 0, and axis 1 was reduced"),
     (wrong.held, [A], "takes for constant what depends on the inputs"),
-]  # fmt: skip
+]
 
 
 @pytest.mark.parametrize("f, inputs, cause", CAUSES)
