@@ -157,9 +157,9 @@ log_softmax_ = general("log_softmax", _log_softmax, lambda g, y, dim: g - total(
 product = general("prod", _prod,
                   lambda g, x, dim: kept_dim(g, x.shape, dim) * products_of_others(x, dim), promotes=False)
 running_product = general("cumprod", _running(np.multiply.accumulate),
-                          lambda g, x, dim: cumprod_pullback(g, x, dim), promotes=False)
+                          lambda g, x, dim: cumprod_vjp(g, x, dim), promotes=False)
 exclusive = general("exclusive_cumprod", lambda x, *, dim: exclusive_product(x, dim),
-                    lambda g, x, dim: exclusive_pullback(g, x, dim), promotes=False)
+                    lambda g, x, dim: exclusive_vjp(g, x, dim), promotes=False)
 # fmt: on
 
 
@@ -200,13 +200,13 @@ def products_of_others(x, dim):
     return permuted(reshaped(left * right, to=tuple(shape[d] for d in order)), dims=inverse(order))
 
 
-def exclusive_pullback(g, x, dim):
+def exclusive_vjp(g, x, dim):
     """The vjp of `exclusive`: with y_k = Π_{j<k} x_j, x̄_i = Σ_{k>i} g_k Π_{j<k, j≠i} x_j. The sum
     obeys s_i = g_{i+1} + x_{i+1} s_{i+1} from the end, so that x̄_i = y_i · s_i."""
     return exclusive(x, dim=dim) * suffix_sums(shifted(g, dim), x, dim)
 
 
-def cumprod_pullback(g, x, dim):
+def cumprod_vjp(g, x, dim):
     """The vjp of `cumprod`: y_k = Π_{j≤k} x_j; x̄_i = (Π_{j<i} x_j) · s_i, s_i = g_i + x_{i+1} s_{i+1}."""
     return exclusive(x, dim=dim) * suffix_sums(g, x, dim)
 
