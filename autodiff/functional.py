@@ -62,7 +62,7 @@ def rebuilt(tree: Any, values: Iterator) -> Any:
     return mapped(lambda leaf: next(values), tree)
 
 
-# ---- the parts of which all is made --------------------------------------------------------------
+# ---- parts of all that follows --------------------------------------------------------------------
 
 
 def as_tensor(x: Any) -> Tensor:
@@ -85,8 +85,8 @@ def with_fresh(args: tuple, argnums: Argnums) -> tuple[tuple, tuple]:
 
 
 def seen_outside(ys: list[Tensor], inputs: list[Tensor], *others: Tensor) -> bool:
-    """May somebody differentiate what is computed from these? So it is when a leaf that is not one
-    of the inputs lies below, when a cotangent or tangent is tracked, or under an interpreter."""
+    """May somebody differentiate what is computed from these? Yes, if a leaf that is none of the inputs
+    lies below, if a cotangent or tangent (`others`) is tracked, or under an interpreter."""
     if mode.get()[1] or any(other.origin is not None for other in others):
         return True
     own = {x.origin for x in inputs}

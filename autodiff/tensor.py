@@ -123,7 +123,7 @@ class Tensor(Variable):
     seen_from: View | None  # of a view
     twin_of: Twin  # of a detached one, unset else
     held: Tensor | None  # the .grad of one that requires none, unset else
-    keeps_dtype = True  # does one made of an array keep its dtype? Beside PyTorch's names it does not
+    keeps_dtype = True  # has Tensor(array) the array's dtype? In a program of PyTorch's (nn.as_torch) it has the default
     is_cuda, is_cpu = False, True
     device = device("cpu")
 

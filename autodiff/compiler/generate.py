@@ -40,7 +40,7 @@ from .formulas import (
 from .program import Number, Program, Step, Value
 from .record import Argument, Random, Setting
 
-LONGEST = 8  # operations in one expression: longer ones are cut into lines
+MOST_OPERATIONS = 8  # in one expression: longer ones are cut into lines
 # Names that generated source has another use for.
 RESERVED = {
     *keyword.kwlist, *LETTERS, *(name for names in generated.NAMES.values() for name in names),
@@ -192,7 +192,7 @@ class Generator:
                 continue
             (y,) = step.outputs
             length += step.name not in CASTS
-            if length > LONGEST:
+            if length > MOST_OPERATIONS:
                 for x in step.inputs:
                     if isinstance(x, Value) and x.step is not None and self.length.get(x, 0) > 1:
                         self.name_it(x)

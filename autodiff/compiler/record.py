@@ -77,9 +77,9 @@ class Recording(NamedTuple):
     same: dict  # id of a Tensor in the result that was there before → where it is found
     leaf_gradients: list  # (value, of what it is the gradient)
     plain_arguments: bool  # is every argument a Tensor by itself?
-    found_free: dict  # the places of such arrays, and the lines that met them
-    alive: list  # the arrays, which keep those places theirs
-    has_constants: bool  # does it use arrays that came from no call: made by the function, it seems
+    found_free: dict  # where arrays that came from no recorded call lie → the lines that met them
+    alive: list  # those arrays: as long as they live, no other is at these places
+    has_constants: bool  # is any of them more than a number: made by the function, it seems
 
 
 class Recorder:

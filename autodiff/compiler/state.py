@@ -35,7 +35,7 @@ from ..tensor import Tensor
 
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
 CLOSED = (np.generic, np.dtype, CodeType, BuiltinFunctionType, Primitive, Generator, Tensor)
-LONGEST = 1000  # containers with more than so many entries are data, not settings
+MOST_ENTRIES = 1000  # a container with more of them holds data, not settings
 
 
 class Wrapper:
@@ -96,13 +96,13 @@ CONTENTS = Measure("{}", copy)  # of a bytearray, or an array of Python's
 def measure_of(thing: Any) -> Measure | None:
     """What of a container is to be compared; None for what is none, or too large to be settings."""
     if isinstance(thing, (dict, list, deque, MappingProxyType)):
-        return SIZE if len(thing) <= LONGEST else None
+        return SIZE if len(thing) <= MOST_ENTRIES else None
     if isinstance(thing, set):
-        return MEMBERS if len(thing) <= LONGEST else None
+        return MEMBERS if len(thing) <= MOST_ENTRIES else None
     if isinstance(thing, (bytearray, array)):
-        return CONTENTS if len(thing) <= LONGEST else None
+        return CONTENTS if len(thing) <= MOST_ENTRIES else None
     if isinstance(thing, np.ndarray):
-        return BYTES if thing.size <= LONGEST and not thing.dtype.hasobject else None
+        return BYTES if thing.size <= MOST_ENTRIES and not thing.dtype.hasobject else None
     return ENTRIES if isinstance(thing, type) else None
 
 
@@ -181,11 +181,11 @@ def slots_of(thing: Any, path: str, parent: Slot | None) -> Iterator[Slot]:
                 if getattr(thing, name):
                     yield Slot(thing, name, f"{dotted}{name}", parent, how=How.ATTRIBUTE)
         case dict() | MappingProxyType():
-            for key in list(thing) if len(thing) <= LONGEST else ():
+            for key in list(thing) if len(thing) <= MOST_ENTRIES else ():
                 name = key if isinstance(key, str) else str(key) if isinstance(key, int) else "…"
                 yield Slot(thing, key, f"{dotted}{name}", parent)
         case list() | tuple() | deque():
-            for k in range(len(thing)) if len(thing) <= LONGEST else ():
+            for k in range(len(thing)) if len(thing) <= MOST_ENTRIES else ():
                 yield Slot(thing, k, f"{path}[{k}]", parent)
         case type():
             for key in list(vars(thing)):

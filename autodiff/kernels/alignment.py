@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-LINE = 64
+LINE = 64  # bytes of a line of the cache
 WORTH = 1 << 12  # bytes: in smaller arrays there is nothing to gain
 
 

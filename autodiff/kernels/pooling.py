@@ -116,7 +116,7 @@ def refuse_no_windows(shape: tuple[int, ...], counts: Pair) -> None:
 def adaptive_max_pool2d(x: np.ndarray, *, output_size: Pair) -> tuple[np.ndarray, np.ndarray]:
     """(values, indices) as of `max_pool2d`, for so many windows of as equal sizes as can be: the i-th of
     m along a dimension of n elements is [floor(i n / m), ceil((i + 1) n / m))."""
-    (n, c, height, width) = x.shape
+    height, width = x.shape[2:]
     rows, columns = (spans(size, m) for size, m in zip((height, width), output_size, strict=True))
     values = x[:, :, rows.places[:, :1], columns.places[:, 0]]
     indices = np.broadcast_to(rows.places[:, :1] * width + columns.places[:, 0], values.shape).copy()

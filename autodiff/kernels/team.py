@@ -34,7 +34,7 @@ from . import jit
 from .threads import get_num_threads
 
 # The team's memory, by offsets. What different threads write lies in different lines of the cache.
-LINE = 64
+LINE = 64  # bytes
 TICKET = 0  # the current job's number, how many parts it has, and which is the next to be taken
 CODE, ARGUMENT, STOP = LINE, LINE + 8, LINE + 16
 DONE = 2 * LINE  # parts of the current job that are done

@@ -29,7 +29,7 @@ from .oracles import FiniteDifferences
 from .report import CONSEQUENCES, Finding
 from .strategies import arrays, broadcast_arrays, st
 
-EXAMPLES = 60
+EXAMPLES = 60  # looked at for each row
 ALIKE = 1  # examples of the same shapes and options that are looked at
 ROUNDS = 4  # times that the drawing begins anew
 
@@ -100,7 +100,7 @@ def fixed(
     return Composed(name, inputs, needs, options=options, limit=times > 1)
 
 
-LONG = 1500
+LONG = 1500  # operations: more than Python's recursion goes deep
 PROGRAMS = [
     fixed("x + x", (("add", 0, 0),)),
     fixed("x * x + x", (("mul", 0, 0), ("add", 1, 0))),

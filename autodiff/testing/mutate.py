@@ -47,7 +47,7 @@ MODULES = (
     ops.elementwise, ops.reductions, ops.shapes, ops.indexing, ops.contractions, ops.convolutions, ops.fused,
 )  # fmt: skip
 ASKED = ("vjp", "jvp", "adjoint", "second order", "shape and dtype")
-DRAWS = 40
+DRAWS = 40  # arguments drawn for each row
 
 
 # ---- which functions: the rules, and what they are made of ------------------------------------------

@@ -588,12 +588,15 @@ def test_jacobian_hessian_hvp_vjp():
     for mode_ in ("auto", "reverse", "forward"):
         np.testing.assert_allclose(ad.jacobian(f, mode=mode_)(ad.Tensor(x)).detach().numpy(), expected)
     y, pull = ad.vjp(f, x)
+    np.testing.assert_allclose(y.detach().numpy(), np.sin(a @ x))
     np.testing.assert_allclose(pull(np.ones(3))[0].detach().numpy(), expected.sum(0))
     h = ad.hessian(lambda x: f(x).sum())(ad.Tensor(x)).detach().numpy()
     np.testing.assert_allclose(h, -(a.T * np.sin(a @ x)) @ a)
     g, hv = ad.hvp(lambda x: f(x).sum(), x, np.array([1.0, 2.0]))
+    np.testing.assert_allclose(g.detach().numpy(), expected.sum(0))
     np.testing.assert_allclose(hv.detach().numpy(), h @ [1, 2])
     value, gradient = ad.value_and_grad(lambda x, s: (x * s).sum(), argnums=(0, 1))(x, 2.0)
+    assert value.item() == pytest.approx(2 * x.sum())
     assert gradient[1].item() == pytest.approx(x.sum())
 
 
