@@ -18,6 +18,7 @@ from numbers import Real
 
 from .graph import Leaf, Node, Variable, backpropagate
 from .memory import clock
+from .provenance import call_site
 
 Number = int | float
 
@@ -54,7 +55,8 @@ class Value(Variable):
         node = Node()
         node.primitive, node.saved = STEP, derivatives
         node.sources = tuple(operand.origin for operand in operands)
-        node.shape, node.dtype, node.stop, node.time = (), float, None, clock.tick()
+        node.shape, node.dtype, node.stop = (), float, None
+        node.site, node.time = call_site(), clock.tick()
         result = cls.__new__(cls)
         result.data, result.origin = data, node
         return result

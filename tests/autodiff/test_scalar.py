@@ -90,3 +90,9 @@ def test_quotients_are_pythons():
     z = x / y
     z.backward()
     assert z.data == 1.0 / 49.0 and x.grad == 1 / 49 and y.grad == pytest.approx(-1 / 49**2)
+
+
+def test_a_node_says_where_it_was_made():
+    y = -Value(2.0)  # a product, inside
+    line = test_a_node_says_where_it_was_made.__code__.co_firstlineno + 1
+    assert repr(y.origin) == f"<StepBackward at test_scalar.py:{line}: y = -Value(2.0)  # a product, inside>"
