@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
+import types
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 lock = threading.RLock()  # two threads that want the same kernel compile it once
 made: dict[str, str] = {}  # what is compiled, by its title, and the folder of its cache
 hurried: ContextVar[bool] = ContextVar("hurried", default=False)  # see `in_a_hurry`
+
+if hasattr(os, "register_at_fork"):  # a compile is waited for: in the child, nobody would be left to end it
+    os.register_at_fork(before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release)
 
 
 @cache
@@ -69,17 +75,13 @@ def compiled(function: Callable, signature, title: str = "", made_from: tuple = 
     so, and is announced on stderr by its title; what has no title is compiled along with something that has one.
 
     Numba keys its cache on the function's bytecode, its file and the CPU. So what a kernel is made from
-    (constants, flags) belongs in one file with it, or in the modules `made_from`, whose contents become a
-    part of its name. A cache that cannot be read or written costs a warning and a compile, nothing more.
+    (constants, flags) belongs in one file with it, or in those of the modules `made_from`. A cache that cannot
+    be read or written costs a warning and a compile, nothing more.
     """
-    import hashlib
-
     import numba
     from numba.core import event
 
-    if made_from:
-        texts = b"".join(Path(module.__file__).read_bytes() for module in made_from)
-        function.__qualname__ += f".{hashlib.sha256(texts).hexdigest()[:12]}"
+    function = with_own_name(function, signature, made_from)
 
     class Announcement(event.Listener):
         """Numba tells of a compile, and not of a load from the cache."""
@@ -115,6 +117,26 @@ def compiled(function: Callable, signature, title: str = "", made_from: tuple = 
                 "NUMBA_CACHE_DIR to a folder that can be written to"
             )
             return kernel
+
+
+def with_own_name(function: Callable, signature, made_from: tuple) -> Callable:
+    """The function by a name that no other machine code is cached under. Numba has one file for a name's index, and
+    numbers the machine codes: of two processes that store two of them at once, either may get the other's."""
+    import hashlib
+
+    from numba.core.registry import cpu_target
+
+    constants = [cell.cell_contents for cell in function.__closure__ or ()]
+    target: Any = cpu_target.target_context
+    processor = target.codegen().magic_tuple()
+    digest = hashlib.sha256(repr((signature, constants, processor)).encode())
+    for module in made_from:
+        digest.update(Path(module.__file__).read_bytes())
+    named = types.FunctionType(
+        function.__code__, function.__globals__, function.__name__, None, function.__closure__
+    )
+    named.__qualname__ = f"{function.__qualname__}.{digest.hexdigest()[:12]}"
+    return named
 
 
 def address(kernel) -> int:

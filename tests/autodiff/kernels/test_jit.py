@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import sys
+import threading
+import time
 
 import numpy as np
 import pytest
@@ -64,6 +67,49 @@ def test_what_is_made_from_several_files_is_compiled_anew_when_one_of_them_chang
     with open(copy.kernels / "vectorised.py", "a", encoding="utf-8") as source:
         source.write("# another line\n")
     assert copy(POOL) == announced
+
+
+@needs_numba
+def test_two_processes_may_store_what_they_compiled_at_once(tmp_path, monkeypatch):
+    """Neither has seen what the other stores; the one that is last with the index is first with the code."""
+    from numba import float64
+    from numba.core import caching, config
+
+    def times(factor):
+        return jit.compiled(lambda x: factor * x, float64(float64))
+
+    monkeypatch.setattr(config, "CACHE_DIR", str(tmp_path))
+    file, codes = caching.IndexDataCacheFile, []
+    with monkeypatch.context() as processes:
+        processes.setattr(file, "_load_index", lambda self: {})
+        processes.setattr(file, "_save_data", lambda *code: codes.append(code))
+        times(2.0), times(3.0)
+    for code in reversed(codes):
+        file._save_data(*code)
+    assert (times(2.0)(1.0), times(3.0)(1.0)) == (2, 3)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+@pytest.mark.filterwarnings(
+    "ignore::DeprecationWarning"
+)  # Python 3.12 warns of any fork where there are threads
+def test_a_fork_waits_for_a_compile_in_another_thread():
+    """It would never end in the child, and whoever waits for it there would wait forever."""
+    compiling = threading.Event()
+
+    def compile_():
+        with jit.lock:
+            compiling.set()
+            time.sleep(0.05)
+
+    thread = threading.Thread(target=compile_)
+    thread.start()
+    compiling.wait()
+    child = os.fork()
+    if child == 0:
+        os._exit(0 if jit.lock.acquire(timeout=1) else 1)
+    thread.join()
+    assert os.waitpid(child, 0)[1] == 0
 
 
 @needs_numba
