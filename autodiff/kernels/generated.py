@@ -7,12 +7,11 @@ it calls: so Numba, which keys its own cache on a file, can cache it like any ot
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import os
 import re
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
 from types import ModuleType
@@ -63,20 +62,17 @@ class Kind(NamedTuple):
     writable: bool = True
 
 
-def folder() -> Path | None:
-    """Where generated source is kept: AUTODIFF_CACHE_DIR, or beside the kernels, or in the user's folder for
-    caches; None if nothing can be written anywhere."""
+def folders() -> Iterator[Path]:
+    """Where generated source may be kept, the first choice first: in AUTODIFF_CACHE_DIR; or beside the kernels, or in
+    the user's folder for caches, if there is one."""
     asked = os.environ.get(VARIABLE)
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path("~/.cache").expanduser())
-    for place in [Path(asked)] if asked else [Path(__file__).parent / "__pycache__", home / "autodiff"]:
-        place = place / "compiled"
-        try:
-            place.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryFile(dir=place):
-                return place
-        except (OSError, RuntimeError):
-            continue
-    return None
+    if asked:
+        yield Path(asked) / "compiled"
+        return
+    yield Path(__file__).parent / "__pycache__" / "compiled"
+    home = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")
+    if os.path.isabs(home):  # "~" stays where nobody's home is known
+        yield Path(home) / "autodiff" / "compiled"
 
 
 @cache
@@ -84,34 +80,49 @@ def stamp() -> str:
     """What the kernels that generated code calls are made from."""
     import numba
 
-    digest = hashlib.sha256(f"{numba.__version__} {np.__version__}".encode())
+    from .vectorised import vector_bytes
+
+    digest = hashlib.sha256(f"{numba.__version__} {np.__version__} {vector_bytes()}".encode())
     for file in sorted(Path(__file__).parent.glob("*.py")):
         digest.update(file.read_bytes())
     return f"kernels {digest.hexdigest()[:12]}"
 
 
 def module(title: str, source: str) -> ModuleType:
-    """The source as a module, from a file if one can be written."""
+    """The source as a module."""
     text = whole_module(title, source)
     name = f"program_{hashlib.sha256(text.encode()).hexdigest()[:16]}"
-    place = folder()
-    if place is not None:
-        path = place / f"{name}.py"
-        if not path.exists():
-            handle, temporary = tempfile.mkstemp(dir=place)
-            with os.fdopen(handle, "w", encoding="utf-8") as file:
-                file.write(text)
-            os.replace(temporary, path)
-        spec = importlib.util.spec_from_file_location(name, path)
-        assert spec is not None and spec.loader is not None
-        made = importlib.util.module_from_spec(spec)
-        sys.modules[name] = made
-        spec.loader.exec_module(made)
-        return made
     made = ModuleType(name)
     sys.modules[name] = made
-    exec(compile(text, f"<{name}>", "exec"), vars(made))
+    exec(compile(text, kept(f"{name}.py", text.encode()) or f"<{name}>", "exec"), vars(made))
     return made
+
+
+def kept(name: str, text: bytes) -> str | None:
+    """The path of a file of this name, which has this text: written, where it is not there or is another. None if
+    nothing can be written anywhere."""
+    for folder in folders():
+        path = folder / name
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if not (path.is_file() and path.read_bytes() == text):
+                write(path, text)
+            return str(path)
+        except OSError:  # there may be no such folder, no right to write to it, or no room
+            continue
+    return None
+
+
+def write(path: Path, text: bytes) -> None:
+    """Write a file, of which nobody ever sees a part."""
+    handle, temporary = tempfile.mkstemp(dir=path.parent)
+    try:
+        with os.fdopen(handle, "wb") as file:
+            file.write(text)
+        os.replace(temporary, path)
+    except OSError:
+        os.unlink(temporary)
+        raise
 
 
 functions: dict[tuple, Callable] = {}  # made in this process, by source and types

@@ -114,7 +114,7 @@ def compiled(function: Callable, signature, title: str = "", made_from: tuple = 
             warn_once(
                 f"compiled kernels can't be cached ({reason}), so every process compiles them anew. Try: "
                 "delete the .nbi and .nbc files in __pycache__ beside the kernels, or set "
-                "NUMBA_CACHE_DIR to a folder that can be written to"
+                "NUMBA_CACHE_DIR and AUTODIFF_CACHE_DIR to a folder that can be written to"
             )
             return kernel
 
