@@ -14,6 +14,7 @@ import math
 import numpy as np
 
 from . import jit
+from .gemm import DTYPES
 
 LARGE = 1 << 15  # elements: from here on the loop wins (docs/benchmarks.md), and is worth compiling
 
@@ -22,7 +23,8 @@ def in_one_loop(p: np.ndarray, *others: np.ndarray | None) -> bool:
     """Is this work for a compiled loop? Large arrays of one floating dtype, dense in memory."""
     return (
         p.size >= LARGE
-        and p.dtype.char in "fd"
+        and p.dtype in DTYPES
+        and p.flags.writeable
         and all(
             a is None
             or (a.dtype == p.dtype and a.shape == p.shape and a.flags.c_contiguous and a.flags.aligned)

@@ -212,3 +212,8 @@ def test_the_loop_takes_only_what_it_can():
     for other in (p.T, p.astype(np.float64), p[:1], unaligned):
         assert not updates.in_one_loop(p, other)
     assert not updates.in_one_loop(p[:2, :2].copy()) and not updates.in_one_loop(p.astype(np.float16))
+    swapped = p.astype(p.dtype.newbyteorder())
+    updates.sgd(swapped, swapped.copy() + 1, None, lr=0.5)
+    assert (swapped == -0.5).all()
+    with pytest.raises(ValueError, match="read-only"):
+        updates.sgd(read_only, p, None, lr=0.1)
