@@ -161,7 +161,7 @@ def matmul(a: np.ndarray, b: np.ndarray) -> np.ndarray:
         right = np.broadcast_to(right, batch + right.shape[-2:])
         for place in np.ndindex(batch):
             multiply(left[place], right[place], out[place])
-    return out.reshape(batch + rows + columns)
+    return out.reshape(batch + rows + columns)[()]  # of two vectors a number, as np.matmul has it
 
 
 def linear(x: np.ndarray, weight: np.ndarray, bias: np.ndarray) -> np.ndarray:

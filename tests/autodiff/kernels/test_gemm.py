@@ -129,7 +129,7 @@ def test_matmul_takes_every_rank(name, shapes, dtype, seed):
     finally:
         gemm.SMALL = small
     np.testing.assert_array_equal(found, expected)
-    assert found.dtype == expected.dtype and found.shape == expected.shape
+    assert found.dtype == expected.dtype and found.shape == expected.shape and type(found) is type(expected)
 
 
 @needs_numba
