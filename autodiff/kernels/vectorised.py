@@ -80,7 +80,8 @@ NARROW = 12  # one more, a single vector wide: so high that no sum waits for the
 # such vectors, room for six rows of a (by two vectors of 32 it is 10 KiB); a block of a is 211 KiB in the second.
 CHAIN = 160
 BLOCK_ROWS = 336  # a multiple of HEIGHT
-BLOCK_COLUMNS = 512  # so that b's packed strips, 4 MiB, stay in the third
+BLOCK_COLUMNS = 512  # so that b's packed strips, 4 MiB where k is 2048, stay in the third
+MOST_KEPT = 1 << 26  # bytes of them; where a large k would make more, b is packed anew for each block of a
 GROUP_BYTES = 512  # of a row of b are packed at a time: lines of the cache are then used whole
 LINE = 64  # bytes of a line of the cache
 AHEAD = 8  # so many rows ahead b is fetched into the cache
@@ -570,11 +571,12 @@ def gemm_for(number: type, lanes: int, across: int, group: int):
         blocks = -(-(bottom - top) // BLOCK_ROWS)
         block_rows = -(-(bottom - top) // (blocks * HEIGHT)) * HEIGHT
 
-        # Strips of b are always packed. Only if other rows will need them are all kept.
+        # Strips of b are always packed. Only if other rows will need them are all kept, unless they are too many.
         row_bytes = strip * size
         strip_bytes = depth * row_bytes
         strips = -(-min(right - left, BLOCK_COLUMNS) // strip) + 1  # one may be cut in two
-        kept = strips * chains if blocks > 1 else 1
+        keep = blocks > 1 and strips * chains * strip_bytes <= MOST_KEPT
+        kept = strips * chains if keep else 1
         # Blocks of a are packed as they lie, by rows or by columns, where they will be read several times.
         by_rows = a_column == size
         pack_a = (blocks > 1 or a_row == size) and (by_rows or a_row == size) and right - left >= 16 * lanes
@@ -614,14 +616,14 @@ def gemm_for(number: type, lanes: int, across: int, group: int):
                     j, number_of_strip = j0, 0
                     while j < j1:
                         columns = width_for(j1 - j, lanes, across)
-                        place = first_strip + number_of_strip if blocks > 1 else 0
+                        place = first_strip + number_of_strip if keep else 0
                         packed = packed_b + place * strip_bytes
                         packing = False  # by the first tile
                         b_strip = b + k0 * b_row + j * b_column
-                        if i0 == top:
+                        if i0 == top or not keep:
                             if b_column == size:
                                 in_group = (j - j0) // strip % group
-                                if blocks > 1 and j + (group - in_group) * strip <= j1:
+                                if keep and j + (group - in_group) * strip <= j1:
                                     if in_group == 0:
                                         copy_strips(
                                             lanes, across, group, packed, strip_bytes, b_strip, b_row, terms, strip, scale

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import numpy as np
 import pytest
 from hypothesis import example, given
@@ -151,6 +153,25 @@ def test_what_is_packed_is_not_freed_while_it_is_in_use():
         "    assert (out == k).all()"
     )
     run_python(code, MALLOC_MMAP_THRESHOLD_="4096")  # glibc's variable; elsewhere this tests less
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="no other system holds a process to its limit")
+def test_a_long_sum_does_not_take_as_much_memory_as_its_operands_would():
+    """Packed, all of b would be 200 MB here. (It is one row, again and again.)"""
+    code = (
+        "import resource, numpy as np\n"
+        "from autodiff.kernels import rung\n"
+        "k, row = 400_000, np.arange(64, dtype='f') % 5\n"
+        "a, b = np.ones((1, k), 'f'), np.broadcast_to(row, (k, 64))\n"
+        "a, out = np.broadcast_to(a, (340, k)), np.empty((340, 64), 'f')\n"
+        "multiply = rung('vectorised', a.dtype)\n"
+        "pages = int(open('/proc/self/statm').read().split()[0])\n"
+        "most = pages * resource.getpagesize() + 120_000_000\n"
+        "resource.setrlimit(resource.RLIMIT_AS, (most, most))\n"
+        "multiply(a, b, out)\n"
+        "assert (out == k * row).all()"
+    )
+    run_python(code)
 
 
 def test_a_step_of_gradient_descent_rounds_as_numpy_does(gemm):
