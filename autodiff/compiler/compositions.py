@@ -1,7 +1,8 @@
 """Fused operations taken apart again: in a compiled program the loops are fused anyway, and better.
 
-Each is the definition of its primitive in terms of others. It is called with arrays while a recorder
-stands at the choke point, so that what it calls is what is written down.
+Each is the definition of its primitive in terms of others. It is called with Tensors while a recorder
+stands at the choke point, so that what it calls is what is written down; those of updates with arrays, which
+operators would calculate with unseen.
 """
 
 from __future__ import annotations

@@ -202,10 +202,11 @@ class Recorder:
         elif composition is None:
             self.note(primitive.name, tuple(operands), every, arrays)
         else:
+            tensors = [Tensor.wrap(a) if isinstance(a, np.ndarray) else a for a in given]
             with switched(recording=False, interpreters=(self,)):
-                made = composition(*given, **every)
+                made = composition(*tensors, **every)
             for array, other in zip(arrays, made if primitive.several else (made,), strict=True):
-                self.enter(array, self.value_of(other))
+                self.enter(array, self.value_of(other.array))
         return result
 
     def site(self) -> Any:

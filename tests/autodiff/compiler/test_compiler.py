@@ -52,11 +52,19 @@ ONE_INPUT = "abs exp expm1 sin cos tan sinh cosh tanh sigmoid relu log_sigmoid s
 POSITIVE_INPUT = "log log1p log2 log10 sqrt rsqrt reciprocal asin acos"
 TWO_INPUTS = "add sub mul div maximum minimum atan2 clamp_min clamp_max remainder fmod floor_divide pow"
 COMPARISONS = "eq ne lt le gt ge logical_and logical_or logical_xor"
+ACTIVATIONS = [
+    F.leaky_relu, F.elu, F.celu, F.selu, F.silu, F.mish, F.hardtanh, F.hardsigmoid, F.hardswish, F.softshrink,
+    F.hardshrink,
+]  # fmt: skip
 FUNCTIONS = {
     **{n: (getattr(ad, n), real(3, 4)) for n in ONE_INPUT.split()},
     **{n: (getattr(ad, n), positive(3, 4)) for n in POSITIVE_INPUT.split()},
     **{n: (getattr(ad.Tensor, n), positive(3, 4) * 3, positive(4)) for n in TWO_INPUTS.split()},
     **{n: (lambda a, b, n=n: getattr(ad, n)(a, b) * a, real(3, 4), real(4)) for n in COMPARISONS.split()},
+    "activations": (lambda a: ad.stack([f(a) for f in ACTIVATIONS]), real(3, 4)),
+    "activations of one number": (lambda a: ad.stack([f(a) for f in ACTIVATIONS]), real(1)),
+    "prelu": (lambda a, b: F.prelu(a, b) + F.threshold(a, 0.1, 2.0), real(2, 4), positive(4)),
+    "xlogy": (ad.xlogy, real(3, 4), positive(4)),
     "logical_not": (lambda a: ad.logical_not(a > 0) * a, real(3)),
     "bitwise": (lambda a: ((a > 0) & ~(a > 1) | (a < -1) ^ (a > 2)) * a, real(9)),
     "is": (lambda a: (ad.isnan(a) | ad.isinf(a) | ~ad.isfinite(a)) + a, real(3)),
@@ -166,10 +174,12 @@ def test_of_each_primitive(name, dtype):
     both = with_gradients(f, tuple(k for k, x in enumerate(xs) if x.is_floating_point()))
     compiled = ad.compile(both)
     found = compiled(*xs)
-    assert programs_of(compiled), compiled.source()
     eps = float(np.finfo(dtype).eps)
     same(both(*xs), found, name, rtol=16 * eps, atol=16 * eps)
     same(found, compiled(*xs), "called again")
+    others = [x * 0.5 + 0.1 if x.is_floating_point() else x for x in xs]
+    same(both(*others), compiled(*others), "of other numbers", rtol=16 * eps, atol=16 * eps)
+    assert programs_of(compiled), compiled.source()
 
 
 UNCOMPILED = {
