@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import warnings
-from functools import wraps
+from functools import partial, wraps
 from types import SimpleNamespace
 from typing import Any
 
@@ -314,12 +314,8 @@ class UserPrimitive(Primitive):
                 ys[k] = made
         # The node must not keep the outputs alive, neither by what ctx holds nor by the function that gave them.
         ctx.kept, ctx.kept_for_jvp, ctx.constant, ctx.dirty = (), (), (), ()
-        self.forward = self.computed_already
+        self.forward = partial(computed_already, self.name)
         return ys
-
-    def computed_already(self, *arrays):
-        """In the place of the forward, once it has given its outputs."""
-        raise RuntimeError(f"a call of the Function {self.name} cannot be computed again from its graph")
 
     def recall(self, node, like, for_jvp=False) -> None:
         """Set ctx.saved_tensors: at their places in the graph, if the walk is recorded."""
@@ -391,6 +387,11 @@ class UserPrimitive(Primitive):
             self.ctx.kept = ()
         found = found if isinstance(found, tuple) else (found,)
         return {k: found[place] for k, place in enumerate(self.output_places)}
+
+
+def computed_already(name: str, *arrays: Any) -> Any:
+    """In the place of a Function's forward, once it has given its outputs."""
+    raise RuntimeError(f"a call of the Function {name} cannot be computed again from its graph")
 
 
 class Kept:

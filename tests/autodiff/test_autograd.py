@@ -178,6 +178,14 @@ def test_what_is_saved_is_what_it_was_and_is_freed_with_the_walk():
         autograd.function.FunctionCtx().save_for_backward(3)
 
 
+def test_a_call_of_a_function_is_freed_by_reference_counting_alone():
+    x = leaf(2)
+    gc.collect()
+    Cube.apply(x, 1.0).sum().backward()
+    Cube.apply(x, 1.0)
+    assert not gc.collect()
+
+
 def test_a_temporary_that_is_marked_takes_no_output_with_it():
     class Twice(autograd.Function):
         @staticmethod
