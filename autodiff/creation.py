@@ -146,6 +146,7 @@ def linspace(start, end, steps, *, dtype=None, requires_grad=False, device=None)
     """`steps` numbers evenly from start to end, both included."""
     if steps < 0:
         raise RuntimeError("number of steps must be non-negative")
+    start, end = (each.item() if isinstance(each, Tensor) else each for each in (start, end))
     dtype = np.dtype(dtype or dtypes.get_default_dtype())
     array = np.linspace(start, end, steps)
     return finished((array if dtype.kind == "f" else np.trunc(array)).astype(dtype), requires_grad, device)

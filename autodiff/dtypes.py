@@ -101,10 +101,16 @@ def promote(arrays: Sequence, to_float: builtins.bool = False) -> Sequence:
 def cast(a, dtype: np.dtype):
     """`a` as dtype. Python numbers stay weak, but take the kind."""
     if hasattr(a, "dtype"):
-        return a.astype(dtype) if a.dtype != dtype else a
+        return in_dtype(a, dtype) if a.dtype != dtype else a
     if type(a) is builtins.bool and dtype.kind in "iuf":
         return builtins.int(a)
     return a
+
+
+def in_dtype(array: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """A copy of `array` with its elements as `dtype`, in its order in memory; in row-major order if it repeats elements,
+    for then it has none."""
+    return array.astype(dtype, order="C" if 0 in array.strides else "K")
 
 
 def result_dtype(arrays: Sequence) -> np.dtype:

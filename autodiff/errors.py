@@ -139,6 +139,11 @@ def translated(error: Exception, name: str, shapes: list[tuple[int, ...]]) -> Ex
             f"The shape of the mask {list(shapes[1])} at index {axis} does not match the shape of the "
             f"indexed tensor {list(shapes[0])} at index {axis}, in {call}"
         )
+    if isinstance(error, TypeError) and name.startswith("bitwise_"):
+        return TypeError(
+            f"'{name}' is not implemented for floating-point tensors: &, |, ^ and ~ work on bits, so on integers and "
+            f"masks. Write .bool(), or compare first, as in (x > 0) & (y > 0); in {call}"
+        )
     if isinstance(error, TypeError) and "boolean" in str(error):
         what = "Negation" if name == "neg" else "Subtraction"
         return RuntimeError(

@@ -29,7 +29,7 @@ from typing import Any
 
 import numpy as np
 
-from .dtypes import DIFFERENTIABLE, promote
+from .dtypes import DIFFERENTIABLE, in_dtype, promote
 from .errors import NO_ARRAYS, SILENT, floating_point, not_a_tensor, translated
 from .graph import Leaf, Node, Output, Variable, backpropagate, enable_grad, mode, switched
 from .memory import clock, note_write
@@ -87,6 +87,7 @@ class Primitive:
         self.inputs = tuple(n.lstrip("*") for n in inputs.split())
         self.outputs = tuple(n.lstrip("*") for n in outputs.split())
         self.known = self.inputs + self.outputs
+        self.beyond = math.inf if self.variadic or self.rest is not None else 1 << len(self.inputs)
         self.ufunc = forward if isinstance(forward, np.ufunc) else getattr(forward, "ufunc", None)
         self.defaults = options_of(forward)
         self.rules: tuple[Any, ...] = tuple(rules)
@@ -167,6 +168,10 @@ class Primitive:
             arrays.append(a)
             sources.append(origin)
             bit += bit
+        if bit > self.beyond:  # an array too many would be the ufunc's `out`
+            raise TypeError(
+                f"{self.name}() takes {counted(len(self.inputs), 'input')}, and {len(args)} were given"
+            )
         loud = floating_point.set(SILENT)  # overflow and 1/0 are answers, not warnings
         try:
             if self.promotes and not (alike and (not self.to_float or dtype.kind == "f")):
@@ -505,13 +510,14 @@ def times(partial) -> Any:
 
 
 BY_PLACE = ("input", "other")  # what PyTorch calls the first input and the second
-BY_NAME = frozenset(BY_PLACE)
+PLACES = {"input": 0, "other": 1, "min": 1, "max": 1}  # the second of clamp_min and clamp_max is a bound
+BY_NAME = frozenset(PLACES)
 
 
 def by_place(args, options) -> tuple[tuple, dict]:
     """Inputs given by PyTorch's names, put at their places: mul(a, other=b) as mul(a, b)."""
     options = dict(options)
-    for place, name in enumerate(BY_PLACE):
+    for name, place in PLACES.items():
         if name in options:
             if place != len(args):
                 raise TypeError(f"'{name}' is the input number {place + 1}, and {len(args)} precede it")
@@ -728,7 +734,7 @@ def _broadcast_to(x, *, to):
 
 def _astype(x, *, dtype):
     """x with its elements as `dtype`."""
-    return np.asarray(x).astype(dtype)
+    return in_dtype(np.asarray(x), dtype)
 
 
 broadcast_to = linear_map("broadcast_to", _broadcast_to, lambda g, x_shape: sum_to(g, to=x_shape), views=True)

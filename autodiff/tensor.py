@@ -665,8 +665,9 @@ class Tensor(Variable):
         recording, interpreters = mode.get()
         primitive = function if isinstance(function, Primitive) else None
         recording = recording and any(map(tracked, (self, *args, *kwargs.values())))
-        if primitive is not None and primitive.ufunc is not None and not interpreters and not recording:
-            return self.written(primitive, args)
+        ufunc = primitive.ufunc if primitive is not None else None
+        if ufunc is not None and ufunc.nin == 1 + len(args) and not (kwargs or interpreters or recording):
+            return self.written(ufunc, primitive, args)
         old = self
         if recording and (self.seen_from.base if self.seen_from else self).looked_at():
             copy = ops.clone(Tensor.wrap(self.array))  # for the rules, when the memory is written
@@ -674,13 +675,13 @@ class Tensor(Variable):
         return self.become(function(old, *args, **kwargs))
 
     @quietly
-    def written(self, primitive, args) -> Tensor:
+    def written(self, ufunc, primitive, args) -> Tensor:
         """The ufunc's result written straight into memory: no temporary."""
         mine, others = self.array, [a.array if isinstance(a, Tensor) else a for a in args]
         if mine.dtype.kind not in dtypes.FRACTIONAL or not all(fits_into(a, mine) for a in others):
             return self.become(primitive(self, *args))
         self.check_writeable()
-        primitive.ufunc(mine, *others, out=mine)
+        ufunc(mine, *others, out=mine)
         memory.note_write(self.array)
         return self
 
@@ -933,17 +934,17 @@ class Tensor(Variable):
         self.origin = None
         return self
 
-    def new_zeros(self, *size, dtype=None, device=None, requires_grad=False):
+    def new_zeros(self, *shape, size=None, dtype=None, device=None, requires_grad=False):
         """Zeros of self's dtype."""
-        return finished(np.zeros(sizes(size), dtype or self.dtype), requires_grad, device)
+        return finished(np.zeros(sizes(shape, size), dtype or self.dtype), requires_grad, device)
 
-    def new_ones(self, *size, dtype=None, device=None, requires_grad=False):
+    def new_ones(self, *shape, size=None, dtype=None, device=None, requires_grad=False):
         """Ones of self's dtype."""
-        return finished(np.ones(sizes(size), dtype or self.dtype), requires_grad, device)
+        return finished(np.ones(sizes(shape, size), dtype or self.dtype), requires_grad, device)
 
-    def new_empty(self, *size, dtype=None, device=None, requires_grad=False):
+    def new_empty(self, *shape, size=None, dtype=None, device=None, requires_grad=False):
         """A Tensor of self's dtype, its values whatever was in memory."""
-        return finished(np.empty(sizes(size), dtype or self.dtype), requires_grad, device)
+        return finished(np.empty(sizes(shape, size), dtype or self.dtype), requires_grad, device)
 
     def new_full(self, size, fill_value, *, dtype=None, device=None, requires_grad=False):
         """`fill_value` everywhere, in self's dtype."""
@@ -1241,9 +1242,13 @@ def new_array(data: Any, dtype=None) -> np.ndarray:
 
 @quietly
 def as_value(value, dtype) -> np.ndarray:
-    """What is written into a Tensor of `dtype`."""
+    """What is written into a Tensor of `dtype`, which must be able to hold a number."""
     array = as_array(value, dtype)
-    return array if array.dtype == dtype else array.astype(dtype)
+    if array.dtype == dtype:
+        return array
+    return (
+        dtypes.converted(array, dtype, finite=True) if type(value) in dtypes.NUMBERS else array.astype(dtype)
+    )
 
 
 @quietly

@@ -229,7 +229,7 @@ def conv2d_input_gradient_by_products(
     for some in area.batches(n, c):
         spread = np.matmul(matrix, g[some]).reshape(-1, c, *area.kernel, *area.counts)
         area.overlapped(spread, x[some])
-    return area.inside(x)
+    return np.ascontiguousarray(area.inside(x))
 
 
 # ---- windows as columns ------------------------------------------------------------------------------
@@ -253,7 +253,7 @@ def fold(
     area = geometry(x_shape, kernel_size, stride, padding, dilation)
     x = np.zeros(area.padded_shape(x_shape), columns.dtype)
     area.overlapped(columns.reshape(*x_shape[:2], *kernel_size, *area.counts), x)
-    return area.inside(x)
+    return np.ascontiguousarray(area.inside(x))
 
 
 def unrolled(windows: np.ndarray, groups: int) -> np.ndarray:

@@ -73,7 +73,7 @@ def loop(dtype: np.dtype) -> Callable:
 
 def sigmoid(x: np.ndarray) -> np.ndarray:
     """1 / (1 + exp(-x)). Where the exponential overflows, 1 / inf = 0 is the answer."""
-    y = np.negative(x, out=np.empty_like(x))
+    y = np.asarray(np.negative(x))
     with np.errstate(over="ignore"):
         np.exp(y, out=y)
     y += 1
@@ -95,7 +95,7 @@ def log_sigmoid(x: np.ndarray) -> np.ndarray:
 
 def _tail(x: np.ndarray) -> np.ndarray:
     """log(1 + exp(-|x|)): what softplus lies above the larger of x and 0."""
-    y = np.negative(x, out=np.empty_like(x))  # -|x| is chosen, not computed, so that a complex step
+    y = np.asarray(np.negative(x))  # -|x| is chosen, not computed, so that a complex step
     np.minimum(x, y, out=y)  # sees a derivative: the absolute value of a complex number has none
     np.exp(y, out=y)
     return np.log1p(y, out=y)

@@ -118,7 +118,7 @@ def adaptive_max_pool2d(x: np.ndarray, *, output_size: Pair) -> tuple[np.ndarray
     m along a dimension of n elements is [floor(i n / m), ceil((i + 1) n / m))."""
     height, width = x.shape[2:]
     rows, columns = (spans(size, m) for size, m in zip((height, width), output_size, strict=True))
-    values = x[:, :, rows.places[:, :1], columns.places[:, 0]]
+    values = np.ascontiguousarray(x[:, :, rows.places[:, :1], columns.places[:, 0]])
     indices = np.broadcast_to(rows.places[:, :1] * width + columns.places[:, 0], values.shape).copy()
     for i, j in np.ndindex(rows.places.shape[1], columns.places.shape[1]):
         row, column = rows.places[:, i, None], columns.places[:, j]  # beyond a window's end: its last again

@@ -12,7 +12,7 @@ from .. import kernels
 from ..errors import ShapeError, matmul_mismatch
 from ..primitive import multilinear, total, variadic
 from .naming import operands, positive
-from .reductions import total as summed
+from .reductions import sum as summed
 from .shapes import diagonal, permuted, reshape, reshaped
 
 
@@ -220,9 +220,9 @@ def tensordot(a, b, dims: Any = 2):
     left, right = [positive(d, a.ndim) for d in left], [positive(d, b.ndim) for d in right]
     for i, j in zip(left, right, strict=True):
         if a.shape[i] == 1:  # it broadcasts, so b can be summed first; and the other way round
-            b = summed(b, dim=j, keepdim=True)
+            b = summed(b, j, True, dtype=b.dtype)
         elif b.shape[j] == 1:
-            a = summed(a, dim=i, keepdim=True)
+            a = summed(a, i, True, dtype=a.dtype)
         elif a.shape[i] != b.shape[j]:
             raise ShapeError(
                 f"contracted dimensions need to match, but first has size {a.shape[i]} in dim {i} "

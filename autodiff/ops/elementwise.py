@@ -8,10 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from ..dtypes import DIFFERENTIABLE, FRACTIONAL, NUMBERS, get_default_dtype, result_dtype
+from ..dtypes import DIFFERENTIABLE, FRACTIONAL, NUMBERS, get_default_dtype, in_dtype, result_dtype
 from ..kernels import elementwise as kernels
 from ..primitive import astype, constant, elementwise, linear_map
 from .naming import operands
+from .shapes import clone
 
 LN2, LN10 = math.log(2.0), math.log(10.0)
 
@@ -52,12 +53,12 @@ def _power(a, b):
 
 def _sign(x):
     """−1, 0 or 1."""
-    return np.sign(x) if x.dtype != bool else x
+    return np.sign(x) if x.dtype != bool else x.copy()
 
 
 def _round(x, *, decimals=0):
     """The nearest integer, the even one of two; or so many decimals."""
-    return np.round(x, decimals) if x.dtype.kind in FRACTIONAL or decimals < 0 else x
+    return np.round(x, decimals) if x.dtype.kind in FRACTIONAL or decimals < 0 else x.copy()
 
 
 def _xlogy(a, b):
@@ -170,9 +171,8 @@ bitwise_not = constant("bitwise_not", np.bitwise_not)
 isnan    = constant("isnan",    np.isnan)
 isinf    = constant("isinf",    np.isinf)
 isfinite = constant("isfinite", np.isfinite)
-isclose  = constant("isclose",  lambda a, b, *, rtol=1e-5, atol=1e-8, equal_nan=False:
-                    np.isclose(a, b, rtol, atol, equal_nan), "a b")
-as_whole = constant("as_whole", lambda x, *, dtype: x.astype(dtype))  # integers, booleans: no derivative
+near     = constant("isclose",  lambda a, b, *, rtol, atol, equal_nan: np.isclose(a, b, rtol, atol, equal_nan), "a b")
+as_whole = constant("as_whole", lambda x, *, dtype: in_dtype(x, dtype))  # integers, booleans: no derivative
 # fmt: on
 
 
@@ -328,7 +328,7 @@ def nan_to_num(input, nan=0.0, posinf=None, neginf=None):
     """input with `nan` where it is NaN, and `posinf` and `neginf` for the infinities: the largest and the
     smallest number of its dtype, if they are None. The derivative is 0 there."""
     if input.dtype.kind != "f":
-        return input
+        return clone(input)
     limits = np.finfo(input.dtype)
     posinf, neginf = limits.max if posinf is None else posinf, limits.min if neginf is None else neginf
     finite = select(equal_to(input, math.inf), posinf, select(equal_to(input, -math.inf), neginf, input))
@@ -361,9 +361,14 @@ def softplus(input, beta: float = 1, threshold: float = 20):
     return select(greater(input * beta, threshold), input, y)
 
 
+def isclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False):
+    """Is |input − other| ≤ atol + rtol·|other|?"""
+    return near(input, other, rtol=rtol, atol=atol, equal_nan=equal_nan)
+
+
 def allclose(input, other, rtol=1e-05, atol=1e-08, equal_nan=False) -> bool:
     """Is |input − other| ≤ atol + rtol·|other| everywhere?"""
-    return bool(isclose(input, other, rtol=rtol, atol=atol, equal_nan=equal_nan).all())
+    return bool(isclose(input, other, rtol, atol, equal_nan).all())
 
 
 def equal(input, other) -> bool:

@@ -191,7 +191,7 @@ def _argsort(x, *, dim, descending=False):
     if not descending:
         return np.argsort(x, axis=dim, kind="stable")
     backwards = np.argsort(np.flip(x, dim), axis=dim, kind="stable")
-    return np.flip(x.shape[dim] - 1 - backwards, dim)
+    return np.flip(x.shape[dim] - 1 - backwards, dim).copy()
 
 
 # fmt: off
@@ -206,7 +206,7 @@ scatter_sum = linear_map("scatter_sum", _scatter_sum, lambda g, index, dim: gath
 put = general("put", _put, lambda g, positions: put(g, 0, positions),
               lambda g, positions: taken(flat(g), positions, template=(ARRAY,)),
               inputs="x v positions", promotes=False, broadcasts=True)
-scatter_product = constant("scatter_product", _scatter_product, "x index")
+scatter_product = constant("scatter_product", _scatter_product, "x index", promotes=False)
 sorting = constant("argsort", _argsort)
 found   = constant("nonzero", lambda x: np.argwhere(x))
 # fmt: on
@@ -358,7 +358,8 @@ def take(input, index):
     if index.size and not -n <= index.min() <= index.max() < n:
         wrong = int(index[(index < -n) | (index >= n)].flat[0])
         raise RangeError(f"out of range: tried to access index {wrong} on a tensor of {n} elements.")
-    return getitem(reshape(input, -1), (index,))
+    y = getitem(reshape(input, -1), (index.reshape(-1),))
+    return reshape(y, *index.shape)
 
 
 def flat(x):

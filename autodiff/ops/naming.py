@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import wraps
+from inspect import unwrap
 from operator import index as as_int
 from typing import Any
 
@@ -11,18 +12,26 @@ import numpy as np
 from ..errors import NO_ARRAYS, ShapeError, not_a_tensor
 from ..graph import Variable
 
-ALIASES = {"axis": "dim", "keepdims": "keepdim", "input": "x"}
+ALIASES = {  # other names of a parameter: NumPy's, PyTorch's of a method, or of another form of the call
+    "axis": "dim", "keepdims": "keepdim", "input": "x", "axis0": "dim0", "axis1": "dim1",
+    "split_size": "split_size_or_sections", "indices": "indices_or_sections", "sections": "indices_or_sections",
+}  # fmt: skip
 
 
 def numpy_names(function):
-    """`function`, whose `dim`, `keepdim` and `x` may be called `axis`, `keepdims` and `input` as well. If it is
-    a function of one Tensor, whatever else stands first is refused in PyTorch's words."""
-    of_one = function.__code__.co_varnames[0] in ("x", "input", "tensor")
+    """`function`, whose `dim`, `keepdim` and `x` may be called `axis`, `keepdims` and `input` as well, and so for the
+    other `ALIASES`. If it is a function of one Tensor, whatever else stands first is refused in PyTorch's words."""
+    code = unwrap(function).__code__
+    parameters = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
+    aliases = {
+        alias: name for alias, name in ALIASES.items() if name in parameters and alias not in parameters
+    }
+    of_one = parameters[0] in ("x", "input", "tensor")
 
     @wraps(function)
     def named(*args, **kwargs):
         if kwargs:
-            for alias, name in ALIASES.items():
+            for alias, name in aliases.items():
                 if alias in kwargs:
                     if name in kwargs:
                         raise TypeError(f"{function.__name__}() got both '{name}' and '{alias}'")

@@ -271,10 +271,6 @@ def _round(a, decimals=0):
     return elementwise.round(a, decimals=decimals)
 
 
-def _isclose(a, b, rtol=1e-05, atol=1e-08, equal_nan=False):
-    return elementwise.isclose(a, b, rtol=rtol, atol=atol, equal_nan=equal_nan)
-
-
 def _outer(a, b):
     a, b = as_tensors([a, b])
     return contractions.outer(shapes.reshape(a, -1), shapes.reshape(b, -1))
@@ -292,7 +288,7 @@ def functions() -> dict[Any, Any]:
         np.var: _deviation(reductions.var), np.std: _deviation(reductions.std),
         np.cumsum: _flat_or_along(reductions.cumsum), np.cumprod: _flat_or_along(reductions.cumprod),
         np.linalg.norm: _norm, np.clip: _clip, np.where: elementwise.where, np.round: _round, np.around: _round,
-        np.allclose: elementwise.allclose, np.isclose: _isclose, np.array_equal: elementwise.equal,
+        np.allclose: elementwise.allclose, np.isclose: elementwise.isclose, np.array_equal: elementwise.equal,
         np.reshape: _reshape, np.ravel: _ravel, np.transpose: _transpose, np.matrix_transpose: lambda x: x.mT,
         np.squeeze: _squeeze, np.expand_dims: _expand_dims,
         np.swapaxes: _swapaxes, np.moveaxis: shapes.movedim, np.broadcast_to: shapes.broadcast_to,

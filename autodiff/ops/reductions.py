@@ -380,15 +380,15 @@ def extreme(x, dim, keepdim, whole, place, pairwise):
 
 
 @numpy_names
-def max(x, dim=None, keepdim=False):
+def max(x, dim=None, keepdim=False, *, other=None):
     """The largest element; along `dim`, (values, indices); of two tensors, `maximum`."""
-    return extreme(x, dim, keepdim, largest, place_of_largest, maximum)
+    return extreme(x, dim if other is None else other, keepdim, largest, place_of_largest, maximum)
 
 
 @numpy_names
-def min(x, dim=None, keepdim=False):
+def min(x, dim=None, keepdim=False, *, other=None):
     """The smallest element; along `dim`, (values, indices); of two tensors, `minimum`."""
-    return extreme(x, dim, keepdim, smallest, place_of_smallest, minimum)
+    return extreme(x, dim if other is None else other, keepdim, smallest, place_of_smallest, minimum)
 
 
 @numpy_names

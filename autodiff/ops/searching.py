@@ -18,6 +18,7 @@ from .shapes import reshape
 TO_SORT = "to sort its elements out"  # how these look at what they are given
 
 
+@numpy_names
 def kthvalue(input, k, dim=-1, keepdim=False):
     """(values, indices) of the k-th smallest along `dim`, k from 1."""
     line, dim = in_line(input), positive(dim, input.ndim)

@@ -216,9 +216,9 @@ def view_as(x, other):
     return view(x, *other.shape)
 
 
-def ravel(x):
-    """The elements of x in a row."""
-    return reshape(x, -1)
+def ravel(input):
+    """The elements of input in a row; a copy, unless they lie so."""
+    return reshape(contiguous(input), -1)
 
 
 def reshape_as(x, other):
@@ -265,6 +265,7 @@ def unsqueeze(x, dim):
     return reshaped(x, to=(*x.shape[:dim], 1, *x.shape[dim:]))
 
 
+@numpy_names
 def transpose(input, dim0, dim1):
     """input with two dimensions exchanged."""
     dim0, dim1 = positive(dim0, input.ndim), positive(dim1, input.ndim)
@@ -387,8 +388,11 @@ def roll(x, shifts, dims=None, *, dim=None):
     if isinstance(shifts, (list, tuple)):
         shifts = tuple(shifts)
     along = dim if dims is None else dims
+    along = None if along is None or along == () else along
     if along is not None and x.ndim == 0:
         raise IndexError(f"Dimension specified as {along} but tensor has no dimensions")
+    if along is not None and len(sizes((shifts,))) != len(sizes((along,))):
+        raise RuntimeError(f"shifts and dimensions must align. shifts: {shifts}, dims: {along}")
     return rolled(x, shifts=shifts, dim=tuple(along) if isinstance(along, (tuple, list)) else along)
 
 
@@ -536,7 +540,7 @@ def diagonal(input, offset=0, dim1=0, dim2=1):
 def diag(input, diagonal=0):
     """A vector as the diagonal of a matrix; of a matrix, its diagonal."""
     if input.ndim == 2:
-        return diagonal_(input, offset=diagonal, dim1=0, dim2=1)
+        return clone(diagonal_(input, offset=diagonal, dim1=0, dim2=1))
     if input.ndim != 1:
         raise ShapeError(f"diag(): Supports 1D or 2D tensors. Got {input.ndim}D")
     n = input.shape[0] + (diagonal if diagonal > 0 else -diagonal)
@@ -553,11 +557,12 @@ def pad(input, pad, mode="constant", value=None):
         )
     pairs = [tuple(pad[k : k + 2]) for k in range(0, len(pad), 2)]
     widths = (((0, 0),) * (input.ndim - len(pairs))) + tuple(reversed(pairs))
-    if mode == "constant":
+    if mode in ("constant", "circular"):  # a negative width takes away, before anything is put around
         trimmed = tuple((max(-b, 0), max(-a, 0)) for b, a in widths)
         widths = tuple((max(b, 0), max(a, 0)) for b, a in widths)
         if any(map(any, trimmed)):
             input = crop(input, widths=trimmed)
+    if mode == "constant":
         y = zero_pad(input, widths=widths) if input.ndim else clone(input)
         if value:
             inside = _pad(np.ones(input.shape, bool), widths=widths)
@@ -589,12 +594,12 @@ def pad(input, pad, mode="constant", value=None):
             places = np.pad(np.arange(n), (before, after), mode=names[mode])
             first = before - width[0]  # a negative width takes away
             input = index_select(input, dim, places[first : first + n + sum(width)])
-    return input
+    return input if any(map(any, widths)) else clone(input)
 
 
 def contiguous(x):
     """x, or a copy of it if its elements do not lie in order."""
-    return x if x.array.flags.c_contiguous else in_order(x)
+    return x if getattr(x, "array", x).flags.c_contiguous else in_order(x)
 
 
 def clone(input):
@@ -602,6 +607,6 @@ def clone(input):
     return clone_(input)
 
 
-def detach(x):
-    """x's values in the same memory, cut off from the graph."""
-    return detached(x)
+def detach(input):
+    """input's values in the same memory, cut off from the graph."""
+    return detached(input)

@@ -36,7 +36,7 @@ def embedding(
         )
     if max_norm is not None:
         shorten(weight, input, max_norm, norm_type)
-    found = weight[input]
+    found = weight[input] if input.ndim else weight[input].clone()  # one row would be a view
     if scale_grad_by_freq and found.requires_grad:
         share = 1 / frequencies(input, rows).to(weight.dtype)
         found.register_hook(lambda g: g * share)

@@ -14,16 +14,13 @@ from autodiff.ops.convolutions import adaptively_largest, as_given, images
 
 def adaptive_avg_pool1d(input: Tensor, output_size: Any) -> Tensor:
     """The means of `output_size` parts of each sequence (N, C, L), all else as in `adaptive_avg_pool2d`."""
-    check_sides(input, 1)
-    return averaged_along(input, input.ndim - 1, wanted(input, output_size, 1)[0])
+    return means_of_parts(input, output_size, 1)
 
 
 def adaptive_avg_pool2d(input: Tensor, output_size: Any) -> Tensor:
     """The means of parts of each plane (N, C, H, W), of as equal sizes as can be: the i-th of m along n
     elements is [⌊i·n/m⌋, ⌈(i + 1)·n/m⌉). `output_size` says how many, None meaning as many as elements."""
-    check_sides(input, 2)
-    rows, columns = wanted(input, output_size, 2)
-    return averaged_along(averaged_along(input, input.ndim - 2, rows), input.ndim - 1, columns)
+    return means_of_parts(input, output_size, 2)
 
 
 def adaptive_max_pool1d(input: Tensor, output_size: Any, return_indices: bool = False) -> Any:
@@ -43,6 +40,14 @@ def largest_of_parts(input: Tensor, output_size: Any, return_indices: bool, n: i
     y, places = adaptively_largest(images("adaptive_max_pool", input, n), output_size=sizes)
     y, places = as_given(y, input, n), as_given(places, input, n)
     return (y, places) if return_indices else y
+
+
+def means_of_parts(input: Tensor, output_size: Any, n: int) -> Tensor:
+    check_sides(input, n)
+    y = input
+    for dim, m in enumerate(wanted(input, output_size, n), input.ndim - n):
+        y = averaged_along(y, dim, m)
+    return y.clone() if y is input else y
 
 
 def averaged_along(x: Tensor, dim: int, m: int) -> Tensor:

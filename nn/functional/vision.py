@@ -51,9 +51,10 @@ def interpolate(
         if sides == 3:
             raise NotImplementedError("mode='area' is for 3D and 4D input")
         return adaptive_avg_pool1d(input, sizes) if sides == 1 else adaptive_avg_pool2d(input, sizes)
+    y = input
     for d, (m, scale) in enumerate(zip(sizes, scales, strict=True), start=2):
-        input = along(input, d, m, scale, mode, bool(align_corners))
-    return input
+        y = along(y, d, m, scale, mode, bool(align_corners))
+    return y.clone() if y is input else y
 
 
 def target(

@@ -432,13 +432,33 @@ def test_random_in_place_methods_draw_from_the_one_seed():
      lambda x: x.permute(2, 1, 0).amax(1), lambda x: x.permute(2, 1, 0).cumsum(0), lambda x: x.permute(2, 1, 0).roll(1, 0),
      lambda x: x.permute(2, 1, 0).repeat(1, 1, 1), lambda x: ad.cat([x.transpose(0, 1)] * 2), lambda x: ad.stack([x.transpose(0, 1)] * 2),
      lambda x: nn.functional.pad(x.permute(2, 1, 0), (1, 1)), lambda x: x.transpose(0, 1).softmax(1), lambda x: x.permute(2, 1, 0).logsumexp(1),
-     lambda x: x.permute(2, 1, 0).tril(), lambda x: x.permute(2, 1, 0).prod(0), lambda x: (x.permute(2, 1, 0) > 0).any(0)],
+     lambda x: x[:1].expand(4, 3, 5).double(), lambda x: x[:1].expand(4, 3, 5).bool(), lambda x: x[:1].expand(4, 3, 5).sigmoid(),
+     lambda x: nn.functional.logsigmoid(x[:1].expand(4, 3, 5)),
+     lambda x: nn.functional.adaptive_max_pool1d(x, 2), lambda x: nn.functional.adaptive_max_pool2d(x, 2),
+     lambda x: nn.functional.conv_transpose2d(x, ad.ones(4, 2, 3, 3), padding=1),
+     lambda x: nn.functional.fold(x[:, :, :1].reshape(1, 1, 12), (2, 1), 1, padding=1), lambda x: x[0, 0].argsort(descending=True),
+     lambda x: x[0].diag(), lambda x: x.permute(2, 1, 0).tril(), lambda x: x.permute(2, 1, 0).prod(0), lambda x: (x.permute(2, 1, 0) > 0).any(0)],
 )  # fmt: skip
 def test_new_memory_is_in_row_major_order(made):
     y = made(ad.arange(60.0).reshape(4, 3, 5))
     assert y.is_contiguous()
     y.view(-1).zero_()
     assert not y.any()
+
+
+@pytest.mark.parametrize(
+    "made",
+    [lambda x: x.diag(), lambda x: x.round(), lambda x: x.nan_to_num(), lambda x: x.take(ad.tensor(0)),
+     lambda x: x[:, 1:].ravel(), lambda x: nn.functional.embedding(ad.tensor(0), x), lambda x: nn.functional.pad(x, (0, 0), mode="replicate"),
+     lambda x: nn.functional.adaptive_avg_pool1d(x, 3), lambda x: nn.functional.interpolate(x[None], 3)],
+)  # fmt: skip
+def test_what_is_no_view_has_memory_of_its_own(made):
+    x = ad.arange(6).reshape(2, 3)
+    made(x).fill_(7)
+    assert x.tolist() == [[0, 1, 2], [3, 4, 5]]
+    mask = ad.tensor([False, True])
+    mask.sign().zero_()
+    assert mask.tolist() == [False, True]
 
 
 def test_a_gradient_is_in_row_major_order():
@@ -724,7 +744,8 @@ def test_what_is_too_large_becomes_infinite_without_a_warning():
      lambda: ad.tensor(300, dtype=ad.uint8), lambda: ad.full((1,), math.nan, dtype=ad.int64), lambda: ad.zeros(1).long().new_tensor(math.nan),
      lambda: ad.full_like(ad.tensor([1]), math.nan), lambda: ad.as_tensor([2**40], dtype=ad.int32),
      lambda: ad.zeros(2).half().masked_fill(ad.tensor([True, False]), -1e9), lambda: ad.tensor(2**63), lambda: ad.tensor([0, -(2**70)]),
-     lambda: ad.full((1,), 2**70)],
+     lambda: ad.full((1,), 2**70), lambda: ad.zeros(2).byte().fill_(300), lambda: ad.zeros(2).long().__setitem__(0, math.nan),
+     lambda: ad.zeros(2).fill_(1e40)],
 )  # fmt: skip
 def test_numbers_that_a_dtype_cannot_hold(make):
     with pytest.raises((RuntimeError, ValueError), match="without overflow|Overflow when unpacking"):
@@ -825,6 +846,10 @@ ERRORS = [
     (lambda: ad.relu(None), TypeError, r"relu\(\): argument 'input' \(position 1\) must be Tensor, not NoneType.*without return"),
     (lambda: ad.sum([ad.zeros(3), ad.zeros(3)]), TypeError, r"sum\(\): argument 'input' \(position 1\) must be Tensor, not list"),
     (lambda: ad.mean([1.0, 2.0]), TypeError, r"mean\(\): argument 'input' .* not list.*tensor\(\)"),
+    (lambda: ad.maximum(ad.zeros(3), ad.ones(3), ad.zeros(3)), TypeError, "maximum.. takes 2 inputs, and 3 were given"),
+    (lambda: ad.zeros(3).mul_(ad.ones(3), ad.ones(3)), TypeError, "mul.. takes 2 inputs, and 3 were given"),
+    (lambda: ~ad.zeros(3), TypeError, r"not implemented for floating-point tensors.*compare first"),
+    (lambda: ad.zeros(3) & ad.zeros(3), TypeError, r"not implemented for floating-point tensors.*compare first"),
     (lambda: ad.add(ad.zeros(3), None), TypeError, r"add\(\): argument 'other' \(position 2\) must be Tensor, not NoneType"),
     (lambda: ad.maximum([1.0], ad.zeros(1)), TypeError, r"maximum\(\): argument 'input' \(position 1\) must be Tensor, not list"),
     (lambda: ad.linear(None, ad.zeros(4, 5)), TypeError, r"linear\(\): argument 'input' \(position 1\) must be Tensor, not NoneType"),

@@ -101,7 +101,7 @@ def test_nothing_flows_through_what_has_no_derivative(name):
         "all": (x,), "any": (x,), "arg": (x,), "is": (x,), "round": (x,), "ceil": (x,), "floor": (x,),
         "floor_divide": (x, x), "sign": (x,), "detach": (x,), "nonzero": (x,), "isclose": (x, x),
         "allclose": (x, x), "bitwise_not": (whole,), "bincount": (whole[0],), "broadcast_shapes": ((2, 1), (3,)),
-        "count": (x,), "unique": (x,), "isin": (x, x),
+        "count": (x,), "unique": (x,), "isin": (x, x), "isinf": (x,),
     }  # fmt: skip
     prefix = max((p for p in arguments if name.startswith(p)), key=len, default=None)
     y = PUBLIC[name](*(arguments[prefix] if prefix else (x, x)))

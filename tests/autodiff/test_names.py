@@ -156,7 +156,12 @@ def test_tensors_of_one_dtype():
 
 
 KEYWORDS = """m.randn(size=(2,)).shape; m.rand(size=(2, 3)).shape; m.split(tensor=x, split_size_or_sections=2); m.split(x, [1, 4])
-m.ones(2, requires_grad=True).numpy(force=True); x.numpy(force=False); m.device(type="cpu").type; m.device(type="cpu", index=None).type"""
+x.split(split_size=2); x.tensor_split(indices=(1, 2)); x.tensor_split(sections=2, dim=0)
+m.clamp_min(x, min=2); x.clamp_max(max=2.5); x.clamp_min_(min=x + 1); m.max(x, other=4 - x); x.min(other=x * 0 + 2)
+x.mul_(other=2); x.floor_divide_(other=2); x.remainder_(other=x + 1); m.isclose(x, x + 0.1, 0.5); x.isclose(x + 0.1, 0, 1)
+x[None].swapaxes(axis0=0, axis1=1); m.swapaxes(x[None], axis0=0, axis1=1); x.kthvalue(k=2, axis=0, keepdims=True)
+x.new_zeros(size=(2,)); x.new_ones(size=(2, 1)); m.ravel(input=x); m.detach(input=x); m.linspace(x.min(), x.max(), 3)
+m.logspace(x[0], end=x[1], steps=3); m.ones(2, requires_grad=True).numpy(force=True); x.numpy(force=False); m.device(type="cpu").type; m.device(type="cpu", index=None).type"""
 
 
 @pytest.mark.parametrize("expression", [each.strip() for each in KEYWORDS.replace("\n", ";").split(";")])
