@@ -452,9 +452,8 @@ def write_put(gen, write, step):
         write(f"{gen.at(y, index)} = {gen.element(x, index, y.dtype)}")
     index = index_for(positions.shape)
     with write.loops(index, positions.shape):
-        write(
-            f"{gen.array(y)}.reshape({y.size})[{gen.element(positions, index)}] = {gen.element(v, index, y.dtype)}"
-        )
+        place = f"{gen.array(y)}.reshape({y.size})[{gen.element(positions, index)}]" if y.shape else at(gen, y, ())
+        write(f"{place} = {gen.element(v, index, y.dtype)}")
 
 
 def putting(where: Callable):

@@ -115,6 +115,7 @@ FUNCTIONS = {
     "gather": (lambda a, i: a.gather(1, i), real(3, 4), np.array([[0, 1], [3, 3], [2, 0]])),
     "index_add": (lambda a, b: a.index_add(0, ad.tensor([0, 1, 1]), b), real(3, 4), real(3, 4)),
     "assignment": (assigned, real(3, 4), real(4)),
+    "assignment of a number": (lambda a, b: (a * 2).copy_(b).exp() + a, real(), positive()),
     "matmul": (lambda a, b: a @ b, real(3, 4), real(4, 5)),
     "matrix and vector": (lambda a, b: a @ b, real(3, 4), real(4)),
     "batches": (lambda a, b: a @ b.mT, real(2, 3, 4), real(2, 5, 4)),
