@@ -125,7 +125,10 @@ class Generator:
     # ---- 1. what gets a name ----------------------------------------------------------------------
 
     def check(self) -> None:
-        """Unsupported, for a step that has no source."""
+        """Unsupported, for a step that has no source, and for a dtype that programs do not compute in."""
+        for value in self.program.outputs:  # which may be a constant, of no step
+            if str(value.dtype) not in DTYPES:
+                raise Unsupported(f"{value.dtype} is not for compiled programs, and it gives such a Tensor")
         for step in self.program.steps:
             for value in (*step.inputs, *step.outputs):
                 if isinstance(value, (Value, Number)) and str(value.dtype) not in DTYPES:

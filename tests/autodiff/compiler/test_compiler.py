@@ -663,6 +663,7 @@ UNREPLAYABLE = {
     "an array that can't be found": lambda x: x * next(tensors),
     "shares memory": lambda x: x[1:],
     "float16 is not for": lambda x: x.half() * 2,
+    "float16 is not for compiled programs, and it gives": lambda x: ad.ones(3, dtype=ad.float16),
 }  # fmt: skip
 
 
