@@ -300,7 +300,7 @@ class Primitive:
             return self.transposed_twice(node, tangents)
         known = self.values(node, tangents)
         ts = self.jvp(*[known.get(name) for name in self.jvp_reads])
-        return dict(enumerate(ts)) if self.several else ts
+        return dict(enumerate(ts)) if self.several else like_its_value(ts, node)
 
     def values(self, node, tangents) -> dict:
         """What a jvp may read, by name: the tangents, what was saved, the options."""
@@ -363,9 +363,7 @@ class Elementwise(Primitive):
         terms = [
             self.rules[i](*picks[i](self.row(node, (t,)))) for i, t in enumerate(tangents) if t is not None
         ]
-        t = total(terms)
-        t = t if t.shape == node.shape else broadcast_to(t, to=node.shape)
-        return t if t.dtype == node.dtype else astype(t, dtype=node.dtype)
+        return like_its_value(total(terms), node)
 
 
 class Linear(Primitive):
@@ -641,6 +639,12 @@ def zeros(shape, dtype, like):
     """Zeros, as an array or a Variable, whichever `like` is."""
     z = np.zeros(shape, dtype)
     return like.wrap(z) if isinstance(like, Variable) else z
+
+
+def like_its_value(t, node):
+    """The tangent t in its value's shape and dtype, even if only an input that was broadcast has a tangent."""
+    t = t if t.shape == node.shape else broadcast_to(t, to=node.shape)
+    return t if t.dtype == node.dtype else astype(t, dtype=node.dtype)
 
 
 def total(terms):

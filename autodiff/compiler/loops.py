@@ -452,8 +452,10 @@ def write_put(gen, write, step):
         write(f"{gen.at(y, index)} = {gen.element(x, index, y.dtype)}")
     index = index_for(positions.shape)
     with write.loops(index, positions.shape):
-        place = f"{gen.array(y)}.reshape({y.size})[{gen.element(positions, index)}]" if y.shape else at(gen, y, ())
-        write(f"{place} = {gen.element(v, index, y.dtype)}")
+        flat = (
+            f"{gen.array(y)}.reshape({y.size})[{gen.element(positions, index)}]" if y.shape else gen.at(y, ())
+        )
+        write(f"{flat} = {gen.element(v, index, y.dtype)}")
 
 
 def putting(where: Callable):

@@ -620,6 +620,17 @@ def test_jacobian_hessian_hvp_vjp():
     assert gradient[1].item() == pytest.approx(x.sum())
 
 
+@pytest.mark.parametrize(
+    "layer",
+    [lambda b: nn.functional.linear(ad.ones(4, 3), ad.ones(2, 3), b), lambda b: nn.functional.conv1d(ad.ones(4, 3, 5), ad.ones(2, 3, 1), b),
+     lambda b: nn.functional.conv2d(ad.ones(4, 3, 5, 5), ad.ones(2, 3, 1, 1), b)],
+)  # fmt: skip
+def test_a_tangent_has_its_values_shape(layer):
+    b = ad.zeros(2)
+    y, t = ad.jvp(layer, [b], [ad.ones(2)])
+    assert t.shape == y.shape and (t == 1).all()
+
+
 def test_a_tangent_has_its_values_dtype():
     x, wide = ad.tensor([1.0, 2.0]), ad.tensor([3.0, 4.0], dtype=ad.float64)
     for f in (lambda x: x + wide, lambda x: x * wide, lambda x: ad.where(x > 1, x, wide), lambda x: wide**x):

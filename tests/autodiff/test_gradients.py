@@ -7,6 +7,7 @@ import sys
 
 import numpy as np
 import pytest
+from compiled_support import same
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
@@ -37,6 +38,31 @@ PUBLIC = {
 @pytest.mark.parametrize("name", OPERATIONS)
 def test_derivatives(name):
     settings(max_examples=settings.default.max_examples // 2)(gradient_test(name))()
+
+
+def is_floating(argument):
+    return isinstance(argument, np.ndarray) and argument.dtype.kind == "f"
+
+
+@pytest.mark.parametrize("name", OPERATIONS)
+@settings(max_examples=2, phases=[Phase.generate])
+@given(data=st.data())
+def test_a_tangent_beside_constants_is_that_beside_tangents_of_zero(name, data):
+    row = OPERATIONS[name]
+    arguments, f = data.draw(row.inputs), row.of(OURS.functions)
+    xs = [ad.Tensor(a) for a in arguments if is_floating(a)]
+
+    def called(*moving):
+        rest = iter(moving)
+        return f(*(next(rest) if is_floating(a) else getattr(a, "value", a) for a in arguments))
+
+    for k, x in enumerate(xs if len(xs) > 1 else ()):
+        t = ad.Tensor(np.random.default_rng(k).standard_normal(x.shape))
+        _, expected = ad.jvp(
+            called, xs, [t if j == k else ad.zeros_like(other) for j, other in enumerate(xs)]
+        )
+        _, found = ad.jvp(lambda x, k=k: called(*xs[:k], x, *xs[k + 1 :]), [x], [t])
+        same(expected, found, name, rtol=1e-12, atol=1e-12)
 
 
 @pytest.mark.parametrize("name", [name for name, row in OPERATIONS.items() if row.conventions])
