@@ -170,6 +170,11 @@ def made(array, dtype, requires_grad, device=None) -> Tensor:
 def real(dtype):
     """The dtype to draw in: NumPy draws float32 and float64."""
     dtype = np.dtype(dtype or dtypes.get_default_dtype())
+    if dtype.kind != "f":
+        raise NotImplementedError(
+            f"these random numbers are fractions, and none is left of them in {dtype}: write randint, or .to({dtype}) "
+            "after a multiplication"
+        )
     return dtype if dtype in (dtypes.float32, dtypes.float64) else dtypes.float64
 
 

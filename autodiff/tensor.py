@@ -849,11 +849,15 @@ class Tensor(Variable):
 
     def normal_(self, mean: float = 0.0, std: float = 1.0, *, generator=None):
         """In place: numbers drawn from the normal distribution N(mean, std²)."""
+        if std < 0:
+            raise RuntimeError(f"normal expects std >= 0.0, but found std {std}")
         drawn = source_of(generator).standard_normal(self.array.shape, dtypes.float64) * std + mean
         return self.overwritten(drawn)
 
     def uniform_(self, a: float = 0.0, b: float = 1.0, *, generator=None):
         """In place: numbers drawn evenly from [a, b)."""
+        if a > b:
+            raise RuntimeError(f"uniform_ expects to return a [from, to) range, but found from={a} > to={b}")
         drawn = as_value(source_of(generator).random(self.array.shape) * (b - a) + a, self.dtype)
         if a < b and self.dtype.kind == "f":  # what was rounded up to b becomes the largest number below
             low, high = np.array([a, b], self.dtype)
@@ -885,6 +889,8 @@ class Tensor(Variable):
 
     def bernoulli_(self, p: float = 0.5, *, generator=None):
         """In place: 1 with probability p, else 0."""
+        if not isinstance(p, Tensor) and not 0 <= p <= 1:
+            raise RuntimeError(f"bernoulli_ expects p to be in [0, 1], but got p={p}")
         return self.overwritten(source_of(generator).random(self.array.shape) < p)
 
     def fill_diagonal_(self, fill_value: float, wrap: builtins.bool = False):
