@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from . import ops
+from .errors import explanation
 from .graph import (
     Leaf,
     backpropagate,
@@ -68,6 +69,30 @@ def rebuilt(tree: Any, values: Iterator) -> Any:
 def as_tensor(x: Any) -> Tensor:
     """x, made a Tensor if it is none."""
     return x if isinstance(x, Tensor) else Tensor(x)
+
+
+def given_tensor(y: Any) -> Tensor:
+    """What a function gave: an error if it is a number, of which nobody knows how it was computed."""
+    if not isinstance(y, Tensor):
+        raise RuntimeError(
+            explanation(
+                f"Expected the function to return a tensor, got type {type(y).__name__}",
+                why="only a tensor knows what it was computed from: all derivatives would be 0",
+                remedy="return the tensor itself, and compute without .item(), .numpy() and float()"
+                if y is not None
+                else "write return before what it computes",
+            )
+        )
+    return y
+
+
+def check_function(name: str, f: Any) -> None:
+    if not callable(f):
+        raise TypeError(
+            f"{name}() takes a function and gives one that computes its derivative; got {type(f).__name__}. For the "
+            "gradient of a tensor y that is already computed, write y.backward() and look at x.grad, or write "
+            "autograd.grad(y, x)"
+        )
 
 
 def fresh(x: Any) -> Tensor:
@@ -143,6 +168,8 @@ def value_and_grad(f: Callable, argnums: Argnums = 0, has_aux: bool = False) -> 
     """A function that gives f's value, a scalar, and its gradient by the arguments `argnums`, each a Tensor
     or a tree of Tensors. With `has_aux`, f gives (value, anything else), and so does this function."""
 
+    check_function("grad", f)
+
     @wraps(f)
     def both(*args, **kwargs):
         with enable_grad():
@@ -150,7 +177,7 @@ def value_and_grad(f: Callable, argnums: Argnums = 0, has_aux: bool = False) -> 
             inputs = leaves(chosen)
             y = f(*args, **kwargs)
             y, aux = y if has_aux else (y, None)
-            y = as_tensor(y)
+            y = given_tensor(y)
             if y.array.size != 1:
                 raise RuntimeError(
                     "grad can be implicitly created only for scalar outputs, and the function "
@@ -184,7 +211,7 @@ def vjp(f: Callable, *primals, has_aux: bool = False) -> Any:
         inputs = leaves(chosen)
         y = f(*chosen)
         y, aux = y if has_aux else (y, None)
-        y = mapped(as_tensor, y)
+        y = mapped(given_tensor, y)
 
     def pullback(cotangent):
         with enable_grad():
@@ -209,7 +236,7 @@ def jvp(f: Callable, primals, tangents, has_aux: bool = False) -> Any:
                 )
         y = f(*chosen)
         y, aux = y if has_aux else (y, None)
-        y = mapped(as_tensor, y)
+        y = mapped(given_tensor, y)
         ys = leaves(y)
         ts = [t if t.dtype == x.dtype else t.to(x.dtype) for x, t in zip(inputs, ts, strict=True)]
         moved = pushed(inputs, ts, ys)
@@ -242,6 +269,8 @@ def jacobian(f: Callable, argnums: Argnums = 0, mode: str = "auto", has_aux: boo
     if mode not in ("auto", "reverse", "forward"):
         raise ValueError(f"mode is 'auto', 'reverse' or 'forward', not {mode!r}")
 
+    check_function("jacobian", f)
+
     @wraps(f)
     def matrix(*args, **kwargs):
         with enable_grad():
@@ -249,7 +278,7 @@ def jacobian(f: Callable, argnums: Argnums = 0, mode: str = "auto", has_aux: boo
             inputs = leaves(chosen)
             y = f(*args, **kwargs)
             y, aux = y if has_aux else (y, None)
-            y = mapped(as_tensor, y)
+            y = mapped(given_tensor, y)
             ys = leaves(y)
             few = sum(x.numel() for x in inputs) < sum(each.numel() for each in ys)
             blocks = by_columns if mode == "forward" or (mode == "auto" and few) else by_rows

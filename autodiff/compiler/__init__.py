@@ -55,7 +55,9 @@ def compile(
     """`function`, a function of Tensors (a loss, an inference, a whole training step), compiled when it is
     first called. A decorator, too. See `Compiled`."""
     if function is None:
-        return lambda f: Compiled(f, keep_grad, longest)
+        return lambda f: compile(f, keep_grad=keep_grad, longest=longest)
+    if not callable(function):
+        raise TypeError(f"compile() takes a function of Tensors, not {type(function).__name__}")
     return Compiled(function, keep_grad, longest)
 
 

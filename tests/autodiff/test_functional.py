@@ -91,3 +91,31 @@ def test_a_graph_is_kept_where_somebody_can_see_it(program):
         return graphs(eval(program, {"f": func(lib), "x": x, "w": w}))
 
     same(run)
+
+
+def test_a_function_that_gives_no_tensor_has_no_derivative():
+    """All would be 0, without a word."""
+    x = ad.ones(2)
+
+    def number(x):
+        return (x * x).sum().item()
+
+    for wrong in (
+        lambda: ad.grad(number)(x),
+        lambda: ad.value_and_grad(lambda x: (number(x), 3), has_aux=True)(x),
+        lambda: ad.jacobian(lambda x: {"y": number(x)})(x),
+        lambda: ad.hessian(number)(x),
+        lambda: ad.vjp(number, x),
+        lambda: ad.jvp(number, [x], [x]),
+    ):
+        with pytest.raises(RuntimeError, match=r"to return a tensor, got type float.* without \.item\(\)"):
+            wrong()
+    with pytest.raises(RuntimeError, match="got type NoneType.* write return"):
+        ad.grad(lambda x: None)(x)
+
+
+def test_what_is_no_function_is_refused_where_it_is_given():
+    y = ad.ones(2, requires_grad=True).sum()
+    for derivative in (ad.grad, ad.value_and_grad, ad.jacobian, ad.hessian):
+        with pytest.raises(TypeError, match=r"takes a function .* got Tensor.*autograd.grad\(y, x\)"):
+            derivative(y)
