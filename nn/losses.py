@@ -16,6 +16,14 @@ class Loss(Module):
 
     more = ""  # a reduction that it has besides
 
+    def __new__(cls, *args, **kwargs):
+        if len(args) > 1 and all(isinstance(each, Tensor) for each in args):
+            name = cls.__name__
+            raise TypeError(
+                f"{name}() makes the loss, and a call of that computes it: write {name}()(input, target)"
+            )
+        return super().__new__(cls)
+
     def __init_subclass__(cls):
         if "__init__" in vars(cls):
             cls.__init__ = takes_size_average(cls.__init__)

@@ -140,7 +140,9 @@ class Module:
                 message += ": its __init__ has not called super().__init__()"
             elif near := get_close_matches(name, self._names_like(name), 3):
                 message += f"; did you mean {' or '.join(near)}?"
-        raise AttributeError(message, name=name, obj=self)
+            elif hasattr(Tensor, name):
+                message += f": that is a Tensor's. Call the module first, module(…).{name}"
+        raise AttributeError(message, obj=self)  # without its name, for which Python would guess again
 
     def __delattr__(self, name: str):
         table = self._table_of(name)
@@ -212,7 +214,7 @@ class Module:
         if value is not None and not isinstance(value, kind):
             raise TypeError(
                 f"cannot assign '{type(value).__name__}' object to {what} '{name}' "
-                f"({kind.__name__} or None required)"
+                f"({kind.__name__} or None required){instead_of(value) if kind is Module else ''}"
             )
 
     # ---- what it holds ------------------------------------------------------------------------
@@ -348,7 +350,7 @@ class Module:
     def _apply(self, fn: Callable[[Tensor], Any]) -> Module:
         """fn(x) in place of all parameters and buffers x, and gradients."""
         for tensor in (*self.parameters(), *self.buffers()):
-            grad = tensor.grad
+            grad = tensor.grad if tensor.is_leaf else None
             tensor.data = fn(tensor.detach())
             if grad is not None:
                 tensor.grad = fn(grad.detach())
@@ -368,6 +370,11 @@ class Module:
 
     def cpu(self) -> Module:
         """Itself: there is no other device."""
+        return self
+
+    def cuda(self, device: Any = None) -> Module:
+        """An error, which says what to write instead."""
+        Tensor().cuda(device)
         return self
 
     # ---- hooks --------------------------------------------------------------------------------
@@ -553,6 +560,17 @@ def as_numbers(value: Any) -> np.ndarray | None:
         value = value.detach() if hasattr(value, "detach") else value
         array = np.asarray(value) if hasattr(value, "__array__") else None
     return array if array is not None and array.dtype.kind in "biuf" else None
+
+
+def instead_of(value: Any) -> str:
+    """What to write in place of something that is no module."""
+    if isinstance(value, type) and issubclass(value, Module):
+        return f": write {value.__name__}()"
+    if isinstance(value, (list, tuple)):
+        return ": give its elements, as in Sequential(*layers)"
+    return (
+        ": call functions in forward, or take their modules, nn.ReLU() for F.relu" if callable(value) else ""
+    )
 
 
 def quoted(names: Iterable[str]) -> str:

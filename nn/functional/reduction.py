@@ -9,7 +9,7 @@ from functools import wraps
 from typing import TypeVar
 
 from autodiff import Tensor, ops
-from autodiff.errors import ShapeError, explanation
+from autodiff.errors import ShapeError, explanation, not_a_tensor
 
 Function = TypeVar("Function", bound=Callable)
 
@@ -80,12 +80,13 @@ def check_probabilities(input: Tensor, target: Tensor) -> None:
 
 def check_tensors(input: Tensor, target: Tensor) -> None:
     """Errors for what is no Tensor, and for an input of whole numbers."""
-    for name, x in (("input", input), ("target", target)):
+    for k, (name, x) in enumerate((("input", input), ("target", target))):
         if not isinstance(x, Tensor):
-            raise TypeError(f"{name} must be a Tensor, not {type(x).__name__}: write tensor({name})")
+            raise not_a_tensor("loss", x, name, k + 1)
     if input.dtype.kind in "biu":
         raise RuntimeError(
-            f"a loss needs floating-point numbers and its input is {input.dtype}: write input.float()"
+            f"a loss needs floating-point numbers and its input is {input.dtype}: write "
+            + ("loss(input, target), for they seem swapped" if target.dtype.kind == "f" else "input.float()")
         )
 
 

@@ -12,6 +12,7 @@ from autodiff import Tensor, enable_grad, no_grad
 from autodiff.errors import quietly
 
 from .optimizer import Optimizer, check_not_negative
+from .parts import number
 
 DECREASE, CURVATURE = 1e-4, 0.9  # the constants of Wolfe's two conditions
 
@@ -58,7 +59,7 @@ class LBFGS(Optimizer):
         state.setdefault("func_evals", 0)
         state.setdefault("n_iter", 0)
         result = closure()
-        loss, g, calls = float(result), self._gradient(), 1
+        loss, g, calls = number(result), self._gradient(), 1
         state["func_evals"] += 1
         if g.abs().max() <= group["tolerance_grad"]:
             return result
@@ -76,7 +77,7 @@ class LBFGS(Optimizer):
                 self._move(t, d)
                 used = k < group["max_iter"]  # nobody reads the last move's
                 if used:
-                    loss, g = float(closure()), self._gradient()
+                    loss, g = number(closure()), self._gradient()
             elif group["line_search_fn"] == "strong_wolfe":
                 start = Point(0.0, loss, g, slope)
                 found, used = self._search(closure, start, t, d, group["max_eval"] - calls, last)
@@ -142,7 +143,7 @@ class LBFGS(Optimizer):
 
         def at(t: float) -> Point:
             self._move(t, d)
-            loss, g = float(closure()), self._gradient()
+            loss, g = number(closure()), self._gradient()
             for p, old in zip(params, here, strict=True):
                 p.copy_(old)
             return Point(t, loss, g, float(g.dot(d)))

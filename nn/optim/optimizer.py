@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from copy import deepcopy
 from typing import Any
 
@@ -34,15 +34,19 @@ class Optimizer:
         self._step_post_hooks: dict[int, Callable] = {}
         self.param_groups: list[dict[str, Any]] = []
         self.state: dict[Tensor, dict[str, Any]] = defaultdict(dict)
-        if isinstance(params, Tensor):
+        if isinstance(params, (Tensor, Mapping)) or not isinstance(params, Iterable):
             raise TypeError(
                 "params argument given to the optimizer should be an iterable of Tensors or dicts, "
-                f"but got {type(params).__name__}: write [tensor]"
+                f"but got {type(params).__name__}: write "
+                f"{'[tensor]' if isinstance(params, Tensor) else 'model.parameters()'}"
             )
         check_ordered(params)
         groups = list(params)
         if not groups:
-            raise ValueError("optimizer got an empty parameter list")
+            raise ValueError(
+                "optimizer got an empty parameter list: either the model knows of no layers (keep them in an "
+                "nn.ModuleList, not in a list), or model.parameters(), a generator, was used up before"
+            )
         for group in groups if isinstance(groups[0], dict) else [{"params": groups}]:
             self.add_param_group(group)
 
@@ -63,7 +67,10 @@ class Optimizer:
                     f"optimizer can only optimize Tensors, but one of the params is {type(p).__name__}"
                 )
             if not p.is_leaf:
-                raise ValueError("can't optimize a non-leaf Tensor")
+                raise ValueError(
+                    f"can't optimize a non-leaf Tensor: this one is the result of {p.grad_fn}. Give the leaves that "
+                    "it is computed from, or write .detach().requires_grad_() behind it"
+                )
         if len({id(p) for p in params}) < len(params):
             raise ValueError("optimizer contains a parameter group with duplicate parameters")
         if not {id(p) for p in self.all_params()}.isdisjoint(map(id, params)):
@@ -219,5 +226,5 @@ def check_ordered(params: Any) -> None:
 def check_not_negative(group: dict[str, Any], **options: str) -> None:
     """PyTorch's errors for options that must not be negative, by what they are called there."""
     for name, title in options.items():
-        if not group[name] >= 0:
-            raise ValueError(f"Invalid {title}: {group[name]}")
+        if isinstance(group[name], str) or not group[name] >= 0:
+            raise ValueError(f"Invalid {title}: {group[name]!r}")

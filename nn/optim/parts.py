@@ -12,6 +12,11 @@ from autodiff import Tensor
 from autodiff.ops.updates import assign
 
 
+def number(x: Any) -> float:
+    """A loss, or what else is judged by, as a Python number: no gradient of it is wanted."""
+    return float(x.detach() if isinstance(x, Tensor) else x)
+
+
 def remember(state: dict[str, Any], p: Tensor, *names: str) -> None:
     """At the first step: a count of steps, and zeros of p's shape under each name."""
     if not state:

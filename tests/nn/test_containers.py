@@ -106,6 +106,13 @@ def test_what_is_no_module_is_refused():
     ):
         with pytest.raises(TypeError, match="cannot assign '.*' object to module"):
             make()
+    for remedy, wrong in (
+        (r"write ReLU\(\)", nn.ReLU),
+        (r"Sequential\(\*layers\)", [nn.ReLU()]),
+        ("in forward", ad.relu),
+    ):
+        with pytest.raises(TypeError, match=remedy):
+            nn.Sequential(wrong)
     with pytest.raises(NotImplementedError):
         nn.ModuleList()(1)
 

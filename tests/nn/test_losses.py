@@ -211,6 +211,26 @@ def test_what_pytorch_refuses_is_refused_with_a_remedy(what):
     assert isinstance(error, Exception) and re.search(phrase, str(error)), error
 
 
+def test_mistakes_in_the_call_are_refused_with_a_remedy():
+    x, labels = ad.tensor(numbers(2, 3)), ad.tensor([0, 1])
+    for wrong, phrase in (
+        (lambda: nn.CrossEntropyLoss(x, labels), r"write CrossEntropyLoss\(\)\(input, target\)"),
+        (lambda: nn.MSELoss(x, x), r"write MSELoss\(\)\(input, target\)"),
+        (lambda: nn.CrossEntropyLoss()(labels, x), r"write loss\(input, target\), for they seem swapped"),
+        (lambda: nn.CrossEntropyLoss()(labels, labels), r"write input.float\(\)"),
+        (
+            lambda: nn.CrossEntropyLoss()(None, labels),
+            r"argument 'input' \(position 1\) must be Tensor, not NoneType.*return",
+        ),
+        (
+            lambda: nn.MSELoss()(x, numbers(2, 3)),
+            r"argument 'target' \(position 2\) must be Tensor, not ndarray.*tensor\(\)",
+        ),
+    ):
+        with pytest.raises((TypeError, RuntimeError), match=phrase):
+            wrong()
+
+
 def test_options_that_pytorch_refuses():
     x, labels, p = numbers(2, 3), np.array([0, 1]), numbers(2, 3)
     for target, options, phrase in (

@@ -184,6 +184,13 @@ def test_a_missing_name_tells_the_near_ones():
     with pytest.raises(AttributeError) as error:
         nn.ModuleDict().get  # noqa: B018
     assert "_get" not in str(error.value)  # what is private is not proposed
+    with pytest.raises(
+        AttributeError, match=r"no attribute 'backward': that is a Tensor's. Call the module first"
+    ) as error:
+        nn.MSELoss().backward()
+    assert error.value.name is None  # or Python would add a guess of its own
+    with pytest.raises(AssertionError, match=r"Leave \.cuda\(\) out"):
+        Block().cuda()
 
 
 def test_getting_by_dotted_name():

@@ -6,6 +6,7 @@ import math
 from typing import Any
 
 from ..optimizer import Optimizer
+from ..parts import number
 from .scheduler import LRScheduler, check_optimizer, set_rate
 
 
@@ -51,7 +52,7 @@ class ReduceLROnPlateau(LRScheduler):
 
     def step(self, metrics: Any, epoch: int | None = None) -> None:  # pyright: ignore[reportIncompatibleMethodOverride]
         """The end of an epoch, and what it has brought."""
-        metric = float(metrics)
+        metric = number(metrics)
         self.last_epoch = self.last_epoch + 1 if epoch is None else epoch
         if self._is_better(metric):
             self.best, self.num_bad_epochs = metric, 0
