@@ -1,4 +1,5 @@
-"""A warning when `import nn` finds somebody else's `nn` instead of the one beside this package.
+"""A warning when `import nn` finds somebody else's `nn` instead of the one beside this package, and errors
+that lead there those who look for it inside this one, where PyTorch has it.
 
 Another distribution has that name, and so may a file of the user's. All who mean ours import
 `autodiff` with it, so this package can wait for the import and look where it leads.
@@ -13,7 +14,15 @@ from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from types import ModuleType
 
+PACKAGE = __name__.partition(".")[0]
 OURS = Path(__file__).parents[1] / "nn" / "__init__.py"
+ELSEWHERE = {  # what PyTorch has inside torch → where it is here
+    "nn": "import nn",
+    "optim": "import nn.optim as optim",
+    "utils": "from nn.data import DataLoader, Dataset, random_split",
+    "save": "nn.checkpoint.save_tensors(path, model.state_dict())",
+    "load": "nn.checkpoint.load_tensors(path)",
+}
 
 
 class Lookout:
@@ -22,9 +31,14 @@ class Lookout:
     def find_spec(
         self, name: str, path: Sequence[str] | None = None, target: ModuleType | None = None
     ) -> None:
+        package, _, inner = name.rpartition(".")
         if name == "nn":
             sys.meta_path.remove(self)
             warn_of(PathFinder.find_spec(name, path, target))
+        elif package == PACKAGE and inner in ELSEWHERE:
+            raise ModuleNotFoundError(
+                f"No module named '{name}': here, write `{ELSEWHERE[inner]}`", name=name
+            )
 
 
 def warn_of(spec: ModuleSpec | None, stacklevel: int = 3) -> None:
@@ -49,8 +63,18 @@ def is_ours(origin: Path) -> bool:
         return origin == OURS  # both in one archive
 
 
+def refuse(name: str) -> None:
+    """The error for a name that this package has not, with the place where it is."""
+    text = f"module '{PACKAGE}' has no attribute '{name}'"
+    if name in ELSEWHERE:
+        raise AttributeError(f"{text}: here, write `{ELSEWHERE[name]}`")
+    raise AttributeError(text, name=name, obj=sys.modules[PACKAGE])
+
+
 def watch() -> None:
-    """Look at the `nn` that is there already, or else at the first one to come."""
+    """Look at the `nn` that is there already, or else at the first one to come; and answer for names that are
+    elsewhere. (Written down like this, for type checkers take any name for known where they see a `__getattr__`.)"""
+    vars(sys.modules[PACKAGE])["__getattr__"] = refuse
     if "nn" in sys.modules:
         warn_of(sys.modules["nn"].__spec__, stacklevel=4)
     else:

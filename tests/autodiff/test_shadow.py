@@ -7,6 +7,8 @@ import shutil
 import pytest
 from kernel_support import ROOT, run_python
 
+import autodiff
+
 TRY = "file of your own by that name", "pip uninstall nn"
 
 
@@ -47,3 +49,25 @@ def test_a_file_that_another_distribution_put_over_ours_is_noticed(tmp_path):
 def test_ours_gets_none(tmp_path):
     for code in ("import autodiff, nn", "import nn, autodiff", "import nn.optim", "import autodiff"):
         assert said(tmp_path, code) == ""
+
+
+@pytest.mark.parametrize(
+    "name, remedy", [("nn", "import nn"), ("optim", "import nn.optim as optim"), ("utils", "from nn.data")]
+)
+def test_who_looks_for_it_inside_autodiff_is_told_where_it_is(tmp_path, name, remedy):
+    code = f"""
+import importlib, autodiff
+for look in (lambda: getattr(autodiff, {name!r}), lambda: importlib.import_module('autodiff.{name}')):
+    try:
+        look()
+    except (AttributeError, ModuleNotFoundError) as error:
+        print(error, file=sys.stderr)
+"""
+    lines = said(tmp_path, code).splitlines()
+    assert len(lines) == 2 and all(f"here, write `{remedy}" in line for line in lines)
+
+
+def test_other_names_are_missing_as_ever():
+    with pytest.raises(AttributeError, match=r"module 'autodiff' has no attribute 'matmull'$") as error:
+        autodiff.matmull  # noqa: B018
+    assert error.value.name == "matmull" and error.value.obj is autodiff and not hasattr(autodiff, "nn")
