@@ -54,7 +54,10 @@ def shaped(name: str, given: tuple, size=None) -> tuple:
     except TypeError as error:
         raise TypeError(f"{name}(): argument 'size' must be tuple of ints: {error}") from None
     if any(n < 0 for n in shape):
-        raise RuntimeError(f"{name}: Dimension size must be non-negative, got {list(shape)}")
+        wrong = next(n for n in shape if n < 0)
+        raise RuntimeError(
+            f"{name}(): Trying to create tensor with negative dimension {wrong}: {list(shape)}"
+        )
     return shape
 
 

@@ -114,7 +114,7 @@ def not_a_tensor(function: str, value: Any, name: str = "input", place: int = 1)
             "its weights), or make one Tensor of them with cat or stack"
         )
     else:
-        remedy = "make a Tensor of it with tensor()" if isinstance(value, (tuple, list)) else ""
+        remedy = "make a Tensor of it with tensor()" if isinstance(value, (tuple, list, np.ndarray)) else ""
     what = f"{function}(): argument '{name}' (position {place}) must be Tensor, not {type(value).__name__}"
     return TypeError(explanation(what, remedy=remedy))
 
@@ -140,9 +140,11 @@ def translated(error: Exception, name: str, shapes: list[tuple[int, ...]]) -> Ex
             f"indexed tensor {list(shapes[0])} at index {axis}, in {call}"
         )
     if isinstance(error, TypeError) and name.startswith("bitwise_"):
-        return TypeError(
-            f"'{name}' is not implemented for floating-point tensors: &, |, ^ and ~ work on bits, so on integers and "
-            f"masks. Write .bool(), or compare first, as in (x > 0) & (y > 0); in {call}"
+        power = "; a power is **, not ^" if name == "bitwise_xor" else ""
+        kind = TypeError if name == "bitwise_not" else NotImplementedError  # as in PyTorch
+        return kind(
+            f'"{name}_cpu" not implemented for floating-point tensors: &, |, ^ and ~ work on bits, so on integers and '
+            f"masks. Write .bool(), or compare first, as in (x > 0) & (y > 0){power}; in {call}"
         )
     if isinstance(error, TypeError) and "boolean" in str(error):
         what = "Negation" if name == "neg" else "Subtraction"

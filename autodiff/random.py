@@ -11,9 +11,9 @@ from typing import Any
 import numpy as np
 
 from . import dtypes
+from .creation import shaped
 from .graph import tell
 from .ops.fused import all_within
-from .ops.naming import sizes
 from .primitive import Primitive, astype
 from .tensor import Tensor, device_class, finished
 
@@ -180,7 +180,7 @@ def real(dtype):
 
 def rand(*shape, size=None, dtype=None, requires_grad=False, generator=None, device=None) -> Tensor:
     """Numbers drawn evenly from [0, 1)."""
-    drawn = draw(generator, "random", sizes(shape, size), real(dtype))
+    drawn = draw(generator, "random", shaped("rand", shape, size), real(dtype))
     if (dtype or dtypes.get_default_dtype()) == dtypes.float16:
         drawn = np.floor(drawn * 2**11) / 2**11  # what float16 holds exactly: rounded, it might be 1
     return made(drawn, dtype, requires_grad, device)
@@ -188,18 +188,24 @@ def rand(*shape, size=None, dtype=None, requires_grad=False, generator=None, dev
 
 def randn(*shape, size=None, dtype=None, requires_grad=False, generator=None, device=None) -> Tensor:
     """Numbers drawn from the standard normal distribution."""
-    drawn = draw(generator, "standard_normal", sizes(shape, size), real(dtype))
+    drawn = draw(generator, "standard_normal", shaped("randn", shape, size), real(dtype))
     return made(drawn, dtype, requires_grad, device)
 
 
 def randint(low=0, high=None, size=None, *, dtype=None, requires_grad=False, generator=None, device=None):
     """Integers drawn evenly from [low, high); randint(high, size) starts at 0."""
     if size is None:
-        low, high, size = 0, low, high
-    assert high is not None
+        high, size = None, high
+    if high is None:
+        low, high = 0, low
+    if not np.iterable(size):
+        raise TypeError(
+            f"randint(): argument 'size' must be tuple of ints, not {type(size).__name__}: write "
+            "randint(low, high, (n,))"
+        )
     if low >= high:
         raise RuntimeError(f"random_ expects 'from' to be less than 'to', but got from={low} >= to={high}")
-    drawn = draw(generator, "integers", low, high, sizes((size,)))
+    drawn = draw(generator, "integers", low, high, shaped("randint", (size,)))
     return made(drawn, dtype or dtypes.int64, requires_grad, device)
 
 

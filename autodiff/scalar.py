@@ -45,7 +45,7 @@ class Value(Variable):
 
     def __init__(self, data: Number):
         if not isinstance(data, Real):
-            raise TypeError(f"a Value is a number, not {type(data).__name__}")
+            raise TypeError(f"a Value is a number, not {type(data).__name__}: for arrays there is Tensor")
         self.data = data
         self.origin = Leaf((), float)
 
@@ -60,6 +60,10 @@ class Value(Variable):
         result = cls.__new__(cls)
         result.data, result.origin = data, node
         return result
+
+    @property
+    def array(self):
+        raise AttributeError("functions of Tensors take no Value: write x.exp() or x * 2, or make a Tensor")
 
     # ---- the operations: the result, and its derivative by each operand -------------------------
 
@@ -79,6 +83,8 @@ class Value(Variable):
     def __pow__(self, other):
         a, b = self.data, lifted(other).data
         y = a**b
+        if isinstance(y, complex):
+            raise ValueError(f"({a}) ** {b} is not a real number")
         by_base = b * a ** (b - 1) if b != 0 else 0
         if not isinstance(other, Value):
             return Value.computed(y, (self,), (by_base,))

@@ -6,6 +6,7 @@ import builtins
 import copy
 import itertools
 import sys
+import warnings
 import weakref
 from collections.abc import Sequence
 from typing import Any, NamedTuple
@@ -82,7 +83,8 @@ def fits_into(a, array: np.ndarray) -> bool:
         return True
     if getattr(a, "dtype", None) != array.dtype:
         return False
-    return a.shape == array.shape or np.broadcast_shapes(a.shape, array.shape) == array.shape
+    pairs = zip(reversed(a.shape), reversed(array.shape), strict=False)
+    return a.shape == array.shape or (a.ndim <= array.ndim and all(n in (1, m) for n, m in pairs))
 
 
 def has_dimensions(other) -> bool:
@@ -285,7 +287,10 @@ class Tensor(Variable):
     def item(self):
         """The only element, as a Python number."""
         if self.array.size != 1:
-            raise RuntimeError(f"a Tensor with {self.array.size} elements cannot be converted to Scalar")
+            raise RuntimeError(
+                f"a Tensor with {self.array.size} elements cannot be converted to Scalar: write .tolist() for all of "
+                "them, or make one of them first, with .mean() or an index"
+            )
         tell("observed", self, "as a Python number")
         return self.array.item()
 
@@ -368,11 +373,21 @@ class Tensor(Variable):
     def only(self):
         """The only element, for float() and int()."""
         if self.array.size != 1:
-            raise ValueError("only one element tensors can be converted to Python scalars")
+            raise ValueError(
+                f"only one element tensors can be converted to Python scalars, and this one has {self.array.size}: "
+                "write .tolist() for all of them, or make one of them first, with .mean() or an index"
+            )
         tell("observed", self, "as a Python number")
         return self.array.item()
 
     def __float__(self):
+        if self.origin is not None:
+            warnings.warn(
+                "Converting a tensor with requires_grad=True to a scalar may lead to unexpected behavior: the number "
+                "knows nothing of the graph, and what is computed from it has no gradient. Write operations of "
+                "tensors (x.exp() in place of math.exp(x)), or .item() if the number is all you want",
+                stacklevel=2,
+            )
         return builtins.float(self.only())
 
     def __int__(self):
@@ -976,7 +991,16 @@ class Tensor(Variable):
         """What backward() has added up so far; None before."""
         if self.origin is None:
             return getattr(self, "held", None)
-        return None if self.origin.stop is None else self.origin.stop.grad
+        stop = self.origin.stop
+        if (stop is None or stop.grad is None) and not (self.is_leaf or self.retains_grad):
+            warnings.warn(
+                "The .grad attribute of a Tensor that is not a leaf Tensor is being accessed. Its .grad attribute "
+                f"won't be populated during autograd.backward(): it is the result of {self.grad_fn}, and only leaves "
+                "keep their gradient. Write .retain_grad() before backward(); or, if it was meant to be a leaf, change "
+                "its values in place, under no_grad(), and not w = w - …",
+                stacklevel=2,
+            )
+        return None if stop is None else stop.grad
 
     @grad.setter
     def grad(self, value: Tensor | None):

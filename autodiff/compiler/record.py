@@ -413,7 +413,7 @@ def record(
     for key, t in everything.items():
         if isinstance(sources[key], Captured) and place_of(t.array) not in recorder.values:
             recorder.enter(t.array, Value(t.array, source=sources[key]))
-        if t.grad is not None and type(t.origin) is Leaf:
+        if type(t.origin) is Leaf and t.grad is not None:
             recorder.gradients[id(t.origin)] = t.grad
             if place_of(t.grad.array) not in recorder.values:
                 recorder.enter(t.grad.array, Value(t.grad.array, source=Gradient(sources[key])))

@@ -400,7 +400,7 @@ def owners_of(snapshot: Snapshot) -> set[int]:
     """The ids of the arrays that own the memory of its Tensors and their gradients."""
     tensors = [t for _, t in snapshot.tensors.values()]
     return {id(owner(t.array)) for t in tensors} | {
-        id(owner(t.grad.array)) for t in tensors if t.grad is not None
+        id(owner(t.grad.array)) for t in tensors if (t.is_leaf or t.retains_grad) and t.grad is not None
     }
 
 

@@ -560,11 +560,12 @@ def one_hot(x, num_classes=-1):
         )
     if num_classes == -1 and not classes.size:
         raise RuntimeError("Can not infer total number of classes from empty tensor.")
+    if classes.size and classes.min() < 0:
+        raise RuntimeError(f"Class values must be non-negative: found {int(classes.min())}")
     n = int(classes.max()) + 1 if num_classes == -1 else num_classes
-    if classes.size and (classes.min() < 0 or classes.max() >= n):
+    if classes.size and classes.max() >= n:
         raise RuntimeError(
-            f"Class values must be smaller than num_classes and not negative: found "
-            f"{int(classes.min())} to {int(classes.max())} for num_classes={n}"
+            f"Class values must be smaller than num_classes: found {int(classes.max())} for num_classes={n}"
         )
     hot = (classes[..., None] == np.arange(n)).astype(np.int64)
     return x.wrap(hot) if isinstance(x, Variable) else hot

@@ -860,7 +860,7 @@ ERRORS = [
     (lambda: ad.maximum(ad.zeros(3), ad.ones(3), ad.zeros(3)), TypeError, "maximum.. takes 2 inputs, and 3 were given"),
     (lambda: ad.zeros(3).mul_(ad.ones(3), ad.ones(3)), TypeError, "mul.. takes 2 inputs, and 3 were given"),
     (lambda: ~ad.zeros(3), TypeError, r"not implemented for floating-point tensors.*compare first"),
-    (lambda: ad.zeros(3) & ad.zeros(3), TypeError, r"not implemented for floating-point tensors.*compare first"),
+    (lambda: ad.zeros(3) & ad.zeros(3), NotImplementedError, r"not implemented for floating-point tensors.*compare first"),
     (lambda: ad.rand(3, dtype=ad.int64), NotImplementedError, "none is left of them in int64: write randint"),
     (lambda: ad.randn_like(ad.tensor([1])), NotImplementedError, "none is left of them in int64: write randint"),
     (lambda: ad.zeros(3).normal_(0, -1), RuntimeError, "normal expects std >= 0.0, but found std -1"),
@@ -869,6 +869,18 @@ ERRORS = [
     (lambda: ad.add(ad.zeros(3), None), TypeError, r"add\(\): argument 'other' \(position 2\) must be Tensor, not NoneType"),
     (lambda: ad.maximum([1.0], ad.zeros(1)), TypeError, r"maximum\(\): argument 'input' \(position 1\) must be Tensor, not list"),
     (lambda: ad.linear(None, ad.zeros(4, 5)), TypeError, r"linear\(\): argument 'input' \(position 1\) must be Tensor, not NoneType"),
+    (lambda: ad.zeros(2).add_(ad.zeros(3)), RuntimeError, r"The size of tensor a \(2\) must match the size of tensor b \(3\)"),
+    (lambda: ad.one_hot(ad.tensor([-1])), RuntimeError, "Class values must be non-negative: found -1"),
+    (lambda: ad.randn(2, -1), RuntimeError, r"Trying to create tensor with negative dimension -1: \[2, -1\]"),
+    (lambda: ad.randint(0, 5), TypeError, r"randint\(\): argument 'size' must be tuple of ints, not int: write .*\(n,\)"),
+    (lambda: ad.randint(0, size=(2,)), RuntimeError, "but got from=0 >= to=0"),
+    (lambda: ad.randint(5), TypeError, r"randint\(\): argument 'size' must be tuple of ints, not NoneType"),
+    (lambda: ad.zeros(2) ^ 2, NotImplementedError, r'"bitwise_xor_cpu" not implemented for .*a power is \*\*'),
+    (lambda: ad.zeros(2).item(), RuntimeError, r"with 2 elements cannot be converted to Scalar: write \.tolist\(\)"),
+    (lambda: float(ad.zeros(2)), ValueError, r"only one element tensors .* this one has 2: write \.tolist\(\)"),
+    (lambda: ad.sin(ad.Value(1.0)), AttributeError, r"functions of Tensors take no Value: write x\.exp\(\)"),
+    (lambda: ad.compile(3), TypeError, "takes a function of Tensors, not int"),
+    (lambda: ad.compile(keep_grad=True)(3), TypeError, "takes a function of Tensors, not int"),
 ]  # fmt: skip
 
 
@@ -876,6 +888,35 @@ ERRORS = [
 def test_errors_say_what_people_search_for(wrong, error, phrase):
     with pytest.raises(error, match=phrase):
         wrong()
+
+
+def test_a_gradient_that_nobody_keeps_is_asked_for_with_a_warning(recwarn):
+    x = ad.ones(2, requires_grad=True)
+    for silent in (x, x.detach(), ad.ones(2)):
+        assert silent.grad is None
+    kept = x * 2
+    kept.retain_grad()
+    assert kept.grad is None and not recwarn.list
+    kept.sum().backward()
+    assert kept.grad.tolist() == [1, 1] and not recwarn.list
+    y = kept * 3
+    with pytest.warns(
+        UserWarning, match=r"The .grad attribute of a Tensor that is not a leaf.*test_engine.py:\d+: y = "
+    ) as found:
+        assert y.grad is None
+    assert found[0].filename == __file__
+
+
+def test_a_number_that_leaves_the_graph_is_made_with_a_warning(recwarn):
+    x = ad.tensor(1.0, requires_grad=True)
+    assert (
+        x.item() == float(x.detach()) == int(x) == 1 and bool(x) and f"{x:.1f}" == "1.0" and not recwarn.list
+    )
+    with pytest.warns(
+        UserWarning, match="Converting a tensor with requires_grad=True to a scalar.*no gradient"
+    ) as found:
+        assert math.exp(x) == math.e
+    assert found[0].filename == __file__
 
 
 ALONE = [

@@ -96,3 +96,14 @@ def test_a_node_says_where_it_was_made():
     y = -Value(2.0)  # a product, inside
     line = test_a_node_says_where_it_was_made.__code__.co_firstlineno + 1
     assert repr(y.origin) == f"<StepBackward at test_scalar.py:{line}: y = -Value(2.0)  # a product, inside>"
+
+
+def test_a_root_that_is_no_real_number_is_refused():
+    for root in (
+        lambda: Value(-8.0) ** 0.5,
+        lambda: Value(-8.0) ** Value(1 / 3),
+        lambda: (-8.0) ** Value(0.5),
+    ):
+        with pytest.raises(ValueError, match=r"\(-8.0\) \*\* 0.\d+ is not a real number"):
+            root()
+    assert (Value(-8.0) ** 3).data == -512
