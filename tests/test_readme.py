@@ -1,4 +1,4 @@
-"""The documents: the READMEs' code runs, both languages show the same, what is named is there."""
+"""The documents: their code runs, both languages show the same, what is named is there."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def anchors(text: str) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", heading).strip().lower().replace(" ", "-") for heading in headings}
 
 
-@pytest.mark.parametrize("code", blocks(ENGLISH))
+@pytest.mark.parametrize("code", [*blocks(ENGLISH), *blocks(TEXTS["docs/backward.md"])])
 def test_every_block_runs(code):
     """And prints what the comment behind each `print` says."""
     if code in TUTORIAL:
