@@ -258,7 +258,7 @@ def missing(full: str, what: str) -> str:
     near = [f"{each}.{name}" for each in SOURCES if each not in inside and found(each, name) is not MISSING]
     if sources(module) is not None:
         known = {*names_in(module), *modules_in(module)} - {each.rpartition(".")[2] for each in inside}
-        near += [f"{module}.{each}" for each in get_close_matches(name, sorted(known), 3)]
+        near += [f"{module}.{each}" for each in get_close_matches(name, sorted(known), 3, cutoff=0.7)]
     remedy = [INSTEAD[full]] if full in INSTEAD else []
     if near:
         remedy.append(f"{' or '.join(near)}, which {'is' if len(near) == 1 else 'are'} near")

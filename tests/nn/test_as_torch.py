@@ -180,6 +180,8 @@ MISSING = [
      "program.py:2", "docs/from-pytorch.md"),
     ("import torch\ntorch.qwertyuiop", AttributeError, "module 'torch' has no attribute 'qwertyuiop'",
      "program.py:2", "docs/from-pytorch.md"),
+    ("import torch\ntorch.linalg", AttributeError, "module 'torch' has no attribute 'linalg'",
+     "program.py:2", "docs/from-pytorch.md"),  # not torch.long or torch.diag
     ("import torch\ndef f(): return torch.distributed\nf()", AttributeError, "no attribute 'distributed'",
      "program.py:2", "one process"),
 ]  # fmt: skip
