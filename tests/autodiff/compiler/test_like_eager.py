@@ -43,7 +43,8 @@ def both(make, calls):
 
 def snapshot(tree):
     if isinstance(tree, ad.Tensor):
-        return [tree.detach().clone(), None if tree.grad is None else tree.grad.detach().clone()]
+        grad = tree.grad if tree.is_leaf or tree.retains_grad else None
+        return [tree.detach().clone(), None if grad is None else grad.detach().clone()]
     if isinstance(tree, (list, tuple)):
         return [snapshot(each) for each in tree]
     return tree
