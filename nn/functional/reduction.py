@@ -85,8 +85,8 @@ def check_tensors(input: Tensor, target: Tensor) -> None:
             raise not_a_tensor("loss", x, name, k + 1)
     if input.dtype.kind in "biu":
         raise RuntimeError(
-            f"a loss needs floating-point numbers and its input is {input.dtype}: write "
-            + ("loss(input, target), for they seem swapped" if target.dtype.kind == "f" else "input.float()")
+            f"a loss needs floating-point numbers and its input is {input.dtype}: write input.float()"
+            + (", or loss(input, target) if the two were swapped" if target.dtype.kind == "f" else "")
         )
 
 

@@ -216,7 +216,10 @@ def test_mistakes_in_the_call_are_refused_with_a_remedy():
     for wrong, phrase in (
         (lambda: nn.CrossEntropyLoss(x, labels), r"write CrossEntropyLoss\(\)\(input, target\)"),
         (lambda: nn.MSELoss(x, x), r"write MSELoss\(\)\(input, target\)"),
-        (lambda: nn.CrossEntropyLoss()(labels, x), r"write loss\(input, target\), for they seem swapped"),
+        (
+            lambda: nn.CrossEntropyLoss()(labels, x),
+            r"write input.float\(\), or loss\(input, target\) if the two were swapped",
+        ),
         (lambda: nn.CrossEntropyLoss()(labels, labels), r"write input.float\(\)"),
         (
             lambda: nn.CrossEntropyLoss()(None, labels),
