@@ -507,6 +507,7 @@ def evaluated(m, functions, code, values, tracked):
     arguments = {name: argument(m, name, v, name in tracked) for name, v in values.items()}
     with warnings.catch_warnings():
         warnings.simplefilter("ignore" if m is torch else "error")
+        warnings.filterwarnings("ignore", "Converting a tensor with requires_grad=True")  # PyTorch's, too
         try:
             result = eval(code, {"m": m, "F": functions, **HELPERS, **arguments})
         except (Warning, NameError):  # a mistake of the row, or of ours
