@@ -87,6 +87,7 @@ def given_tensor(y: Any) -> Tensor:
 
 
 def check_function(name: str, f: Any) -> None:
+    """An error if the f that was given to the derivative `name` is no function."""
     if not callable(f):
         raise TypeError(
             f"{name}() takes a function and gives one that computes its derivative; got {type(f).__name__}. For the "

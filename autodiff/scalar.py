@@ -62,7 +62,7 @@ class Value(Variable):
         return result
 
     @property
-    def array(self):
+    def array(self):  # which functions of Tensors ask for
         raise AttributeError("functions of Tensors take no Value: write x.exp() or x * 2, or make a Tensor")
 
     # ---- the operations: the result, and its derivative by each operand -------------------------
