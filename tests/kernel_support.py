@@ -49,6 +49,7 @@ def run_python(code: str, *, at: Path = ROOT, **environment: str) -> tuple[str, 
     """(stdout, stderr) of a program in a Python of its own, for what happens once in a process."""
     settings = {k: v for k, v in os.environ.items() if not k.startswith(("AUTODIFF_", "NUMBA_"))}
     settings |= {"PYTHONPATH": str(at), "PYTHONDONTWRITEBYTECODE": "1"} | environment
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=settings, cwd=at)
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, capture_output=True, text=True, env=settings, cwd=at, timeout=300)
     assert done.returncode == 0, done.stderr
     return done.stdout.strip(), done.stderr.strip()

@@ -160,6 +160,10 @@ class DataLoader:
             )
         super().__setattr__(name, value)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """What a copy gets: no threads, for it has its own."""
+        return {**vars(self), "_crew": None}
+
     def __len__(self) -> int:
         order: Any = self.sampler if self.batch_sampler is None else self.batch_sampler
         if isinstance(self.sampler, EndlessSampler):
@@ -207,7 +211,9 @@ class DataLoader:
 
     def _read_ahead(self, order: Iterator[Any], key: int, first: int, position: Position) -> Iterator[Read]:
         """Batch after batch, read by workers in turn as soon as one that was read before has been taken."""
-        crew, self._crew = self._crew or Crew(self.dataset, self.num_workers, key, self.worker_init_fn), None
+        crew, self._crew = self._crew, None
+        if crew is None or not crew.is_alive:
+            crew = Crew(self.dataset, self.num_workers, key, self.worker_init_fn)
         crew.take_context()
         readers = [Reader(self, dataset) for dataset in crew.datasets]
         own = self._sources()[1:]

@@ -5,10 +5,11 @@ from __future__ import annotations
 import copy
 import threading
 from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import contextmanager
 from contextvars import Context, copy_context
 from dataclasses import dataclass
+from queue import SimpleQueue
 from typing import Any
 
 from .dataset import IterableDataset
@@ -37,24 +38,63 @@ def get_worker_info() -> WorkerInfo | None:
     return getattr(current, "info", None)
 
 
-class Crew:
-    """A DataLoader's workers: threads, each with a queue of its own.
+class Worker:
+    """A thread that makes one call after the other. (Python's pools of threads would do, but a program does
+    not end before theirs have: one that reads from where nothing comes would hold it up for ever.)"""
 
-    A worker gets a (shallow) copy of the data set if that is an IterableDataset, or if there is a
+    def __init__(self, name: str):
+        self.calls: SimpleQueue = SimpleQueue()
+        self.thread = threading.Thread(target=make_calls, args=(self.calls,), name=name, daemon=True)
+        self.thread.start()
+
+    def submit(self, function: Callable, *args: Any) -> Future:
+        """The future result of a call."""
+        future: Future = Future()
+        self.calls.put((future, function, args))
+        return future
+
+    def end(self) -> None:
+        """Make no more calls than it has been asked for."""
+        self.calls.put(None)
+
+    __del__ = end
+
+
+def make_calls(calls: SimpleQueue) -> None:
+    """What a worker does all its life."""
+    while (call := calls.get()) is not None:
+        future, function, args = call
+        if future.set_running_or_notify_cancel():
+            try:
+                future.set_result(function(*args))
+            except BaseException as error:
+                future.set_exception(error)
+        del call, future, function, args  # who waits keeps nothing alive
+
+
+class Crew:
+    """A DataLoader's workers.
+
+    Each gets a (shallow) copy of the data set if that is an IterableDataset, or if there is a
     `worker_init_fn`, which may prepare it.
     """
 
     def __init__(self, dataset: Any, size: int, seed: int, worker_init_fn: Callable[[int], None] | None):
         self.size, self.worker_init_fn = size, worker_init_fn
-        self.threads = [ThreadPoolExecutor(1, f"DataLoader worker {k}") for k in range(size)]
+        self.workers = [Worker(f"DataLoader worker {k}") for k in range(size)]
         self.datasets = [dataset] * size
         if isinstance(dataset, IterableDataset) or worker_init_fn is not None:
             self.datasets = [copy.copy(dataset) for _ in range(size)]
         self.begun = [
-            thread.submit(self._begin, WorkerInfo(k, size, (seed + k) % 2**63, self.datasets[k]))
-            for k, thread in enumerate(self.threads)
+            worker.submit(self._begin, WorkerInfo(k, size, (seed + k) % 2**63, self.datasets[k]))
+            for k, worker in enumerate(self.workers)
         ]
         self.contexts: list[Context] = []
+
+    @property
+    def is_alive(self) -> bool:
+        """Threads stay behind when a process forks."""
+        return all(worker.thread.is_alive() for worker in self.workers)
 
     def take_context(self) -> None:
         """Work from now on in the modes, such as no_grad, of who calls this."""
@@ -73,7 +113,7 @@ class Crew:
 
     def submit(self, worker: int, function: Callable, *args: Any) -> Future:
         """The future result of a call in that worker. What is raised there has a note of it."""
-        return self.threads[worker].submit(self._call, worker, function, args)
+        return self.workers[worker].submit(self._call, worker, function, args)
 
     def _call(self, worker: int, function: Callable, args: tuple) -> Any:
         """In a worker: the call, in the modes of who sent it."""
@@ -84,10 +124,10 @@ class Crew:
     def close(self, wait: bool = True) -> None:
         """No more work. Returns when all threads have ended, if it may wait for the sample that each of
         them is reading."""
-        for thread in self.threads:
-            thread.shutdown(wait=False, cancel_futures=True)
-        for thread in self.threads:
-            thread.shutdown(wait=wait)
+        for worker in self.workers:
+            worker.end()
+        for worker in self.workers if wait else ():
+            worker.thread.join()
 
 
 @contextmanager

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import os
+import pickle
 import signal
 import sys
 import threading
@@ -15,6 +17,7 @@ import pytest
 from beside_torch import same
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from kernel_support import run_python
 
 import autodiff as ad
 from nn.data import (
@@ -745,6 +748,51 @@ def test_a_timeout():
         list(DataLoader(Stuck(), num_workers=2, timeout=0.05))
     goes_on.set()
     until(lambda: not workers_alive())
+
+
+def test_a_program_ends_though_a_worker_is_stuck():
+    program = """
+import threading
+from nn.data import DataLoader, Dataset
+
+class Stuck(Dataset):
+    def __getitem__(self, index):
+        threading.Event().wait()
+
+    def __len__(self):
+        return 3
+
+try:
+    list(DataLoader(Stuck(), num_workers=2, timeout=0.05))
+except RuntimeError:
+    print("timed out")
+"""
+    assert run_python(program) == ("timed out", "")
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="this system does not fork")
+def test_persistent_workers_are_hired_anew_after_a_fork():
+    program = """
+import os, warnings
+from nn.data import DataLoader
+
+warnings.simplefilter("ignore")  # Python 3.12 warns of any fork where there are threads
+loader = DataLoader(range(3), 3, num_workers=1, persistent_workers=True)
+list(loader)
+child = os.fork()
+print([batch.tolist() for batch in loader], flush=True)
+if child:
+    os.waitpid(child, 0)
+"""
+    assert run_python(program) == ("[[0, 1, 2]]\n[[0, 1, 2]]", "")
+
+
+def test_a_copy_of_a_loader_has_workers_of_its_own():
+    loader = DataLoader(range(4), 2, num_workers=1, persistent_workers=True)
+    list(loader)
+    another = pickle.loads(pickle.dumps(loader))
+    assert [batch.tolist() for batch in copy.deepcopy(loader)] == [[0, 1], [2, 3]]
+    assert [batch.tolist() for batch in another] == [[0, 1], [2, 3]]
 
 
 def test_persistent_workers_are_the_same_threads_in_every_pass():
