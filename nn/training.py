@@ -250,13 +250,21 @@ def pair(batch: Any) -> tuple[Any, Tensor]:
             f"a batch is a pair (inputs, targets), and the loader gave a {type(batch).__name__}{size}. "
             "Make pairs with a collate_fn, or write the loop yourself"
         )
-    return batch[0], batch[1]
+    inputs, targets = batch
+    if not hasattr(targets, "ndim"):
+        raise TypeError(
+            "the targets of a batch are one Tensor, with a row for each sample, and the loader gave a "
+            f"{type(targets).__name__}. Put them together with a collate_fn, or write the loop yourself"
+        )
+    return inputs, targets
 
 
-def hits(outputs: Tensor, targets: Tensor) -> int | None:
+def hits(outputs: Any, targets: Tensor) -> int | None:
     """How many samples have the largest of their outputs (N, C) at their target's class; None where
-    targets are not one class for each sample."""
-    if targets.dtype.kind not in "iu" or targets.ndim != 1 or outputs.ndim != 2:
+    targets are not one class for each sample, or outputs are something else."""
+    if targets.dtype.kind not in "iu" or targets.ndim != 1:
+        return None
+    if not isinstance(outputs, Tensor) or outputs.ndim != 2:
         return None
     return int((outputs.array.argmax(1) == targets.array).sum())
 
@@ -304,6 +312,7 @@ class Checkpoint(Callback):
         self.saved = time.monotonic()
 
     def on_train_start(self, training: Training) -> None:
+        checkpoint.encoded(training.state_dict())  # what can't be saved says so now, not after an epoch
         self.saved = time.monotonic()
 
     def on_batch_end(self, training: Training) -> None:
@@ -326,18 +335,21 @@ class Progress(Callback):
         self.bar: Any = None
 
     def on_train_start(self, training: Training) -> None:
-        if not sys.stderr.isatty():
+        if sys.stderr is None or not sys.stderr.isatty():  # None: a program without a console
             return
         try:
             from tqdm import tqdm
         except ImportError:
             print("for a live bar: pip install tqdm", file=sys.stderr)
             return
-        batches = len(training.loader)
+        batches = batches_of(training.loader)
+        known = batches is not None
         self.bar = tqdm(
-            total=batches * training.epochs, initial=batches * training.epoch + training.batch,
+            total=batches * training.epochs if known else None,
+            initial=batches * training.epoch + training.batch if known else training.batch,
             desc=f"epoch {training.epoch + 1}/{training.epochs}", leave=False, dynamic_ncols=True,
-            bar_format="{desc} {percentage:3.0f}% |{bar}| {remaining} left{postfix}",
+            bar_format="{desc} {percentage:3.0f}% |{bar}| {remaining} left{postfix}"
+            if known else "{desc}{postfix}",
             delay=1e-3,  # not before the first batch: kernels that it compiles say so on a line of their own
         )  # fmt: skip
 
@@ -351,10 +363,9 @@ class Progress(Callback):
             self.bar.set_postfix_str(f"{scores(training)}, {speed:,.0f} images/s", refresh=False)
             self.bar.update()
         if self.log_interval and training.batch % self.log_interval == 0:
-            self.say(
-                f"epoch {training.epoch + 1}  batch {training.batch}/{len(training.loader)}  "
-                f"{scores(training)}"
-            )
+            batches = batches_of(training.loader)
+            of = "" if batches is None else f"/{batches}"
+            self.say(f"epoch {training.epoch + 1}  batch {training.batch}{of}  {scores(training)}")
 
     def on_epoch_end(self, training: Training) -> None:
         row = training.history[-1]
@@ -378,6 +389,14 @@ class Progress(Callback):
             print(line, flush=True)
         else:  # above the bar, not through it
             self.bar.write(line, file=sys.stdout)
+
+
+def batches_of(loader: Any) -> int | None:
+    """How many there are in an epoch; None where only its end will tell."""
+    try:
+        return len(loader)
+    except TypeError:
+        return None
 
 
 def scores(training: Training) -> str:

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 import autodiff as ad
 import nn
 from nn import optim, transforms
-from nn.data import DataLoader, Dataset, TensorDataset
+from nn.data import DataLoader, Dataset, IterableDataset, TensorDataset
 from nn.training import Callback, Checkpoint, Progress, Training, evaluate, fit
 
 
@@ -98,6 +98,8 @@ def test_what_is_no_batch_and_no_loader_is_said():
             evaluate(given["model"], [batch], given["loss"])
         with pytest.raises(TypeError, match=r"a batch is a pair \(inputs, targets\), and the loader gave a"):
             fit(**{**given, "loader": [batch]})
+    with pytest.raises(TypeError, match=r"the targets of a batch are one Tensor.*and the loader gave a list"):
+        evaluate(given["model"], [(ad.ones(2, 5), [ad.ones(2), ad.ones(2)])], given["loss"])
     with pytest.raises(ValueError, match="nothing to train on: the loader gave no batch"):
         fit(**{**given, "loader": []})
     run = Training(**{**given, "loader": [(ad.ones(2, 5), ad.tensor([0, 1]))]}, epochs=1)
@@ -111,6 +113,24 @@ def test_accuracy_is_of_one_class_for_each_sample():
     model = nn.Sequential(nn.Linear(4, 12), Reshaped())
     batch = ad.randn(5, 4), ad.zeros(5, 4).long()
     assert evaluate(model, [batch], nn.CrossEntropyLoss()).accuracy is None
+
+
+def test_outputs_may_be_anything_that_the_loss_takes():
+    class Two(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.inner = nn.Linear(5, 3)
+
+        def forward(self, x):
+            return self.inner(x), x
+
+    given = parts()
+    model = Two()
+    optimizer = optim.SGD(model.parameters(), lr=0.1)
+    changed = {"model": model, "optimizer": optimizer, "scheduler": None, "compile": False}
+    changed["loss"] = lambda outputs, targets: given["loss"](outputs[0], targets)
+    (row,) = fit(**{**given, **changed}).history
+    assert row["accuracy"] is None and row["test_accuracy"] is None and row["test_loss"] > 0
 
 
 class Reshaped(nn.Module):
@@ -277,6 +297,16 @@ def test_a_checkpoint_every_epoch_and_every_so_often(tmp_path, monkeypatch):
     assert saved == [(0, 1), (0, 2), (0, 3), (0, 4), (1, 0)]
 
 
+def test_what_cannot_be_saved_is_said_before_the_first_batch(tmp_path):
+    pytest.importorskip("safetensors")
+    given, batches = parts(), iter([])
+    with pytest.raises(TypeError, match=r"its loader, a list_iterator, has no state_dict\(\)"):
+        fit(**{**given, "loader": batches}, callbacks=[Checkpoint(tmp_path / "x")])
+    given["scheduler"].note = object()
+    with pytest.raises(TypeError, match="a checkpoint cannot hold scheduler.note, a object"):
+        fit(**given, callbacks=[Checkpoint(tmp_path / "x")])
+
+
 # ---- what is shown -----------------------------------------------------------------------------------
 
 LINE = (
@@ -309,6 +339,26 @@ def test_a_live_bar_on_a_terminal(monkeypatch, capsys):
     assert [bool(re.fullmatch(LINE.format(k + 1), line)) for k, line in enumerate(out.split("\n")[:2])]
     assert "epoch 1/2" in shown and "epoch 2/2" in shown
     assert re.search(r"left, loss \d\.\d{4}, accuracy \d+\.\d\d %, [\d,]+ images/s", shown)
+
+
+def test_a_loader_may_not_know_how_many_batches_there_are(monkeypatch, capsys):
+    class Row(IterableDataset):
+        def __iter__(self):
+            return iter([(ad.ones(5), 1)] * 10)
+
+    pytest.importorskip("tqdm")
+    monkeypatch.setattr(sys, "stderr", terminal := Terminal())
+    clock = itertools.count()
+    monkeypatch.setattr("time.time", lambda: float(next(clock)))
+    fit(**{**parts(), "loader": DataLoader(Row(), 4)}, epochs=2, callbacks=[Progress(log_interval=2)])
+    assert capsys.readouterr().out.startswith("epoch 1  batch 2  loss")
+    assert re.search(r"\repoch 2/2, loss \d\.\d{4}, accuracy", terminal.getvalue())
+
+
+def test_a_program_without_a_console_trains_too(monkeypatch, capsys):
+    monkeypatch.setattr(sys, "stderr", None)
+    fit(**parts(), epochs=1, callbacks=[Progress()], compile=False)
+    assert capsys.readouterr().out.count("epoch 1/1") == 1
 
 
 def test_the_bar_waits_for_what_the_first_batch_has_to_say(monkeypatch):
