@@ -28,6 +28,7 @@ import numpy as np
 from autodiff import Tensor
 
 FORMAT = "autodiff-nn checkpoint 1"
+METADATA = "__metadata__"  # the one name in a safetensors file that is no tensor's
 
 
 def save(path: str | os.PathLike, state: dict[str, Any] | None = None, /, **parts: Any) -> None:
@@ -69,6 +70,10 @@ def save_tensors(path: str | os.PathLike, tensors: Mapping[str, Any]) -> None:
     all, as any reader of safetensors expects them."""
     arrays: dict[str, np.ndarray] = {}
     for name, value in tensors.items():
+        if not isinstance(name, str) or name == METADATA:
+            raise TypeError(
+                f"{name!r} can't be the name of a tensor in a safetensors file: choose other text"
+            )
         if not isinstance(value, (Tensor, np.ndarray)):
             raise TypeError(
                 f"save_tensors holds Tensors and arrays under names, and {name!r} is a "
@@ -127,7 +132,7 @@ def read(source: str | os.PathLike | BinaryIO) -> tuple[dict[str, np.ndarray], d
         content = source.read()
         arrays = library.numpy.load(content)
         header = json.loads(content[8 : 8 + int.from_bytes(content[:8], "little")])
-        return arrays, header.get("__metadata__", {})
+        return arrays, header.get(METADATA, {})
     except library.SafetensorError as error:
         raise ValueError(
             f"{described(source)} is cut short or not a safetensors file ({error}). Try an older checkpoint"
@@ -160,15 +165,17 @@ def packed(value: Any, path: tuple[str, ...], arrays: dict[str, np.ndarray]) -> 
     if isinstance(value, (list, tuple)):
         parts = [packed(each, (*path, str(k)), arrays) for k, each in enumerate(value)]
         return {"list" if isinstance(value, list) else "tuple": parts}
-    array = value.array if isinstance(value, Tensor) else value
-    if isinstance(array, (np.ndarray, np.generic)) and array.dtype.kind in "biufc":
-        name = ".".join(path) if path else "tensor"
-        while name in arrays:  # {"a.b": {"c": …}, "a": {"b.c": …}}
-            name += "'"
-        arrays[name] = np.asarray(array, array.dtype.newbyteorder("="), order="C")
-        return {kind_of(value): name}
+    array, of = value.array if isinstance(value, Tensor) else value, ""
+    if isinstance(array, (np.ndarray, np.generic)):
+        if array.dtype.kind in "biufc" and array.dtype.itemsize <= 8:
+            name = ".".join(path) if path else "tensor"
+            while name in arrays or name == METADATA:  # {"a.b": {"c": …}, "a": {"b.c": …}}
+                name += "'"
+            arrays[name] = np.asarray(array, array.dtype.newbyteorder("="), order="C")
+            return {kind_of(value): name}
+        of = f" of {array.dtype}"
     raise TypeError(
-        f"a checkpoint cannot hold {'.'.join(path)}, a {type(value).__name__}: it holds Tensors, "
+        f"a checkpoint cannot hold {'.'.join(path)}, a {type(value).__name__}{of}: it holds Tensors, "
         "arrays, numbers, text, bools and None in dicts (with keys of text or int), lists and tuples"
     )
 
@@ -204,7 +211,11 @@ def kind_of(value: Any) -> str:
 
 def write_atomically(path: Path, content: bytes) -> None:
     """Put `content` at `path`: written beside it, flushed to the disk, moved over it in one step. Its folder
-    is made if need be."""
+    is made if need be. A link is followed; what is no file, such as /dev/stdout, is not moved over."""
+    if path.exists() and not path.is_file():
+        path.write_bytes(content)
+        return
+    path = Path(os.path.realpath(path))
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}.tmp")
     try:

@@ -70,6 +70,14 @@ def test_names_that_meet_are_kept_apart(tmp_path):
     assert_same(checkpoint.load(tmp_path / "x"), state)
 
 
+def test_the_one_name_that_is_no_tensors(tmp_path):
+    checkpoint.save(tmp_path / "x", {"__metadata__": ad.ones(2), "a": ad.zeros(1)})
+    assert checkpoint.load(tmp_path / "x")["__metadata__"].tolist() == [1.0, 1.0]
+    for name in ("__metadata__", 1):
+        with pytest.raises(TypeError, match=f"{name!r} can't be the name of a tensor"):
+            checkpoint.save_tensors(tmp_path / "y", {name: ad.ones(2)})
+
+
 def test_layout_and_byte_order_do_not_matter(tmp_path):
     a = np.arange(12, dtype=">f4").reshape(3, 4)
     checkpoint.save(tmp_path / "x", a=a.T, b=ad.from_numpy(np.arange(10)[::3]))
@@ -208,6 +216,30 @@ def test_a_damaged_header_is_refused_or_holds_something(tmp_path):
     assert refused > header / 2
 
 
+@pytest.mark.skipif(os.name != "posix", reason="links are a privilege on Windows")
+def test_a_link_is_followed(tmp_path):
+    (tmp_path / "large disk").mkdir()
+    (tmp_path / "run").symlink_to(tmp_path / "large disk")
+    (tmp_path / "x").symlink_to("run/x")
+    for k in range(2):  # the first makes the file
+        checkpoint.save(tmp_path / "x", k=k)
+        assert (tmp_path / "x").is_symlink()
+        assert checkpoint.load(tmp_path / "large disk" / "x") == {"k": k}
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="this system has no such pipes")
+def test_what_is_no_file_is_not_moved_over(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    end = os.open(tmp_path / "pipe", os.O_RDWR | os.O_NONBLOCK)  # neither end waits for the other
+    checkpoint.save(tmp_path / "pipe", k=1)
+    (tmp_path / "x").write_bytes(os.read(end, 1 << 16))
+    os.close(end)
+    assert checkpoint.load(tmp_path / "x") == {"k": 1}
+    with pytest.raises(IsADirectoryError, match=f"{tmp_path.name}'$"):
+        checkpoint.save(tmp_path, k=1)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["pipe", "x"]
+
+
 def test_a_folder_that_is_not_there_is_made(tmp_path):
     path = tmp_path / "runs" / "first" / "x"
     checkpoint.save(path, epoch=1)
@@ -223,7 +255,7 @@ def test_what_is_asked_for_must_be_there(tmp_path):
 @pytest.mark.parametrize(
     "state, where",
     [({"a": {"b": {1, 2}}}, "a.b, a set"), ({"a": [0, np.array(["x"])]}, "a.1, a ndarray"),
-     ({"a": {(1, 2): 3}}, "a, a dict"), ({"a": {True: 3}}, "a, a dict"), ({"a": object()}, "a, a object")],
+     ({"a": np.array([1j])}, "a, a ndarray of complex128"), ({"a": {(1, 2): 3}}, "a, a dict"), ({"a": {True: 3}}, "a, a dict"), ({"a": object()}, "a, a object")],
 )  # fmt: skip
 def test_what_cannot_be_kept(tmp_path, state, where):
     with pytest.raises(TypeError, match=f"cannot hold {where}"):
