@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import operator
 import warnings
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
@@ -66,10 +67,15 @@ class TensorDataset(Dataset[tuple[Tensor, ...]]):
         return tuple(tensor[index] for tensor in self.tensors)
 
     def __getitems__(self, indices: Sequence[int]) -> Batch:
-        return Batch(self[np.asarray(indices, np.int64)])
+        return Batch(self[numbers_of(indices)])
 
     def __len__(self) -> int:
         return len(self.tensors[0])
+
+
+def numbers_of(indices: Iterable[Any]) -> np.ndarray:
+    """The numbers of samples in an array. What is no whole number is an error, as for one sample."""
+    return np.fromiter(map(operator.index, indices), np.int64)
 
 
 class Subset(Dataset[Sample]):

@@ -13,7 +13,7 @@ from autodiff import Tensor
 from autodiff.kernels.lookup import looked_up
 
 from ..data.collate import Batch
-from ..data.dataset import Dataset
+from ..data.dataset import Dataset, numbers_of
 from ..transforms import Compose, supports_batch
 from ..transforms.tables import table_of
 from .download import Published, fetch
@@ -142,7 +142,7 @@ class MNIST(Dataset):
         whole = type(self).__getitem__ is MNIST.__getitem__  # else a subclass has its own samples
         if not whole or not supports_batch(transform) or self.target_transform is not None:
             return [self[index] for index in indices]
-        rows = np.asarray(indices, np.int64)
+        rows = numbers_of(indices)
         data = self.data.array
         table = table_of(transform) if data.dtype == np.uint8 and data.ndim == 3 else None
         images = transform.on_batch(data[rows]) if table is None else looked_up(data, rows, table)[:, None]

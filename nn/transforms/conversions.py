@@ -26,6 +26,8 @@ class ToTensor:
 
     def on_batch(self, x: np.ndarray) -> Tensor:
         """(N, H, W) or (N, H, W, C) → (N, C, H, W)."""
+        if not isinstance(x, np.ndarray):
+            raise TypeError(f"pic should be PIL Image or ndarray. Got {type(x)}")
         return Tensor.wrap(F.scaled(x[:, None] if x.ndim == 3 else x.transpose(0, 3, 1, 2)))
 
     def __repr__(self):

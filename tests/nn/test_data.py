@@ -383,6 +383,15 @@ def test_what_is_drawn_between_batches_does_not_change_the_order():
     assert busy == plain != drawn
 
 
+@pytest.mark.parametrize("wrong", [0.5, "1", None])
+def test_numbers_of_samples_are_whole(wrong):
+    with pytest.raises(TypeError, match="cannot be interpreted as an integer") as caught:
+        list(DataLoader(TensorDataset(ad.arange(4)), 2, sampler=[0, wrong]))
+    assert caught.value.__notes__ == [f"while samples {[0, wrong]} were read"]
+    (batch,) = DataLoader(TensorDataset(ad.arange(4)), 2, sampler=[np.int32(3), ad.tensor(1)])
+    assert batch[0].tolist() == [3, 1]
+
+
 def test_a_collate_fn_gets_samples_even_of_a_data_set_that_gives_whole_batches():
     kinds = []
 

@@ -100,6 +100,11 @@ def test_normalize_takes_tensors_and_passes_gradients():
     "apply, error, words",
     [
         (lambda: ToTensor()([[1]]), TypeError, "pic should be PIL Image or ndarray. Got <class 'list'>"),
+        (
+            lambda: ToTensor().on_batch(ad.ones(2, 1, 4, 4)),
+            TypeError,
+            "pic should be PIL Image or ndarray. Got",
+        ),
         (lambda: ToTensor()(np.zeros(3)), ValueError, "pic should be 2/3 dimensional. Got 1 dim"),
         (lambda: Normalize(0, 1)(np.zeros((1, 2, 2))), TypeError, "Put ToTensor"),
         (lambda: Normalize(0, 1)(ad.ones(1, 2, 2).long()), TypeError, "should be a float tensor"),
