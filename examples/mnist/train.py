@@ -76,9 +76,11 @@ what a run leaves in its folder
 class Parser(argparse.ArgumentParser):
     """A parser whose errors are short."""
 
+    where = ""  # before each error: where the flags stand, if nobody typed them
+
     def error(self, message: str) -> NoReturn:
         """One sentence; argparse would put the list of all flags before it."""
-        stop(f"{message}. --help explains every flag")
+        stop(f"{self.where}{message}. --help explains every flag")
 
 
 def number(kind: Callable[[str], Any], fits: Callable[[Any], bool], wanted: str) -> Callable[[str], Any]:
@@ -104,8 +106,14 @@ fraction = number(float, lambda x: 0 <= x < 1, "a number from 0 to below 1")
 percentage = number(float, lambda x: 0 <= x <= 100, "a number from 0 to 100")
 
 
+def folder_of_run(text: str) -> Path:
+    """The folder of a run, by its own name or by that of the checkpoint in it."""
+    path = Path(text)
+    return path.parent if path.name == STATE else path
+
+
 # fmt: off
-def command_line() -> argparse.ArgumentParser:
+def command_line() -> Parser:
     """The flags."""
     parser = Parser(
         prog="python -m examples.mnist", usage="%(prog)s [--flag value ...]",
@@ -149,7 +157,7 @@ def command_line() -> argparse.ArgumentParser:
     add = parser.add_argument_group("the run").add_argument
     add("--out", type=Path, metavar="DIR",
         help="the run's own folder, new or empty (default: a new one under runs/)")
-    add("--resume", type=Path, metavar="DIR",
+    add("--resume", type=folder_of_run, metavar="DIR",
         help="go on with the run in this folder, with its settings; --epochs may be raised")
     add("--dry-run", action="store_true",
         help="one batch through everything, and nothing written")
@@ -180,7 +188,7 @@ NOT_KEPT = {"out", "resume", "dry_run"}
 
 def settings(argv: list[str] | None) -> argparse.Namespace:
     """The flags, on top of the settings of the run to go on with."""
-    parser = command_line()
+    parser, argv = command_line(), sys.argv[1:] if argv is None else argv
     args = parser.parse_args(argv)
     if args.out and args.resume:
         parser.error("--out begins a run, --resume goes on with one: give one of them")
@@ -190,9 +198,8 @@ def settings(argv: list[str] | None) -> argparse.Namespace:
     if args.resume and (args.resume / STATE).exists() and not (args.resume / CONFIG).exists():
         stop(f"{args.resume} holds a checkpoint and no {CONFIG}: it can't be told what run this was")
     if args.resume and (args.resume / CONFIG).exists():
-        kept = read_config(args.resume / CONFIG)
-        parser.set_defaults(**kept)
-        args = parser.parse_args(argv)
+        flags, kept = kept_settings(args.resume / CONFIG)
+        args = parser.parse_args([*flags, *argv])
     if args.lr is None:
         args.lr = RATES[args.optimizer]
     if args.momentum and args.optimizer != "sgd":
@@ -226,12 +233,26 @@ def shown(value: Any) -> str:
 # ---- the run's folder --------------------------------------------------------------------------
 
 
-def read_config(path: Path) -> dict[str, Any]:
-    """The settings of the run that wrote this file."""
+def kept_settings(path: Path) -> tuple[list[str], dict[str, Any]]:
+    """The settings in this file: as they are typed, and so checked like those that are, and what they say."""
+    unreadable = f"{path} cannot be read as the settings of a run: "
     try:
-        return dict(json.loads(path.read_text(encoding="utf-8")))
+        kept = dict(json.loads(path.read_text(encoding="utf-8")))
     except (OSError, ValueError, TypeError) as error:
-        stop(f"{path} cannot be read as the settings of a run: {error}")
+        stop(f"{unreadable}{error}")
+    kept = {name: value for name, value in kept.items() if name not in NOT_KEPT}
+    flags: list[str] = []
+    for name, value in kept.items():
+        if value is True:
+            flags.append(flag(name))
+        elif isinstance(value, list):
+            flags += [flag(name), *map(str, value)]
+        elif value is not None and value is not False:
+            flags.append(f"{flag(name)}={value}")
+    parser = command_line()
+    parser.where = unreadable
+    said = vars(parser.parse_args(flags))
+    return flags, {name: said[name] for name in kept.keys() & said.keys()}
 
 
 def claim_folder(args: argparse.Namespace) -> Path:
@@ -426,7 +447,8 @@ def begin(args: argparse.Namespace, training: Training, folder: Path) -> list[Ca
             training.load_state_dict(checkpoint.load(folder / STATE))
         keep_settings(args, folder)
     except (OSError, ValueError, KeyError, RuntimeError) as error:
-        stop(f"this run cannot go on: {error}" if kept else f"the run's folder cannot be used: {error}")
+        reason = error.args[0] if isinstance(error, KeyError) else error  # whose text is in quotes
+        stop(f"this run cannot go on: {reason}" if kept else f"the run's folder cannot be used: {reason}")
     if kept:
         notice(f"going on {place(training)} with the run in {folder}")
     else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Sequence, Sized
 from itertools import islice, repeat
 from typing import Any, Generic, TypeVar
@@ -154,7 +155,7 @@ class BatchSampler(Sampler[list[int]]):
 
     def __iter__(self) -> Iterator[list[int]]:
         order = iter(self.sampler)
-        while batch := list(islice(order, self.batch_size)):
+        while batch := list(islice(order, min(self.batch_size, sys.maxsize))):
             if len(batch) == self.batch_size or not self.drop_last:
                 yield batch
 

@@ -107,19 +107,44 @@ def test_no_run_overwrites_another(capsys):
 
 
 def test_going_on_keeps_the_settings_and_may_raise_the_epochs(capsys):
-    assert main([*SMALL, "--out", "run", "--hidden", "16", "--optimizer", "adam"]) == 0
+    assert main([*SMALL, "--out", "run", "--hidden", "16", "--optimizer", "adam", "--save-model"]) == 0
     capsys.readouterr()
     assert main(["--resume", "run"]) == 0
     assert capsys.readouterr().out.startswith("test accuracy")  # there was nothing left to do
     assert main(["--resume", "run", "--epochs", "3"]) == 0
     out, err = capsys.readouterr()
     assert out.startswith("epoch 3/3") and "784 -> 16 -> 10, adam lr 0.001" in err
+    assert main(["--resume", "run/checkpoint.safetensors"]) == 0  # as --from may name it, too
     for flags in (["--hidden", "17"], ["--seed", "2"], ["--batch-size", "32"], ["--limit", "100"]):
         said = refused(["--resume", "run", *flags], capsys)
         assert f"this run began with {flags[0]}" in said
     assert "give one of them" in refused(["--resume", "run", "--out", "other"], capsys)
+    shutil.copyfile("run/model.safetensors", "run/checkpoint.safetensors")
+    assert "cannot go on: this is not the state of such a training run" in refused(
+        ["--resume", "run"], capsys
+    )
     (Path("run") / "config.json").write_text("[1]", encoding="utf-8")
     assert "cannot be read as the settings" in refused(["--resume", "run"], capsys)
+
+
+@pytest.mark.parametrize(
+    "changed, said",
+    [
+        ({"epochs": 2.5}, "argument --epochs: 2.5 is not a whole number above 0"),
+        ({"hidden": [8, "x"]}, "argument --hidden: x is not a whole number above 0"),
+        ({"model": "lanet"}, "argument --model: invalid choice: 'lanet'"),
+        ({"optimizer": 3}, "argument --optimizer: invalid choice: '3'"),
+        ({"augment": "yes"}, "argument --augment: ignored explicit argument 'yes'"),
+        ({"layers": 3}, "unrecognized arguments: --layers=3"),
+    ],
+)
+def test_kept_settings_are_checked_like_typed_ones(changed, said, capsys):
+    Path("run").mkdir()
+    Path("run/checkpoint.safetensors").touch()
+    Path("run/config.json").write_text(json.dumps({"hidden": [4], "lr": 0.01, **changed}), encoding="utf-8")
+    assert f"{Path('run/config.json')} cannot be read as the settings of a run: {said}" in refused(
+        ["--resume", "run"], capsys
+    )
 
 
 @pytest.mark.parametrize("model, shape", [("linear", "784 -> 10"), ("mlp", "784 -> 512 -> 10")])

@@ -383,6 +383,10 @@ def test_what_is_drawn_between_batches_does_not_change_the_order():
     assert busy == plain != drawn
 
 
+def test_a_batch_of_any_size_is_all_there_is():
+    assert [batch.tolist() for batch in DataLoader(range(3), 10**20)] == [[0, 1, 2]]
+
+
 @pytest.mark.parametrize("wrong", [0.5, "1", None])
 def test_numbers_of_samples_are_whole(wrong):
     with pytest.raises(TypeError, match="cannot be interpreted as an integer") as caught:
