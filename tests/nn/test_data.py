@@ -792,10 +792,9 @@ from nn.data import DataLoader
 warnings.simplefilter("ignore")  # Python 3.12 warns of any fork where there are threads
 loader = DataLoader(range(3), 3, num_workers=1, persistent_workers=True)
 list(loader)
-child = os.fork()
-print([batch.tolist() for batch in loader], flush=True)
-if child:
+if child := os.fork():
     os.waitpid(child, 0)
+print([batch.tolist() for batch in loader], flush=True)
 """
     assert run_python(program) == ("[[0, 1, 2]]\n[[0, 1, 2]]", "")
 
