@@ -375,7 +375,7 @@ class Generator:
 
     def build(self) -> None:
         """The nests, in order, each with as many values as may share its loops."""
-        finals = dict((v, target) for target, v in reversed(self.program.writes))
+        finals = self.finals = self.what_may_overwrite()
         for step in self.program.steps:
             if step.name in loops.table:
                 nest = Nest(step.outputs[0].shape, list(step.outputs), block=True)
@@ -390,6 +390,14 @@ class Generator:
         for nest in list(self.nests):
             epilogue.join(self, nest, finals)
         self.reading = None
+
+    def what_may_overwrite(self) -> dict[Value, Value]:
+        """The values that may be computed where they are to be found in the end, each with the input whose memory
+        that is: those that are made when all conditions have been checked."""
+        steps = self.program.steps
+        conditions = [k for k, step in enumerate(steps) if not self.assumed.isdisjoint(step.outputs)]
+        late = {y for step in steps[max(conditions, default=-1) + 1 :] for y in step.outputs}
+        return {v: target for target, v in reversed(self.program.writes) if v in late}
 
     def nest_of(self, y: Value) -> Nest:
         """A nest for this value alone, and what it reads."""
@@ -442,7 +450,8 @@ class Generator:
             k = made.get(value)
             if self.aliases.get(value) is target:
                 continue  # already settled
-            if k is not None and value not in self.aliases and self.may_overwrite(target, k, last):
+            free = value in self.finals and value not in self.aliases
+            if k is not None and free and self.may_overwrite(target, k, last):
                 self.aliases[value] = target
             else:
                 self.copies.append((self.name[target], target.shape, value, target.dtype))
@@ -527,7 +536,6 @@ class Generator:
         write = Writer()
         for v, name in self.result_of.items():
             self.name[v] = name
-        written = False
         self.last_comment: list[str] = []
         for nest in self.nests:
             self.comment(write, nest)
@@ -538,11 +546,8 @@ class Generator:
                 self.write_nest(write, nest)
             for v in nest.values:
                 if v in self.assumed:
-                    if written:
-                        raise Unsupported("a condition is checked after something has been written")
                     write(f"if not {self.name[v]}:")
                     write("    return False")
-                written = written or v in self.aliases
         for name, shape, value, dtype in self.copies:
             write()
             self.local, self.here = {}, index_for(shape)
