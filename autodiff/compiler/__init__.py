@@ -18,7 +18,6 @@
 
 from __future__ import annotations
 
-import copy
 import os
 import sys
 import threading
@@ -26,6 +25,7 @@ import weakref
 from collections import Counter
 from collections.abc import Callable
 from functools import update_wrapper
+from types import MethodType
 from typing import Any
 
 import numpy as np
@@ -35,7 +35,7 @@ from ..dtypes import get_default_dtype
 from ..graph import Leaf, Origin, inspector, mode
 from ..provenance import describe_function
 from ..tensor import Tensor
-from .state import PLAIN, Wrapper
+from .state import PLAIN, Wrapper, own_entries
 
 VARIABLE = "AUTODIFF_COMPILE"  # 0: every compiled function runs eagerly
 # When a kind of call is given up, and runs eagerly:
@@ -43,9 +43,9 @@ MOST_PROGRAMS = 8  # after so many different programs in a row, none of which ra
 MOST_RECORDINGS = 32  # after so many recordings since a program ran for LONG
 MOST_UNSETTLED = 4  # after so many recordings, none of which gave a program
 LONG = 10  # calls: then a program was worth its compiling
-MOST_KINDS = (
-    16  # kinds of calls that differ in nothing but numbers, texts and objects; further ones are not recorded
-)
+# Of the kinds of calls that differ in nothing but shapes, numbers, texts and objects:
+FEW_KINDS = 3  # so many are compiled at once, further ones when they come again
+MOST_KINDS = 16  # beyond so many, none is recorded
 LONGEST = 1500  # lines of source, which Numba compiles in a minute or two
 
 
@@ -159,16 +159,25 @@ class Compiled(Wrapper):
         """In a class body it is a method; each instance's is compiled for itself."""
         if instance is None:
             return self
-        own = vars(instance).get("_compiled")
+        entries = own_entries(instance)
+        if entries is None:  # a class, or an instance without a dict: an argument like others
+            return MethodType(self, instance)
+        own = entries.get("_compiled")
         if own is None or own.instance() is not instance:  # it has none, or those of what it was copied from
-            own = vars(instance)["_compiled"] = Methods(instance)
+            own = entries["_compiled"] = Methods(instance)
         if self not in own:
             own[self] = Compiled(self.function.__get__(instance, kind), self.keep_grad, self.longest)
         return own[self]
 
-    def __deepcopy__(self, memo: dict) -> Compiled:
-        """Of the function; what was compiled stays with this one."""
-        return Compiled(copy.deepcopy(self.function, memo), self.keep_grad, self.longest)
+    def __getattr__(self, name: str) -> Any:
+        """What the function has beside being called: of a compiled Module, its parameters, `train()` …"""
+        if name == "function":  # this object is still to be made
+            raise AttributeError(name)
+        return getattr(self.function, name)
+
+    def __reduce__(self) -> tuple:
+        """A copy is of the function; what was compiled stays with this one."""
+        return Compiled, (self.function, self.keep_grad, self.longest)
 
     def first_call(self, key: tuple, args: tuple, kwargs: dict, tensors: list):
         """Record the call, compile the program, and run that."""
@@ -178,11 +187,15 @@ class Compiled(Wrapper):
             common = outline(key)
             if self.kinds[common] == MOST_KINDS:  # it will not come again: nothing is kept
                 self.tell(
-                    "it is called with ever new numbers or objects: give it Tensors, and the same objects"
+                    "it is called with ever new shapes, numbers or objects: give it Tensors of few shapes, and the "
+                    "same objects"
                 )
                 return self.function(*args, **kwargs)
             self.kinds[common] += 1
-        programs = self.programs.setdefault(key, [])
+            self.programs[key] = []
+            if self.kinds[common] > FEW_KINDS:  # it will be compiled when it has come again
+                return self.function(*args, **kwargs)
+        programs = self.programs[key]
         if key not in self.tries or (programs and programs[0].runs >= LONG):
             self.tries[key], self.texts[key] = 0, set()
         self.tries[key] += 1
@@ -326,11 +339,14 @@ def kind_of(tree: Any, tensors: list) -> Any:
 
 
 def outline(kind: Any) -> Any:
-    """What a kind of call has in common with those that differ in nothing but values and objects."""
+    """What a kind of call has in common with those that differ in nothing but shapes, values and objects."""
     if isinstance(kind, Same):
         return type(kind.thing)
     if not isinstance(kind, tuple):
         return kind
+    if len(kind) == 3 and isinstance(kind[1], np.dtype):
+        shape, dtype, watchers = kind
+        return len(shape), dtype, watchers
     is_value = len(kind) == 2 and isinstance(kind[0], type) and issubclass(kind[0], PLAIN)
     return kind[0] if is_value else tuple(map(outline, kind))
 

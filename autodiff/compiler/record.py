@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import inspect
+import random
 import sys
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
+from io import IOBase
 from types import FunctionType
 from typing import Any, NamedTuple
 
@@ -22,7 +24,7 @@ from ..random import Draw
 from ..tensor import Tensor
 from . import compositions
 from .program import Program, Step, Value
-from .state import PLAIN, Executed, How, Slot, Snapshot, is_settled
+from .state import PLAIN, Executed, How, Slot, Snapshot, hooks_of, is_settled
 
 
 class Argument(NamedTuple):
@@ -417,12 +419,18 @@ def record(
             recorder.gradients[id(t.origin)] = t.grad
             if place_of(t.grad.array) not in recorder.values:
                 recorder.enter(t.grad.array, Value(t.grad.array, source=Gradient(sources[key])))
+    generators = states_of_generators()
     with executed, in_a_hurry(), switched(interpreters=(recorder,)):
         result = function(*args, **kwargs)
     after = Snapshot(roots, executed.names(), every_attribute=executed.computes_names())
     changed = after.changed_since(before)
     if changed:
         recorder.refuse(f"*{changed} changes during the call")
+    if states_of_generators() != generators:
+        recorder.refuse("it draws random numbers of Python's or NumPy's own, not autodiff's")
+    for slot, value in after.slots.values():
+        if hasattr(type(value), "__next__") and not isinstance(value, IOBase):
+            recorder.refuse(f"it may take from an iterator, {slot.path}: give it what comes next instead")
     if structure(args, kwargs) != given:
         recorder.refuse("it changes a list or a dict among its arguments")
     for key, t in everything.items():
@@ -433,6 +441,7 @@ def record(
     if not reason:
         try:
             plain = not kwargs and all(isinstance(a, Tensor) for a in args)
+            settle_numbers(recorder, after, executed.names_of_users())
             recording = finished(recorder, result, before, after, everything, sources, keep_grad, plain)
         except Unreplayable as error:
             reason = str(error)
@@ -444,7 +453,6 @@ def record(
 def finished(recorder, result, snapshot, watched, everything, sources, keep_grad, plain) -> Recording:
     """The Recording, from what the recorder has seen."""
     check_result(result)
-    settle_numbers(recorder, watched)
     outputs, differentiable, same, walked = [], False, {}, False
     seen = {id(owner(t.array)) for t in everything.values()}
     for t in tensors_in(result):
@@ -527,16 +535,25 @@ def finished(recorder, result, snapshot, watched, everything, sources, keep_grad
     )  # fmt: skip
 
 
-def settle_numbers(recorder: Recorder, watched: Snapshot) -> None:
-    """Where each number comes from that an update was given: the slots that hold that very object, where
-    the code that ran may have looked. One that is nowhere is a constant."""
+def settle_numbers(recorder: Recorder, watched: Snapshot, users: set[str]) -> None:
+    """Where each number comes from that an update was given: the slots that hold that very object, where the
+    code that ran may have looked. One that is nowhere is a constant; and so is one whose name is among `users`,
+    those in code of the user's, which may have read it for something else, too."""
     names = watched.names or set()
     for number, value in recorder.numbers.values():
         slots = tuple(
             slot for slot, held in watched.slots.values() if held is number and is_mentioned(slot, names)
         )
-        if slots:
+        called = {name_on(slot) for slot in slots}
+        if len(called) == 1 and called.isdisjoint(users):
             value.source = Setting(slots)
+
+
+def name_on(slot: Slot | None) -> str:
+    """The last name on the way to what it holds: of an entry of a list, that of the list."""
+    while slot is not None and not isinstance(slot.key, str) and slot.how is not How.CELL:
+        slot = slot.parent
+    return "" if slot is None else slot.path if slot.how is How.CELL else slot.key
 
 
 def is_mentioned(slot: Slot | None, names: set[str]) -> bool:
@@ -606,6 +623,11 @@ def tensors_in(tree: Any) -> list[Tensor]:
     return [t for each in tree for t in tensors_in(each)]
 
 
+def states_of_generators() -> tuple:
+    """Where the random numbers stand that Python's and NumPy's functions draw."""
+    return random.getstate(), repr(np.random.get_state(legacy=False))
+
+
 def roots_of(function: Callable, args: tuple, kwargs: dict) -> list[tuple[Any, str]]:
     """What a call can reach everything from but the Tensors that it is given."""
     return [(function, ""), *objects_in(function, args, kwargs)]
@@ -651,7 +673,9 @@ def objects_in(function: Callable, args: tuple, kwargs: dict) -> Iterator[tuple[
             waiting += [(v, f"{path}[{name!r}]") for name, v in thing.items()]
         elif isinstance(thing, (list, tuple)):
             waiting += [(v, f"{path}[{k}]") for k, v in enumerate(thing)]
-        elif not isinstance(thing, (Tensor, *PLAIN)):
+        elif isinstance(thing, Tensor):
+            waiting += [(hook, f"a hook of {path}") for hook in hooks_of(thing)]
+        elif not isinstance(thing, PLAIN):
             yield thing, path
 
 

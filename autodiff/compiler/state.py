@@ -34,8 +34,9 @@ from ..random import Generator
 from ..tensor import Tensor
 
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
-CLOSED = (np.generic, np.dtype, CodeType, BuiltinFunctionType, Primitive, Generator, Tensor)
+CLOSED = (np.generic, np.dtype, CodeType, BuiltinFunctionType, Primitive, Generator)
 MOST_ENTRIES = 1000  # a container with more of them holds data, not settings
+CALLED = ("__call__", "forward", "backward")  # methods of a user's class that a library calls
 
 
 class Wrapper:
@@ -156,6 +157,8 @@ def within(thing: Any) -> list[tuple[Any, str]]:
                 return [(kind, "") for kind, name in cells if name == "__class__"]
             defaults = [(default, "") for default in thing.__defaults__ or ()]
             return cells + defaults + [(v, name) for name, v in (thing.__kwdefaults__ or {}).items()]
+        case Tensor():
+            return [(hook, "") for hook in hooks_of(thing)]
         case set() | frozenset():
             return [(member, "") for member in thing]
         case type():
@@ -163,11 +166,16 @@ def within(thing: Any) -> list[tuple[Any, str]]:
     return [(type(thing), "")]
 
 
+def hooks_of(t: Tensor) -> list[Callable]:
+    """What a walk back that ends at a leaf calls."""
+    return list(t.origin.stop.hooks.values()) if type(t.origin) is Leaf else []
+
+
 def slots_of(thing: Any, path: str, parent: Slot | None) -> Iterator[Slot]:
     """The slots of one object, under the names by which a user would speak of them."""
     dotted = f"{path}." if path else ""
     match thing:
-        case Wrapper() | MethodType() | partial() | property():
+        case Wrapper() | MethodType() | partial() | property() | Tensor():
             return
         case FunctionType():
             if of_library(thing.__code__.co_filename):
@@ -268,6 +276,10 @@ class Executed:
         """All that this code mentions."""
         return set().union(*map(names_in, self.codes))
 
+    def names_of_users(self) -> set[str]:
+        """Those that the user's own code mentions."""
+        return set().union(*(names_in(code) for code in self.codes if not of_library(code.co_filename)))
+
     def computes_names(self) -> bool:
         """Did code of the user's run that may look at any attribute, by a name that it works out?"""
         return any(computes_names(code) for code in self.codes if not of_library(code.co_filename))
@@ -319,8 +331,9 @@ class Snapshot:
         self.tensors: dict[int, tuple[str, Tensor]] = {}  # by id, each by the shortest path to it
         self.arrays: dict[int, np.ndarray] = {}  # the array that each had, by the id of the Tensor
         self.waiting: list[tuple[Any, str, Slot | None]] = [(thing, path, None) for thing, path in roots]
+        self.looked_up: dict[int, set[str]] = {}  # by the id of functions' globals: what they mention
         seen: set[int] = set()
-        mentioned = set(mentioned)
+        mentioned = {*CALLED, *mentioned}
         later: dict[Any, list[Slot]] = {}  # slots of classes and modules that none of them has mentioned
         while self.waiting:
             thing, path, parent = self.waiting.pop()
@@ -338,7 +351,9 @@ class Snapshot:
                     continue
                 self.enter(slot)
             if isinstance(thing, FunctionType):
-                mentioned |= names_in(thing.__code__)
+                names_here = names_in(thing.__code__)
+                self.looked_up.setdefault(id(thing.__globals__), set()).update(names_here)
+                mentioned |= names_here
                 for name in mentioned & later.keys():
                     for slot in later.pop(name):
                         self.enter(slot)
@@ -371,14 +386,19 @@ class Snapshot:
             if known is None or len(slot.path) < len(known[0]):
                 self.tensors[id(value)] = slot.path, value
 
-    def changed_since(self, before: Snapshot) -> str:
-        """A slot that holds something else than before, a Tensor with another array, a container with other
-        entries; "" if there is none."""
+    def changed_since(self, before: Snapshot, but: Iterable[Slot] = ()) -> str:
+        """A slot that holds something else than before (it may be one of some others), a Tensor with another array,
+        a container with other entries; "" if there is none."""
         more: Counter[int] = Counter()
-        known = before.measured.keys() | {holder for holder, _ in before.slots}
+        known = before.measured.keys() | before.looked_up.keys() | {holder for holder, _ in before.slots}
+        excepted = set(map(place, but))
         for key, (slot, value) in self.slots.items():
+            if key in excepted:
+                continue
             if key not in before.slots:
-                if id(slot.holder) not in known or key in before.passed_over:
+                looked_up = before.looked_up.get(id(slot.holder))
+                overlooked = key in before.passed_over or looked_up is not None and slot.key not in looked_up
+                if overlooked or id(slot.holder) not in known:
                     continue  # nobody looked: the second recording will, and knows what is mentioned
                 if not isinstance(value, (dict, list)) or value:
                     return slot.path

@@ -4,6 +4,9 @@ and leaves behind what the function itself does, or runs as that."""
 from __future__ import annotations
 
 import copy
+import itertools
+import pickle
+import random
 import threading
 from collections import OrderedDict, defaultdict
 from types import SimpleNamespace
@@ -293,6 +296,139 @@ def test_walks_that_go_on_through_an_argument():
         same(ad.full((3,), 16.0 if inner else 4.0), w.grad)
 
 
+# ---- programs that train ---------------------------------------------------------------------------------------------
+
+
+class Relu(nn.Module):
+    """Its `forward` alone mentions F and `calls`; the class and the module count its calls."""
+
+    made = 0
+
+    def __init__(self, counts):
+        super().__init__()
+        self.layer, self.counts = nn.Linear(3, 2), counts
+
+    def forward(self, x):
+        global calls
+        if self.counts == "in the class":
+            Relu.made += 1
+        elif self.counts == "in the module":
+            calls += 1
+        return F.relu(self.layer(x))
+
+
+calls = 0
+
+
+@pytest.mark.parametrize("counts", ["", "in the class", "in the module"])
+def test_what_only_forward_mentions(counts):
+    global calls
+    model = Relu(counts)
+    optimizer = nn.optim.SGD(model.parameters(), lr=0.1)
+
+    def step(x):
+        optimizer.zero_grad()
+        loss = ad.sum(model(x))
+        loss.backward()
+        optimizer.step()
+        return loss
+
+    compiled = ad.compile(step)
+    Relu.made = calls = 0
+    for k in range(1, 7):
+        compiled(ad.ones(1, 3))
+        assert Relu.made == k * (counts == "in the class") and calls == k * (counts == "in the module")
+    assert bool(programs_of(compiled)) == (not counts)
+
+
+def halved(loss, rate):
+    return loss * 0.5 if rate < 0.05 else loss
+
+
+RATES = {  # what a step makes of the loss, a parameter's gradient, and the learning rate
+    "in the result": lambda loss, w, rate: (loss, rate()),
+    "in a condition": lambda loss, w, rate: halved(loss, rate()),
+    "by hand": lambda loss, w, rate: (w.data.mul_(1 - rate() * 0.5), loss)[1],
+}
+
+
+@pytest.mark.parametrize("name", RATES)
+def test_a_learning_rate_that_is_also_read(name):
+    seen = []
+    for compile in (lambda f: f, ad.compile):
+        w = ad.tensor([1.0, 2.0], requires_grad=True)
+        optimizer = nn.optim.SGD([w], lr=0.4)
+
+        def step(x, w=w, optimizer=optimizer):
+            optimizer.zero_grad()
+            loss = (w * x).square().sum() * 0.01
+            loss.backward()
+            optimizer.step()
+            return RATES[name](loss.detach(), w, lambda: optimizer.param_groups[0]["lr"])
+
+        compiled, results = compile(step), []
+        for _ in range(6):
+            result = compiled(ad.ones(2))
+            results.append((copy.deepcopy(result), w.detach().clone()))
+            optimizer.param_groups[0]["lr"] *= 0.5
+        seen.append(results)
+    same(*seen, rtol=1e-6)
+
+
+def drawn_by_python():
+    return random.random() < 0.5
+
+
+def drawn_by_numpy():
+    return np.random.rand() < 0.5
+
+
+def taken_from_an_iterator(it=itertools.cycle([True, True, False, False, False])):  # noqa: B008
+    return next(it)
+
+
+@pytest.mark.parametrize("choose", [drawn_by_python, drawn_by_numpy, taken_from_an_iterator])
+def test_choices_are_made_at_each_call_and_once(choose):
+    random.seed(3)
+    np.random.seed(3)
+    expected = [choose() for _ in range(10)]
+    random.seed(3)
+    np.random.seed(3)
+    compiled = ad.compile(lambda x: x * 2 if choose() else x)
+    assert [compiled(ad.ones(1)).item() == 2 for _ in range(10)] == expected
+
+
+def test_conditions_between_two_updates():
+    """As in the step of a GAN: probabilities are checked when one of its networks has been updated already."""
+
+    def make():
+        a, b = (ad.full((3,), 0.5, requires_grad=True) for _ in range(2))
+        of_a, of_b = (nn.optim.SGD([w], lr=0.1) for w in (a, b))
+
+        def step(x):
+            of_a.zero_grad()
+            F.binary_cross_entropy(a * b.detach(), x).backward()
+            of_a.step()
+            of_b.zero_grad()
+            loss = F.binary_cross_entropy(a.detach() * b * x, x)
+            loss.backward()
+            of_b.step()
+            return loss.detach()
+
+        return step, [a.detach(), b.detach()]
+
+    compiled = both(make, [ones(0.5)] * 4)
+    assert len(programs_of(compiled)) == 1 and not compiled.eager
+    step, kept = make()
+    beyond, (other, its) = ad.compile(step), make()
+    for f, x in itertools.product((step, other), (0.5, 0.75)):
+        (beyond if f is step else f)(ad.full((3,), x))
+    for f in (beyond, other):
+        with pytest.raises(RuntimeError, match="between 0 and 1"):
+            f(ad.full((3,), 9.0))
+    same(its, kept, rtol=1e-6)  # as far as it came
+
+
 # ---- walking back later ----------------------------------------------------------------------------------------------
 
 
@@ -316,6 +452,18 @@ def test_what_changed_before_the_walk_back_is_an_error():
         y.backward()
     f(x).backward()
     same(ad.full((3,), 12.0), w.grad)
+
+
+def test_a_second_walk_back_is_an_error():
+    w = ad.ones(3, requires_grad=True)
+    f = ad.compile(lambda x: (w * x).sin().sum())
+    for _ in range(2):
+        y = f(ad.ones(3))
+        y.backward(retain_graph=True)
+        y.backward()
+        with pytest.raises(RuntimeError, match="backward through the graph a second time"):
+            y.backward()
+    assert programs_of(f)
 
 
 def test_a_result_that_is_not_walked_back_from_keeps_its_graph():
@@ -482,6 +630,43 @@ def test_copies_of_modules_with_compiled_methods(copied):
         same(first * 1.5, twin(x).detach(), rtol=1e-6)
         same(first, module(x).detach())
     same(first, copy.deepcopy({"f": ad.compile(module.layer)})["f"](x).detach() * 2)
+
+
+def test_methods_of_classes_and_of_instances_without_a_dict():
+    class Scaled:
+        __slots__ = ("k",)
+        factor = 2.0
+
+        @ad.compile
+        def times(self, x):
+            return x * self.k
+
+        @classmethod
+        @ad.compile
+        def of_the_class(cls, x):
+            return x * cls.factor
+
+    one, other = Scaled(), Scaled()
+    for one.k, other.k, Scaled.factor in ((2.0, 5.0, 3.0), (2.0, 7.0, 3.0), (4.0, 5.0, 6.0)):
+        for _ in range(2):
+            same(ad.full((3,), one.k), one.times(ad.ones(3)))
+            same(ad.full((3,), other.k), other.times(ad.ones(3)))
+            same(ad.full((3,), Scaled.factor), Scaled.of_the_class(ad.ones(3)))
+
+
+def test_a_compiled_module_has_what_the_module_has():
+    layer = nn.Dropout(0.5)
+    module = nn.Sequential(nn.Linear(3, 2), layer)
+    compiled = ad.compile(module)
+    assert [*compiled.parameters()] == [
+        *module.parameters()
+    ] and compiled.state_dict().keys() == module.state_dict().keys()
+    compiled.eval()
+    assert not layer.training
+    for f in (compiled, copy.copy(compiled), pickle.loads(pickle.dumps(compiled))):
+        same(module(ad.ones(1, 3)).detach(), f(ad.ones(1, 3)).detach(), rtol=1e-6)
+    with pytest.raises(AttributeError, match="weights"):
+        compiled.weights  # noqa: B018
 
 
 # ---- drawn programs ----------------------------------------------------------------------------------------------------
