@@ -169,7 +169,7 @@ def roll(index: Index, shape: tuple, *, shifts, dim) -> Index:
     result = list(index)
     for s, d in zip(shifts, dims, strict=True):
         d %= len(shape)
-        if s % shape[d]:
+        if shape[d] and s % shape[d]:
             result[d] = f"({plus(result[d], shape[d] - s % shape[d])} % {shape[d]})"
     return tuple(result)
 

@@ -19,12 +19,12 @@ from ..memory import owner
 from ..ops.fused import in_range
 from ..ops.indexing import ARRAY
 from ..primitive import Primitive, Update
-from ..provenance import describe, ours
+from ..provenance import describe
 from ..random import Draw
 from ..tensor import Tensor
 from . import compositions
 from .program import Program, Step, Value
-from .state import PLAIN, Executed, How, Slot, Snapshot, hooks_of, is_settled
+from .state import PLAIN, Executed, How, Slot, Snapshot, hooks_of, is_settled, of_library
 
 
 class Argument(NamedTuple):
@@ -214,7 +214,11 @@ class Recorder:
     def site(self) -> Any:
         """The line that is being executed: the user's, or of the recorded function, whoever wrote it."""
         frame = sys._getframe(1)
-        while frame.f_back is not None and frame.f_code is not self.code and ours[frame.f_code.co_filename]:
+        while (
+            frame.f_back is not None
+            and frame.f_code is not self.code
+            and of_library(frame.f_code.co_filename)
+        ):
             frame = frame.f_back
         return frame.f_code, frame.f_lasti
 

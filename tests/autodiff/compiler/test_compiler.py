@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gc
 import itertools
 import math
@@ -97,6 +98,7 @@ FUNCTIONS = {
     "permute": (lambda a: a.permute(2, 0, 1) * 2, real(2, 3, 4)),
     "flip": (lambda a: a.flip(1) * 2, real(3, 4)),
     "roll": (lambda a: a.roll(2, 1) * 2, real(3, 4)),
+    "roll of nothing": (lambda a: a.roll(2, 1) * 2, real(3, 0)),
     "diagonal": (lambda a: a.diagonal() * 2, real(3, 3)),
     "diag": (lambda a: ad.diag(a, 1), real(3)),
     "triangles": (lambda a: a.tril() + a.triu(1) * 2, real(3, 3)),
@@ -682,6 +684,7 @@ UNREPLAYABLE = {
     "looks at a value (.numpy())": lambda x: ad.tensor(x.numpy() * 2),
     "looks at a value (.tolist())": lambda x: ad.tensor(x.tolist()),
     "looks at a value (to print it)": lambda x: ad.tensor([float(str(x)[8])]),
+    "looks at a value (by deepcopy) at test_compiler.py": lambda x: copy.deepcopy({"x": x})["x"] * 2,
     "looks at a value (by tensor())": lambda x: ad.tensor(x) * 2,
     "does something else": lambda x: x * (time.perf_counter_ns() % 1000003) * 0 + x,
     "computes with another constant array": lambda x: x + ad.tensor(np.random.default_rng().random(3) * 1e-30),
