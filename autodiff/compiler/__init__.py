@@ -68,12 +68,13 @@ class Compiled(Wrapper):
     the optimiser's state are written where they are. It is recorded anew for other shapes and dtypes, other
     arguments that are no Tensors, and when something that it reads has changed: a setting such as
     `model.training` or a momentum, a parameter that was replaced, a hook, whether a gradient is wanted. A
-    learning rate that an optimiser reads may change at every call. It looks for settings in closures, in
-    globals, modules, classes and functions that are the user's, and in every object that these lead to.
+    learning rate that an optimiser reads may change at every call, unless the function mentions it, too. It
+    looks for settings in closures, in globals, modules, classes and functions that are the user's, and in
+    every object that these lead to.
 
-    Python runs only when the function is recorded, so what it does beside computing (printing, counting)
-    is not done again. A function that looks at values (`if loss > 3`, `.item()`), or does what can't be
-    compiled, runs as if it had not been compiled, and says so once on stderr, with the line.
+    Python runs only when the function is recorded, so what it does beside computing (printing, writing to a
+    file) is not done again. A function that looks at values (`if loss > 3`, `.item()`), or does what can't
+    be compiled, runs as if it had not been compiled, and says so once on stderr, with the line.
 
     `.grad`: after a call in which an optimiser has used a gradient that the function itself clears (with
     zero_grad), it is None; with `keep_grad` it is there as usual, which costs its writing. All other
