@@ -47,7 +47,7 @@ class Gradient(NamedTuple):
 
 
 class Setting(NamedTuple):
-    """A Python number that an update reads, such as a learning rate, from where it is kept."""
+    """A learning rate, a Python number that an update reads, from where it is kept."""
 
     slots: tuple[Slot, ...]
 
@@ -398,6 +398,7 @@ class Recorder:
 # The operations that are an error where integers are divided by 0.
 WHOLE_DIVISIONS = ("floor_divide", "trunc_divide", "remainder", "fmod")
 STALE: Any = object()  # memory that has been written through another view
+RATE = "lr"  # under this name optimisers keep a number that may be another at each call
 
 
 def record(
@@ -540,24 +541,18 @@ def finished(recorder, result, snapshot, watched, everything, sources, keep_grad
 
 
 def settle_numbers(recorder: Recorder, watched: Snapshot, users: set[str]) -> None:
-    """Where each number comes from that an update was given: the slots that hold that very object, where the
-    code that ran may have looked. One that is nowhere is a constant; and so is one whose name is among `users`,
-    those in code of the user's, which may have read it for something else, too."""
+    """Where each learning rate comes from that an update was given: the slots of that name that hold that very
+    object, where the code that ran may have looked. All other numbers are constants; and so is a learning rate if
+    the name is among `users`, those in code of the user's, which may have read it for something else, too."""
     names = watched.names or set()
     for number, value in recorder.numbers.values():
         slots = tuple(
-            slot for slot, held in watched.slots.values() if held is number and is_mentioned(slot, names)
+            slot
+            for slot, held in watched.slots.values()
+            if held is number and slot.key == RATE and is_mentioned(slot, names)
         )
-        called = {name_on(slot) for slot in slots}
-        if len(called) == 1 and called.isdisjoint(users):
+        if slots and RATE not in users:
             value.source = Setting(slots)
-
-
-def name_on(slot: Slot | None) -> str:
-    """The last name on the way to what it holds: of an entry of a list, that of the list."""
-    while slot is not None and not isinstance(slot.key, str) and slot.how is not How.CELL:
-        slot = slot.parent
-    return "" if slot is None else slot.path if slot.how is How.CELL else slot.key
 
 
 def is_mentioned(slot: Slot | None, names: set[str]) -> bool:

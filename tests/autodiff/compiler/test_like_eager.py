@@ -375,6 +375,26 @@ def test_a_learning_rate_that_is_also_read(name):
     same(*seen, rtol=1e-6)
 
 
+def test_a_learning_rate_that_is_the_same_object_as_another_setting():
+    seen = []
+    for compile in (lambda f: f, ad.compile):
+        number = 0.25
+        w = ad.tensor([1.0, 2.0], requires_grad=True)
+        optimizer = nn.optim.SGD([w], lr=number, weight_decay=number)
+
+        def step(w=w, optimizer=optimizer):
+            optimizer.zero_grad()
+            w.sum().backward()
+            optimizer.step()
+
+        compiled = compile(step)
+        for number in (0.25, 0.5, 0.125):
+            optimizer.param_groups[0].update(lr=number, weight_decay=number)
+            compiled()
+        seen.append(w.detach())
+    same(*seen)
+
+
 def drawn_by_python():
     return random.random() < 0.5
 
