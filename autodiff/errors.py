@@ -146,6 +146,11 @@ def translated(error: Exception, name: str, shapes: list[tuple[int, ...]]) -> Ex
             f'"{name}_cpu" not implemented for floating-point tensors: &, |, ^ and ~ work on bits, so on integers and '
             f"masks. Write .bool(), or compare first, as in (x > 0) & (y > 0){power}; in {call}"
         )
+    if isinstance(error, OverflowError) and "out of bounds for" in str(error):
+        dtype = str(error).rpartition(" ")[2]
+        return RuntimeError(
+            f"value cannot be converted to type {dtype} without overflow: {error}, in {call}: write .int() first"
+        )
     if isinstance(error, TypeError) and "boolean" in str(error):
         what = "Negation" if name == "neg" else "Subtraction"
         return RuntimeError(

@@ -177,7 +177,7 @@ class Primitive:
             if self.promotes and not (alike and (not self.to_float or dtype.kind == "f")):
                 arrays = self.promoted(arrays)
             y = self.forward(*arrays, **options) if options else self.forward(*arrays)
-        except (ValueError, IndexError, TypeError) as error:
+        except (ValueError, IndexError, TypeError, OverflowError) as error:
             shapes = [np.shape(a) for a in arrays if isinstance(a, np.ndarray)]
             better = translated(error, self.name, shapes)
             raise better from (None if better is error else error)

@@ -859,6 +859,7 @@ ERRORS = [
     (lambda: ad.mean([1.0, 2.0]), TypeError, r"mean\(\): argument 'input' .* not list.*tensor\(\)"),
     (lambda: ad.maximum(ad.zeros(3), ad.ones(3), ad.zeros(3)), TypeError, "maximum.. takes 2 inputs, and 3 were given"),
     (lambda: ad.zeros(3).mul_(ad.ones(3), ad.ones(3)), TypeError, "mul.. takes 2 inputs, and 3 were given"),
+    (lambda: ad.tensor([1], dtype=ad.uint8) + 300, RuntimeError, r"type uint8 without overflow.*300.*add\(\(1,\)\)"),
     (lambda: ~ad.zeros(3), TypeError, r"not implemented for floating-point tensors.*compare first"),
     (lambda: ad.zeros(3) & ad.zeros(3), NotImplementedError, r"not implemented for floating-point tensors.*compare first"),
     (lambda: ad.rand(3, dtype=ad.int64), NotImplementedError, "none is left of them in int64: write randint"),
