@@ -3,7 +3,7 @@
 `import autodiff as torch` reads naturally: the names are PyTorch's.
 """
 
-from . import autograd, creation, dlpack, functional, kernels, random, shadow
+from . import autograd, creation, dlpack, functional, kernels, ops, random, shadow
 from ._version import __version__
 from .autograd import Function
 from .compiler import compile
@@ -303,4 +303,5 @@ from .tensor import Size, Tensor, device
 
 tensor = creation.tensor  # the function, which the module of that name would hide
 
+ops.naming.for_tensors(globals(), f"{__name__}.ops.")
 shadow.watch()  # for somebody else's `nn` in the place of ours

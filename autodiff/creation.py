@@ -12,7 +12,7 @@ from . import dtypes, memory
 from .errors import quietly
 from .graph import tell
 from .kernels.alignment import aligned
-from .ops.naming import Size, sizes
+from .ops.naming import Size, explained, sizes
 from .tensor import Tensor, as_array, finished, new_array
 
 
@@ -76,7 +76,8 @@ def filled(make: Callable) -> Callable[..., Tensor]:
         array = make(shaped(name, shape, size), dtype or dtypes.get_default_dtype())
         return finished(array, requires_grad, device)
 
-    constructor.__name__, constructor.__doc__ = name, make.__doc__
+    constructor.__name__ = constructor.__qualname__ = name
+    constructor.__doc__ = make.__doc__
     return constructor
 
 
@@ -105,21 +106,25 @@ def full(size, fill_value, *, dtype=None, requires_grad=False, device=None) -> T
     return finished(np.full(shaped("full", (size,)), value), requires_grad, device)
 
 
+@explained
 def zeros_like(input, *, dtype=None, requires_grad=False, device=None) -> Tensor:
     """Zeros of input's shape and dtype."""
     return finished(aligned(input.shape, dtype or input.dtype, np.zeros), requires_grad, device)
 
 
+@explained
 def ones_like(input, *, dtype=None, requires_grad=False, device=None) -> Tensor:
     """Ones of input's shape and dtype."""
     return finished(of_ones(input.shape, dtype or input.dtype), requires_grad, device)
 
 
+@explained
 def empty_like(input, *, dtype=None, requires_grad=False, device=None) -> Tensor:
     """A Tensor of input's shape and dtype, its values whatever was in memory."""
     return finished(aligned(input.shape, dtype or input.dtype), requires_grad, device)
 
 
+@explained
 def full_like(input, fill_value, *, dtype=None, requires_grad=False, device=None) -> Tensor:
     """`fill_value` in input's shape and dtype."""
     dtype = dtype or input.dtype
@@ -216,16 +221,19 @@ def is_tensor(x) -> builtins.bool:
     return isinstance(x, Tensor)
 
 
+@explained
 def is_floating_point(input) -> builtins.bool:
     """Can its elements have a fraction?"""
     return input.is_floating_point()
 
 
+@explained
 def is_nonzero(input) -> builtins.bool:
     """Is its only element not 0?"""
     return builtins.bool(input)
 
 
+@explained
 def numel(input) -> builtins.int:
     """How many elements it has."""
     return input.numel()

@@ -14,6 +14,7 @@ from . import dtypes
 from .creation import shaped
 from .graph import tell
 from .ops.fused import all_within
+from .ops.naming import explained
 from .primitive import Primitive, astype
 from .tensor import Tensor, device_class, finished
 
@@ -214,16 +215,19 @@ def randperm(n, *, generator=None, dtype=None, device=None) -> Tensor:
     return made(draw(generator, "permutation", n), dtype or dtypes.int64, False, device)
 
 
+@explained
 def rand_like(input, *, dtype=None, requires_grad=False, device=None) -> Tensor:
     """Numbers drawn evenly from [0, 1), in input's shape and dtype."""
     return rand(*input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad, device=device)
 
 
+@explained
 def randn_like(input, *, dtype=None, requires_grad=False, device=None) -> Tensor:
     """Numbers drawn from the standard normal distribution, in input's shape and dtype."""
     return randn(*input.shape, dtype=dtype or input.dtype, requires_grad=requires_grad, device=device)
 
 
+@explained
 def randint_like(input, low=0, high=None, *, dtype=None, requires_grad=False) -> Tensor:
     """Integers drawn evenly from [low, high), in input's shape and dtype; of one number, from [0, low)."""
     low, high = (0, low) if high is None else (low, high)
@@ -240,6 +244,7 @@ def normal(mean, std=1.0, size=None, *, generator=None) -> Tensor:
     return randn(*shape, generator=generator) * std + mean
 
 
+@explained
 def bernoulli(input: Tensor, p: float | None = None, *, generator=None) -> Tensor:
     """1 with the probability that `input` holds, or p, else 0."""
     chance = input.detach() if p is None else p
@@ -248,6 +253,7 @@ def bernoulli(input: Tensor, p: float | None = None, *, generator=None) -> Tenso
     return astype(Tensor.wrap(draw(generator, "random", input.shape)) < chance, dtype=input.dtype)
 
 
+@explained
 def multinomial(input: Tensor, num_samples: int, replacement=False, *, generator=None) -> Tensor:
     """Indices drawn with the probabilities that the last dimension of `input` is proportional to."""
     if input.dtype.kind != "f":

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autodiff import Tensor, no_grad
-from autodiff.errors import NO_ARRAYS, not_a_tensor
+from autodiff.ops.naming import no_tensor
 from autodiff.provenance import ours
 from autodiff.tensor import Handle
 
@@ -101,17 +101,16 @@ class Module:
 
     def _refuse_what_is_no_tensor(self, args: tuple, error: AttributeError) -> None:
         """Another error if it was an argument that one of our layers asked for what a Tensor has."""
-        if type(error.obj) not in NO_ARRAYS or not type(self).__module__.startswith(f"{__package__}."):
+        if not type(self).__module__.startswith(f"{__package__}."):
             return
         frames = error.__traceback__
         while frames is not None and frames.tb_next is not None:
             frames = frames.tb_next
         if frames is None or not ours[frames.tb_frame.f_code.co_filename]:
             return
-        names = inspect.signature(self.forward).parameters
-        for k, (name, arg) in enumerate(zip(names, args, strict=False)):
-            if arg is error.obj:
-                raise not_a_tensor(type(self).__name__, arg, name, k + 1) from None
+        better = no_tensor(error, type(self).__name__, inspect.signature(self.forward).parameters, args)
+        if better is not None:
+            raise better from None
 
     # ---- names --------------------------------------------------------------------------------
 

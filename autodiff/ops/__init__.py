@@ -12,6 +12,7 @@ from . import (
     elementwise,
     fused,
     indexing,
+    naming,
     reductions,
     searching,
     shapes,

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import wraps
-from inspect import unwrap
+from inspect import isfunction, signature, unwrap
 from operator import index as as_int
 from typing import Any
 
@@ -41,6 +42,51 @@ def numpy_names(function):
         return function(*args, **kwargs)
 
     return named
+
+
+def for_tensors(namespace: dict[str, Any], *packages: str) -> None:
+    """The functions in `namespace` that come from these packages, so changed that what should have been a Tensor
+    is refused in PyTorch's words wherever a function finds out. Only what users call is: inside, it costs nothing."""
+    for name, function in list(namespace.items()):
+        if isfunction(function) and function.__module__.startswith(packages):
+            namespace[name] = explained(function)
+            namespace[name].__module__, namespace[name].__qualname__ = (
+                namespace["__name__"],
+                name,
+            )  # for pickle
+
+
+def explained(function):
+    """`function`, whose AttributeError about an argument is the TypeError that PyTorch raises for it."""
+
+    @wraps(function)
+    def checked(*args, **kwargs):
+        try:
+            return function(*args, **kwargs)
+        except AttributeError as error:
+            names = (*signature(function).parameters, *kwargs)
+            better = no_tensor(error, function.__name__, names, (*args, *kwargs.values()))
+            if better is None:
+                raise
+            raise better from None
+
+    return checked
+
+
+def no_tensor(error: AttributeError, function: str, names: Iterable[str], args: tuple) -> TypeError | None:
+    """PyTorch's error, if what lacked an attribute of Tensors is one of the arguments, or stands in one."""
+    if isinstance(error.obj, Variable):
+        return None
+    for k, (name, arg) in enumerate(zip(names, args, strict=False)):
+        if arg is error.obj:
+            return not_a_tensor(function, arg, "input" if name == "x" else name, k + 1)
+        for i, each in enumerate(arg if isinstance(arg, (list, tuple)) else ()):
+            if each is error.obj:
+                kind = type(each).__name__
+                return TypeError(
+                    f"{function}(): expected Tensor as element {i} in argument {k}, but got {kind}"
+                )
+    return None
 
 
 class Size(tuple):

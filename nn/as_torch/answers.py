@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from difflib import get_close_matches
 from importlib.machinery import ModuleSpec
+from inspect import unwrap
 from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -233,7 +234,7 @@ def is_operation(value: Any) -> bool:
         or (
             callable(value)
             and not isinstance(value, type)
-            and getattr(value, "__module__", "").startswith("autodiff.ops")
+            and getattr(unwrap(value), "__module__", "").startswith("autodiff.ops")
         )
     )
 

@@ -26,6 +26,7 @@ from autodiff.ops import (
     unfold,
 )
 from autodiff.ops import log_sigmoid as logsigmoid
+from autodiff.ops.naming import for_tensors
 
 from .activation import (
     celu,
@@ -110,3 +111,5 @@ __all__ = [
     "softsign", "tanh", "tanhshrink", "threshold", "threshold_", "triplet_margin_loss",
     "triplet_margin_with_distance_loss", "unfold", "upsample",
 ]  # fmt: skip
+
+for_tensors(globals(), f"{__name__}.", "autodiff.ops.")

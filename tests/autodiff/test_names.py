@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import inspect
+import pickle
+
 import numpy as np
 import pytest
 from beside_torch import libraries, same
 
 import autodiff as ad
+import nn
+from nn import functional as F
 
 # The names that PyTorch's own first tutorials use: tensors, autograd, nn from scratch, optimisation, saving.
 FUNCTIONS = """BoolTensor ByteTensor DoubleTensor FloatTensor IntTensor LongTensor Size Tensor abs add addmm allclose amax amin
@@ -177,3 +182,37 @@ def test_recording_may_be_set_by_keyword():
     assert not ad.is_grad_enabled()
     ad.set_grad_enabled(mode=True)
     assert ad.is_grad_enabled()
+
+
+@pytest.mark.parametrize(
+    "call, phrase",
+    [
+        (lambda: ad.flatten([[1]]), r"flatten\(\): argument 'input' \(position 1\) must be Tensor, not list.*tensor\(\)"),
+        (lambda: ad.zeros_like(3), r"zeros_like\(\): argument 'input' \(position 1\) must be Tensor, not int"),
+        (lambda: ad.max(3), r"max\(\): argument 'input' .* must be Tensor, not int"),
+        (lambda: ad.bmm(ad.ones(1, 2, 2), mat2=3.0), r"bmm\(\): argument 'mat2' .* must be Tensor, not float"),
+        (lambda: ad.atleast_1d([1.0]), r"atleast_1d\(\): expected Tensor as element 0 in argument 0, but got float"),
+        (lambda: F.glu([1.0, 2.0]), r"glu\(\): argument 'input' \(position 1\) must be Tensor, not list"),
+        (lambda: F.linear(ad.ones(1, 2), 3.0), r"linear\(\): argument 'weight' \(position 2\) must be Tensor, not float"),
+        (lambda: nn.GRU(2, 3)(2.0), r"GRU\(\): argument 'input' \(position 1\) must be Tensor, not float"),
+    ],
+)  # fmt: skip
+def test_what_is_no_tensor_is_refused_as_in_pytorch(call, phrase):
+    with pytest.raises(TypeError, match=phrase):
+        call()
+
+
+def test_an_attribute_that_a_tensor_lacks_is_no_matter_of_its_type():
+    def distance(a, b):
+        return a.far_from(b)
+
+    x = ad.ones(1, 2)
+    with pytest.raises(AttributeError, match="far_from"):
+        F.triplet_margin_with_distance_loss(x, x, x, distance_function=distance)
+
+
+@pytest.mark.parametrize("module", [ad, F])
+def test_functions_can_be_pickled(module):
+    for function in vars(module).values():
+        if inspect.isfunction(function):
+            assert pickle.loads(pickle.dumps(function)) is function
