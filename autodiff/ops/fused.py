@@ -19,7 +19,7 @@ from .contractions import product, swapped
 from .indexing import gathered
 from .reductions import log_softmax_, mean, softmax_, var
 from .reductions import total as sum_over
-from .shapes import permuted, reshaped
+from .shapes import expand, permuted, reshaped, squeeze, unsqueeze
 
 
 def _linear(x, weight, bias):
@@ -102,10 +102,11 @@ def all_within(x, low, high) -> bool:
 
 def linear(input, weight, bias=None):
     """input @ weightᵀ + bias: input of shape (…, in), weight (out, in), bias (out). In one step, so that
-    the bias needs no array of its own; `matmul(input, weight.T) + bias` says the same."""
+    the bias needs no array of its own; `matmul(input, weight.T) + bias` says the same. Without `out`, as in
+    input (…, in), weight (in), bias (), the result has the shape (…)."""
     if type(input) in NO_ARRAYS:
         raise not_a_tensor("linear", input)
-    if input.ndim == 0 or weight.ndim != 2 or input.shape[-1] != weight.shape[-1]:
+    if input.ndim == 0 or weight.ndim not in (1, 2) or input.shape[-1] != weight.shape[-1]:
         rows = math.prod(input.shape[:-1])
         transposed = "x".join(map(str, reversed(weight.shape)))
         is_image = input.ndim > 2 and math.prod(input.shape[1:]) == weight.shape[-1]
@@ -114,8 +115,12 @@ def linear(input, weight, bias=None):
             f"{transposed}), in linear(input {tuple(input.shape)}, weight {tuple(weight.shape)}): the last "
             f"dimension of x must be {weight.shape[-1]}{'. Try x.flatten(1)' if is_image else ''}"
         )
-    if bias is not None and bias.shape != weight.shape[:1]:
-        return linear(input, weight) + bias  # which broadcasts, or says why not
+    if bias is not None and bias.shape != weight.shape[:-1]:
+        y = linear(input, weight)
+        return y + expand(bias, y.shape)  # or it says why not
+    if weight.ndim == 1:
+        y = linear(input, unsqueeze(weight, 0), None if bias is None else unsqueeze(bias, 0))
+        return squeeze(y, -1)
     rows = input if input.ndim == 2 else reshaped(input, to=(math.prod(input.shape[:-1]), input.shape[-1]))
     if bias is None:
         y = product(rows, permuted(weight, dims=(1, 0)))

@@ -574,7 +574,7 @@ def pad(input, pad, mode="constant", value=None):
     from .indexing import index_select  # a border that repeats elements is an indexing
 
     for dim, width in enumerate(widths):
-        if mode == "reflect" and max(width) >= input.shape[dim]:
+        if mode == "reflect" and max(width) >= max(input.shape[dim], 1):
             raise RuntimeError(
                 "Padding size should be less than the corresponding input dimension, but got: padding "
                 f"{width} at dimension {dim} of input {list(input.shape)}"

@@ -294,3 +294,37 @@ def test_arrays_may_go_where_they_went():
     ):
         assert isinstance(found, (np.ndarray, np.generic))
     assert nn.Linear(2, 1)(np.ones((1, 2), np.float32)).shape == (1, 1)
+
+
+@pytest.mark.parametrize(
+    "x, weight, bias, shape",
+    [((2, 3), (3,), None, (2,)), ((2, 3), (3,), (), (2,)), ((3,), (3,), (), ()), ((5, 2, 3), (4, 3), (2, 4), (5, 2, 4))],
+)  # fmt: skip
+def test_linear_takes_one_output_without_its_dimension(x, weight, bias, shape):
+    rng = np.random.default_rng(0)
+    x, weight, bias = (
+        None if s is None else ad.tensor(rng.standard_normal(s), requires_grad=True)
+        for s in (x, weight, bias)
+    )
+    y = F.linear(x, weight, bias)
+    expected = x.detach().numpy() @ weight.detach().numpy().T + (0 if bias is None else bias.detach().numpy())
+    assert y.shape == shape
+    np.testing.assert_allclose(y.detach().numpy(), expected, rtol=1e-12)
+    y.sum().backward()
+    assert weight.grad.shape == weight.shape and (bias is None or bias.grad.sum().item() == y.numel())
+
+
+@pytest.mark.parametrize("bias", [(1, 2, 4), (3, 4), (5,)])
+def test_a_bias_does_not_enlarge_the_result(bias):
+    with pytest.raises(RuntimeError, match="expand"):
+        F.linear(ad.ones(1, 3), ad.ones(4, 3), ad.ones(*bias))
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [nn.ReflectionPad2d(1), nn.ReflectionPad1d(1), nn.Conv1d(3, 3, 3, padding=1, padding_mode="reflect")],
+)
+def test_an_empty_batch_is_reflected(layer):
+    dims = (4, 5) if isinstance(layer, nn.ReflectionPad2d) else (4,)
+    grown = tuple(d + 2 * (not isinstance(layer, nn.Conv1d)) for d in dims)
+    assert layer(ad.ones(0, 3, *dims)).shape == (0, 3, *grown)
