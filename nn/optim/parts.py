@@ -18,9 +18,16 @@ def number(x: Any) -> float:
 
 
 def remember(state: dict[str, Any], p: Tensor, *names: str) -> None:
-    """At the first step: a count of steps, and zeros of p's shape under each name."""
+    """At the first step: a count of steps, and zeros of p's shape under each name. Later all must be there."""
     if not state:
         state.update(step=Tensor(0), **{name: autodiff.zeros_like(p) for name in names})
+    for name in names:
+        if name not in state:
+            raise KeyError(
+                f"{name} is not in the optimiser's state: it is made at the first step, and only if the options ask "
+                "for it then. Make a new optimiser with the option that was switched on since, or begin it for every "
+                f"parameter p: optimizer.state[p]['{name}'] = zeros_like(p)"
+            )
 
 
 def count(state: dict[str, Any]) -> Tensor:

@@ -866,3 +866,25 @@ def test_copies_and_pickles():
         give(b, [1.0, 2.0])
         second.step()
         assert not b.equal(a)
+
+
+@pytest.mark.parametrize(
+    "kind, option, missing",
+    [
+        ("Adam", {"amsgrad": True}, "max_exp_avg_sq"), ("AdamW", {"amsgrad": True}, "max_exp_avg_sq"),
+        ("RMSprop", {"momentum": 0.9}, "momentum_buffer"), ("RMSprop", {"centered": True}, "grad_avg"),
+    ],
+)  # fmt: skip
+def test_what_the_first_step_has_not_begun_is_missed_by_name(kind, option, missing):
+    p = param(1.0)
+    optimizer = getattr(optim, kind)([p])
+    give(p, [2.0])
+    optimizer.step()
+    optimizer.param_groups[0].update(option)
+    with pytest.raises(
+        KeyError, match=rf"{missing} is not in the optimiser's state: .*\['{missing}'\] = zeros_like"
+    ):
+        optimizer.step()
+    optimizer.state[p][missing] = ad.zeros_like(p)
+    optimizer.step()
+    assert p.item() < 1 and optimizer.state[p][missing].item() != 0
