@@ -8,6 +8,7 @@ from autodiff import Tensor
 
 from . import functional as F
 from .functional.reduction import check_reduction, takes_size_average
+from .layers.distance import PairwiseDistance
 from .module import Module
 
 
@@ -241,7 +242,8 @@ class TripletMarginWithDistanceLoss(Loss):
     ):  # fmt: skip
         super().__init__(reduction=reduction)
         check_margin(self, margin)
-        self.distance_function, self.margin, self.swap = distance_function, margin, swap
+        self.distance_function = PairwiseDistance() if distance_function is None else distance_function
+        self.margin, self.swap = margin, swap
 
     def forward(self, anchor: Tensor, positive: Tensor, negative: Tensor) -> Tensor:
         return F.triplet_margin_with_distance_loss(

@@ -336,3 +336,8 @@ def test_positions_are_pytorchs():
         ]  # fmt: skip
 
     same(program)
+
+
+def test_a_distance_is_a_module_of_its_loss():
+    text = "TripletMarginWithDistanceLoss(\n  (distance_function): PairwiseDistance()\n)"
+    assert repr(nn.TripletMarginWithDistanceLoss()) == text

@@ -407,3 +407,8 @@ def test_errors_of_packing_are_pytorchs():
         assert isinstance(same(program), Exception), k
     with pytest.raises(RuntimeError, match="lengths says 4 elements, and the padded sequences have 3"):
         nn.utils.rnn.pack_padded_sequence(ad.ones(3, 2, 1), [4, 2])  # PyTorch packs nonsense
+
+
+def test_an_lstm_cell_takes_both_its_states():
+    with pytest.raises(TypeError, match="argument 'hx' .* must be tuple of Tensors, .* not Tensor"):
+        nn.LSTMCell(2, 3)(ad.ones(1, 2), ad.ones(1, 3))
