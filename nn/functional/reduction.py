@@ -23,7 +23,8 @@ def takes_size_average(function: Function) -> Function:
             summed = "mean" if size_average in (None, True) else "sum"
             kwargs["reduction"] = summed if reduce in (None, True) else "none"
             text = f"size_average and reduce args will be deprecated, please use reduction='{kwargs['reduction']}' instead."
-            warnings.warn(text, stacklevel=2)
+            within = function.__name__ != "__init__"  # for_tensors' frame, around what users call
+            warnings.warn(text, stacklevel=2 + within)
         return function(*args, **kwargs)
 
     return named  # type: ignore[return-value]

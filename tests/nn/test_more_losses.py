@@ -341,3 +341,12 @@ def test_positions_are_pytorchs():
 def test_a_distance_is_a_module_of_its_loss():
     text = "TripletMarginWithDistanceLoss(\n  (distance_function): PairwiseDistance()\n)"
     assert repr(nn.TripletMarginWithDistanceLoss()) == text
+
+
+@pytest.mark.parametrize(
+    "call", [lambda x: F.mse_loss(x, x, size_average=False), lambda x: nn.MSELoss(size_average=False)]
+)
+def test_the_warning_of_an_old_argument_is_at_the_users_line(call):
+    with pytest.warns(UserWarning, match="size_average and reduce") as caught:
+        call(ad.ones(2))
+    assert caught[0].filename == __file__
