@@ -49,11 +49,8 @@ def for_tensors(namespace: dict[str, Any], *packages: str) -> None:
     is refused in PyTorch's words wherever a function finds out. Only what users call is: inside, it costs nothing."""
     for name, function in list(namespace.items()):
         if isfunction(function) and function.__module__.startswith(packages):
-            namespace[name] = explained(function)
-            namespace[name].__module__, namespace[name].__qualname__ = (
-                namespace["__name__"],
-                name,
-            )  # for pickle
+            made = namespace[name] = explained(function)
+            made.__module__, made.__qualname__ = namespace["__name__"], name  # for pickle
 
 
 def explained(function):
