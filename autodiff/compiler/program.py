@@ -237,7 +237,7 @@ def unchanged(step: Step):
 def identity(step: Step) -> tuple:
     """What two steps have in common that do the same."""
     inputs = tuple(
-        id(x) if isinstance(x, Value) else x if isinstance(x, Number) else (type(x), repr(x))
+        id(x) if isinstance(x, Value) else (x, x.shape) if isinstance(x, Number) else (type(x), repr(x))
         for x in step.inputs
     )
     return step.name, inputs, repr(sorted(step.options.items(), key=str))

@@ -1005,6 +1005,13 @@ MOVES = {  # of 24 elements in any shape to another shape or order
 }
 
 
+def test_the_same_product_in_two_shapes_is_made_twice():
+    """Ones of two shapes, times the same number: what the sums of unequal parts give to the walk back."""
+    f = ad.grad(lambda x, q: sum((part * q).sum() for part in ad.chunk(x * x, 2)))
+    x, q = ad.arange(6.0).reshape(3, 2), ad.tensor(2.0)
+    same(f(x, q), ad.compile(f)(x, q))
+
+
 @pytest.mark.parametrize("first", MOVES)
 def test_moves_upon_moves(first):
     """With a regrouping in between, so that an index is made of an index; and the walk back through them."""
