@@ -60,7 +60,7 @@ def build(compiled, args, kwargs, tensors) -> tuple[Any, Any, str, Callable | No
         if not reason and any(inside(tensors, source) for source, _ in recording.gradients):
             reason = "its walk back goes on through an argument"
         if not reason:
-            mentioned = recording.watched.names
+            mentioned = recording.watched.seen_by.everything
             try:
                 written.append(Written(function, recording, stand_ins, compiled.longest))
             except Unsupported as error:
@@ -332,7 +332,7 @@ class Replay:
 
     def misfit(self) -> str:
         """What has changed since it was recorded."""
-        now = Snapshot(self.watched.roots, self.watched.names, every_attribute=self.watched.every_attribute)
+        now = Snapshot(self.watched.roots, self.watched.seen_by)
         return now.changed_since(self.watched, but=chain(*self.numbers))
 
     # ---- the call ---------------------------------------------------------------------------------------

@@ -24,7 +24,7 @@ from ..random import Draw
 from ..tensor import Tensor
 from . import compositions
 from .program import Program, Step, Value
-from .state import PLAIN, Executed, How, Slot, Snapshot, hooks_of, is_settled, of_library
+from .state import PLAIN, Executed, How, Mentioned, Slot, Snapshot, hooks_of, is_settled, of_library
 
 
 class Argument(NamedTuple):
@@ -427,7 +427,8 @@ def record(
     generators = states_of_generators()
     with executed, in_a_hurry(), switched(interpreters=(recorder,)):
         result = function(*args, **kwargs)
-    after = Snapshot(roots, executed.names(), every_attribute=executed.computes_names())
+    seen_by = Mentioned(executed.codes)
+    after = Snapshot(roots, seen_by)
     changed = after.changed_since(before)
     if changed:
         recorder.refuse(f"*{changed} changes during the call")
@@ -446,7 +447,7 @@ def record(
     if not reason:
         try:
             plain = not kwargs and all(isinstance(a, Tensor) for a in args)
-            settle_numbers(recorder, after, executed.names_of_users())
+            settle_numbers(recorder, after, seen_by)
             recording = finished(recorder, result, before, after, everything, sources, keep_grad, plain)
         except Unreplayable as error:
             reason = str(error)
@@ -540,18 +541,17 @@ def finished(recorder, result, snapshot, watched, everything, sources, keep_grad
     )  # fmt: skip
 
 
-def settle_numbers(recorder: Recorder, watched: Snapshot, users: set[str]) -> None:
+def settle_numbers(recorder: Recorder, watched: Snapshot, mentioned: Mentioned) -> None:
     """Where each learning rate comes from that an update was given: the slots of that name that hold that very
     object, where the code that ran may have looked. All other numbers are constants; and so is a learning rate if
-    the name is among `users`, those in code of the user's, which may have read it for something else, too."""
-    names = watched.names or set()
+    code of the user's mentions that name, which may have read it for something else, too."""
     for number, value in recorder.numbers.values():
         slots = tuple(
             slot
             for slot, held in watched.slots.values()
-            if held is number and slot.key == RATE and is_mentioned(slot, names)
+            if held is number and slot.key == RATE and is_mentioned(slot, mentioned.names)
         )
-        if slots and RATE not in users:
+        if slots and RATE not in mentioned.by_user:
             value.source = Setting(slots)
 
 

@@ -7,7 +7,7 @@ import dis
 import math
 import sys
 from array import array
-from collections import Counter, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterable, Iterator
 from copy import copy
 from enum import Enum
@@ -78,6 +78,13 @@ class Slot(NamedTuple):
                 return getattr(self.holder, self.key)
             case How.CLASS:
                 return vars(self.holder)[self.key]
+
+    def is_plain(self) -> bool:
+        """Does it hold a number, a text, or the like?"""
+        try:
+            return isinstance(self.get(), PLAIN)
+        except (ValueError, AttributeError):  # a cell, or an attribute, that is still empty
+            return False
 
 
 class Measure(NamedTuple):
@@ -182,9 +189,9 @@ def slots_of(thing: Any, path: str, parent: Slot | None) -> Iterator[Slot]:
                 return
             for name, cell in closure_of(thing):
                 if name != "__class__":
-                    yield Slot(cell, None, name, parent, how=How.CELL)
+                    yield Slot(cell, name, name, parent, True, How.CELL)
             for name in sorted(names_in(thing.__code__) & thing.__globals__.keys()):
-                yield Slot(thing.__globals__, name, name, parent)
+                yield Slot(thing.__globals__, name, name, parent, True)
             for name in ("__defaults__", "__kwdefaults__"):
                 if getattr(thing, name):
                     yield Slot(thing, name, f"{dotted}{name}", parent, how=How.ATTRIBUTE)
@@ -252,6 +259,18 @@ def names_in(code: CodeType) -> set[str]:
     return found
 
 
+@cache
+def only_called_in(code: CodeType) -> set[str]:
+    """The names that occur in a function's own code as x.name(…) only."""
+    called, others = set(), set(code.co_freevars)
+    for instruction in dis.get_instructions(code):
+        is_method = instruction.opname == "LOAD_METHOD" or "NULL|self" in instruction.argrepr
+        if isinstance(instruction.argval, str):
+            (called if is_method else others).add(instruction.argval)
+    inner = [names_in(c) if isinstance(c, CodeType) else c for c in code.co_consts]
+    return called.difference(others, *(c for c in inner if isinstance(c, (set, tuple))))
+
+
 class Executed:
     """While it is entered, collects the code of every Python function that runs in this thread. A profiler
     that is at work takes a rest meanwhile: cProfile's is no function, and goes on only when it is told."""
@@ -272,17 +291,53 @@ class Executed:
             sys.setprofile(None)
             self.before.enable()
 
-    def names(self) -> set[str]:
-        """All that this code mentions."""
-        return set().union(*map(names_in, self.codes))
 
-    def names_of_users(self) -> set[str]:
-        """Those that the user's own code mentions."""
-        return set().union(*(names_in(code) for code in self.codes if not of_library(code.co_filename)))
+class Mentioned:
+    """What the code that ran mentions, and so may look at.
 
-    def computes_names(self) -> bool:
-        """Did code of the user's run that may look at any attribute, by a name that it works out?"""
-        return any(computes_names(code) for code in self.codes if not of_library(code.co_filename))
+    The user's code reads the attributes of anything. A library's reads those that it knows of: of a user's object
+    those of the classes that this is made from, and code that does so stands in their files.
+    """
+
+    def __init__(self, codes: set[CodeType]):
+        self.names: set[str] = set()
+        self.in_file: defaultdict[str, set[str]] = defaultdict(set)
+        self.by_user: set[str] = set()
+        self.read_by_user: set[str] = set()  # those that stand there in another way than x.name(…)
+        self.ran: set[str] = set()  # what functions of the user's are called that ran, whoever called them
+        self.computes_names = False  # did code of the user's look at attributes by names that it worked out?
+        for code in codes:
+            names = names_in(code)
+            self.names |= names
+            self.in_file[code.co_filename] |= names
+            if not of_library(code.co_filename):
+                self.by_user |= names
+                self.read_by_user |= names - only_called_in(code)
+                self.ran.add(code.co_name)
+                self.computes_names |= computes_names(code)
+        self.everything = self.names | self.ran
+
+    def may_see(self, slot: Slot, thing: Any) -> bool:
+        """May the code have looked at this slot of this thing?"""
+        if not slot.by_name or slot.key in self.read_by_user:
+            return True
+        if slot.key in self.by_user and not slot.is_plain():  # a number is not what x.name(…) can have called
+            return True
+        if isinstance(thing, (FunctionType, ModuleType)):
+            return False
+        kind = thing if isinstance(thing, type) else type(thing)
+        if is_closed(kind):
+            return slot.key in self.names
+        bases = filter(is_closed, kind.__mro__)
+        return (thing is kind and slot.key in self.ran) or any(
+            slot.key in self.in_file[file] for base in bases for file in files_of(base)
+        )
+
+
+@cache
+def files_of(kind: type) -> set[str]:
+    """The files in which the methods of a class are written."""
+    return {each.__code__.co_filename for each in vars(kind).values() if isinstance(each, FunctionType)}
 
 
 @cache
@@ -315,16 +370,14 @@ def has_plain_name(after: list[dis.Instruction]) -> bool:
 
 
 class Snapshot:
-    """What can be reached from some objects, each with what it is called, at one moment; with `names`, by code
-    that mentions only these. Without, of classes and modules only what some function mentions that was met, or
-    that is `mentioned`: a user's module may lead to all that there is. With `every_attribute`, all that instances
-    have."""
+    """What can be reached from some objects, each with what it is called, at one moment; with `seen_by`, by code
+    that mentions only this. Without, of classes and modules only what some function mentions that was met, or
+    that is `mentioned`: a user's module may lead to all that there is."""
 
     def __init__(
-        self, roots: list[tuple[Any, str]], names: set[str] | None = None, mentioned: Iterable[str] = (),
-        every_attribute: bool = False,
-    ):  # fmt: skip
-        self.roots, self.names, self.every_attribute = roots, names, every_attribute
+        self, roots: list[tuple[Any, str]], seen_by: Mentioned | None = None, mentioned: Iterable[str] = ()
+    ):
+        self.roots, self.seen_by = roots, seen_by
         self.slots: dict[tuple[int, Any], tuple[Slot, Any]] = {}  # each, and what it holds
         # By the id of a container: itself, what of it is compared, what that was, and what it is called.
         self.measured: dict[int, tuple[Any, Measure, Any, str]] = {}
@@ -343,13 +396,13 @@ class Snapshot:
             self.measure(thing, path)
             for slot in slots_of(thing, path, parent):
                 shared = isinstance(thing, (type, ModuleType))
-                unnamed = names is not None and slot.by_name and slot.key not in names
-                if unnamed and (shared or not every_attribute):
-                    continue
-                if names is None and shared and slot.key not in mentioned:
-                    later.setdefault(slot.key, []).append(slot)
-                    continue
-                self.enter(slot)
+                if seen_by is None:
+                    if shared and slot.key not in mentioned:
+                        later.setdefault(slot.key, []).append(slot)
+                    else:
+                        self.enter(slot)
+                elif seen_by.may_see(slot, thing) or (seen_by.computes_names and not shared):
+                    self.enter(slot)
             if isinstance(thing, FunctionType):
                 names_here = names_in(thing.__code__)
                 self.looked_up.setdefault(id(thing.__globals__), set()).update(names_here)

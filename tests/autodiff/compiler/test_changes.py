@@ -372,6 +372,28 @@ def what_a_hook_of_a_parameter_reads():
     return gradient, lambda: settings.update(k=3.0)
 
 
+@change
+def a_number_that_is_called_like_a_method_elsewhere():
+    class Kept:
+        sum = 2.0
+
+    kept = Kept()
+    return lambda x: x * kept.sum + x.sum(), lambda: setattr(kept, "sum", 3.0)
+
+
+FACTOR = 2.0
+
+
+@change
+def a_global_that_an_operator_of_a_class_reads():
+    class Factor:
+        def __mul__(self, x):
+            return x * FACTOR
+
+    factor = Factor()
+    return lambda x: factor * x, lambda: globals().update(FACTOR=FACTOR + 1)
+
+
 @pytest.mark.parametrize("name", CHANGES)
 def test_a_change_is_seen(name):
     f, make_the_change = CHANGES[name]()
@@ -629,6 +651,41 @@ def test_what_the_code_does_not_mention_may_change():
         trainer.settings[k] = {}
         trainer.names.add(k)
     assert len(programs_of(compiled)) == 1
+
+
+@pytest.mark.parametrize("base", [object, nn.Module])
+def test_what_only_other_code_mentions_may_change(base):
+    """A library's code mentions `total`, `data` and `count` of its own, an optimiser has a method `step`, and a
+    model one that is called as the one that counts."""
+    losses, calls = [], 0
+
+    class Trainer(base):
+        def __init__(self):
+            super().__init__()
+            self.model = nn.Linear(3, 1)
+            self.optimizer = nn.optim.SGD(self.model.parameters(), lr=0.1)
+            self.step, self.total, self.count, self.data = 0, 0.0, 0, iter(range(100))
+
+        def train(self, mode=True):
+            nonlocal calls
+            calls += 1
+            losses.append(self.compiled(ad.full((2, 3), float(next(self.data)))).item())
+            self.step, self.total, self.count = calls, sum(losses), calls
+
+        def work(self, x):
+            self.model.train()
+            self.optimizer.zero_grad()
+            loss = self.model(x).square().mean()
+            loss.backward()
+            self.optimizer.step()
+            return loss
+
+    trainer = Trainer()
+    trainer.compiled = ad.compile(trainer.work)
+    for _ in range(5):
+        trainer.train()
+    assert len(programs_of(trainer.compiled)) == 1 and not trainer.compiled.eager
+    assert programs_of(trainer.compiled)[0].runs >= 3
 
 
 def test_compiled_methods_do_not_disturb_each_other():
