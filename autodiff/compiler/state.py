@@ -36,6 +36,7 @@ from ..tensor import Tensor
 PLAIN = (bool, int, float, complex, str, bytes, type(None))
 CLOSED = (np.generic, np.dtype, CodeType, BuiltinFunctionType, Primitive, Generator)
 MOST_ENTRIES = 1000  # a container with more of them holds data, not settings
+ALL_ATTRIBUTES = ("vars", "__dict__", "attrgetter", "dir", "asdict", "astuple")  # what looks at any of them
 CALLED = ("__call__", "forward", "backward")  # methods of a user's class that a library calls
 
 
@@ -169,7 +170,7 @@ def within(thing: Any) -> list[tuple[Any, str]]:
         case set() | frozenset():
             return [(member, "") for member in thing]
         case type():
-            return [(kind, "") for kind in thing.__mro__[1:]]
+            return [(kind, "") for kind in (*thing.__mro__[1:], type(thing))]
     return [(type(thing), "")]
 
 
@@ -345,10 +346,10 @@ def computes_names(code: CodeType) -> bool:
     """Does it take attributes by names that are written nowhere in it, as getattr(x, f"k{i}") and vars(x) do?"""
     if any(computes_names(inner) for inner in code.co_consts if isinstance(inner, CodeType)):
         return True
-    if not {"vars", "__dict__", "attrgetter", "getattr", "dir"}.isdisjoint(code.co_names):
+    if not {*ALL_ATTRIBUTES, "getattr"}.isdisjoint(code.co_names):
         instructions = list(dis.get_instructions(code))
         for k, instruction in enumerate(instructions):
-            if instruction.argval in ("vars", "__dict__", "attrgetter", "dir"):
+            if instruction.argval in ALL_ATTRIBUTES:
                 return True
             if instruction.argval == "getattr" and not has_plain_name(instructions[k + 1 :]):
                 return True

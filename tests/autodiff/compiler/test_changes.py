@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
 import functools
 import types
 
@@ -392,6 +393,28 @@ def a_global_that_an_operator_of_a_class_reads():
 
     factor = Factor()
     return lambda x: factor * x, lambda: globals().update(FACTOR=FACTOR + 1)
+
+
+@change
+def a_global_that_an_operator_of_a_metaclass_reads():
+    class Kinds(type):
+        def __getitem__(cls, k):
+            return FACTOR
+
+    class Kind(metaclass=Kinds):
+        pass
+
+    return lambda x: x * Kind["k"], lambda: globals().update(FACTOR=FACTOR + 1)
+
+
+@change
+def a_field_that_is_given_by_astuple():
+    @dataclasses.dataclass
+    class Settings:
+        width: float = 2.0
+
+    settings = Settings()
+    return lambda x: x * dataclasses.astuple(settings)[0], lambda: setattr(settings, "width", 3.0)
 
 
 @pytest.mark.parametrize("name", CHANGES)
