@@ -47,11 +47,14 @@ def changed(owner: Any, **attributes: Any) -> Iterator[None]:
 
 @contextmanager
 def everywhere(old: Any, new: Any) -> Iterator[None]:
-    """`new` stands wherever a module of the project has `old`, under whichever name."""
+    """`new` stands wherever a module of the project has `old`, under whichever name, or wrapped for its users."""
     with ExitStack() as stack:
         for name, module in list(sys.modules.items()):
             if name.split(".")[0] in ("autodiff", "nn") and not name.startswith("autodiff.testing."):
-                here = {key: new for key, value in vars(module).items() if value is old}
+                here = {
+                    key: new for key, value in vars(module).items()
+                    if value is old or getattr(value, "__wrapped__", None) is old
+                }  # fmt: skip
                 if here:
                     stack.enter_context(changed(module, **here))
         yield
