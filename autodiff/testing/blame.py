@@ -374,6 +374,7 @@ def snippet(case, finding) -> str:
     if not isinstance(case.engine, Autodiff):
         lines = [f"{name} = {literal(x)}" for name, x in zip(variables, case.arrays, strict=True)]
         function = f"{case.name}.apply" if class_of(case.program) else case.name
+        function = f"({function})" if function.startswith("lambda") else function
         call = f"{function}({', '.join(arguments)})"
         cotangents = ", ".join(map(literal, case.gs))
         said = f"# of {case.engine.name}: {call}, from the cotangent {cotangents}"

@@ -14,7 +14,7 @@ from ..primitive import Primitive
 from ..tensor import Tensor
 from . import blame
 from .engine import OURS
-from .oracles import Oracle, Slopes, chosen, is_inexact
+from .oracles import Oracle, Slopes, chosen, is_inexact, precision
 
 LARGE = 400  # elements: from there on single ones are sampled
 
@@ -48,7 +48,8 @@ class Case:
         self.gs = [self.random(y.shape) for y in self.values]
         self.ts, self.us = ([self.random(x.shape) for x in self.arrays] for _ in range(2))
         self.oracle, self.refusals = chosen(oracle, self.reference, self.arrays, self.ts)
-        self.rtol = rtol or max(self.oracle.rtol, 1e-9)
+        rounding = max((precision(y) for y in self.values), default=0.0)  # more than usual: in float32
+        self.rtol = rtol or max(self.oracle.rtol, 1e-9, 100 * rounding)
         self.slopes_known: dict[Any, Slopes] = {}
         self.known: dict[Any, Bounds] = {}
 
@@ -100,7 +101,7 @@ class Case:
         xs = [make.variable(a) if k in tracked else make.constant(a) for k, a in enumerate(arrays)]
         run = Run(self, xs, self.outputs(self.called(xs)))
         if walk:
-            run.back([g.copy() for g in self.gs] if gs is None else gs)
+            run.back(gs)
         return run
 
     @cached_property
@@ -202,7 +203,9 @@ class Run:
         self.case, self.engine, self.xs, self.ys = case, case.engine, xs, ys
         self.values = [np.asarray(case.engine.array(y)) for y in ys]
 
-    def back(self, gs) -> None:
+    def back(self, gs=None) -> None:
+        """From these cotangents, or from copies of the case's own: a wrong rule may write to them."""
+        gs = [g.copy() for g in self.case.gs] if gs is None else gs
         pairs = [(y, g) for y, g in zip(self.ys, gs, strict=True) if self.engine.tracked(y)]
         if pairs:
             self.engine.backward(*map(list, zip(*pairs, strict=True)))

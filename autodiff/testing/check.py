@@ -12,10 +12,10 @@ from . import blame
 from .adapters import KNOWN, engine_of
 from .case import Case, argument
 from .checks import CHECKS, Check, unknown
-from .engine import OURS
+from .engine import OURS, is_declined
 from .options import listed
 from .oracles import Oracle
-from .report import Finding, GradientError, Report, hide
+from .report import Finding, GradientError, Report, hide, said
 
 
 def check_gradients(f: Callable, *inputs: Any, **options: Any) -> Report:
@@ -72,18 +72,28 @@ def examine(
         raise
     refuse(case)
     report = Report(case.name, notes=case.notes, oracle=case.oracle.name, refusals=case.refusals, seed=seed)
+    declined: dict[str, list[str]] = {}  # what the engine says → the checks that it says it of
     for check in wanted:
         missing = check.needs - engine.abilities
         if missing:
             case.notes.append(f"not checked: {check.name} ({engine.name} has no {', '.join(missing)})")
             continue
-        report.checks.append(check.name)
         try:
-            report.findings += check.run(case)
-        except Exception as error:  # the program, or a rule: it is the one thing to tell
+            for finding in check.run(case):
+                report.findings.append(finding)
+        except Exception as error:  # the program, or a rule
+            if check.needs and is_declined(error):
+                declined.setdefault(said(error), []).append(check.name)
+                continue
             what = f"it raises {type(error).__name__}: {error}"
             report.findings.append(Finding(check.name, what, error=error))
-            break
+            if not check.needs:  # for the others it would raise again
+                break
+        report.checks.append(check.name)
+    for reason, names in declined.items():
+        case.notes.append(
+            f"not checked, or not in full: {', '.join(names)} ({engine.name} declines: {reason})"
+        )
     if not report.ok:
         report.snippet = blame.snippet(case, report.findings[0])
     elif not report.checks:

@@ -11,7 +11,8 @@ import numpy as np
 from ..graph import Node, reverse_topological_order
 from ..primitive import Elementwise, Linear, Multilinear
 from . import blame, layouts
-from .case import Bounds, Case, Constant, Run
+from .case import LARGE, Bounds, Case, Constant, Run
+from .engine import is_declined
 from .oracles import Unsuitable, as_floats
 from .report import Finding
 
@@ -29,7 +30,7 @@ def value(case: Case) -> Findings:
                 a,
                 b,
             )
-        elif not same(y, a):
+        elif y.dtype != a.dtype or not close(y, a):  # the decompositions of LAPACK round otherwise
             yield Finding("value", f"output {k} has another value when gradients are recorded", a, y)
 
 
@@ -128,7 +129,8 @@ def where(case: Case, k: int, wrong: list, size: int) -> str:
     if bounds.unknown:
         text = " (no derivative is known there: is it in the function's domain?)"
     if place is None:
-        return " along a random direction, though in no single element by more than rounding" + text
+        elements = "single element" if size <= LARGE else f"one of the {LARGE} elements looked at"
+        return f" along a random direction, though in no {elements} by more than rounding{text}"
     spot = f" at [{', '.join(map(str, place))}]" if place else ""
     others = f", and at {len(wrong) - 1} more of its {size} elements" if len(wrong) > 1 else ""
     return f"{spot}, where it is {case.arrays[k][place]:.6g}{others}{text}"
@@ -213,7 +215,7 @@ def adjoint(case: Case) -> Findings:
     terms = [case.once.gradient(k) * t for k, t in enumerate(case.ts)]
     right = sum(float(np.sum(term)) for term in terms)
     size = sum(float(np.sum(abs(term))) for term in terms)
-    if not Bounds(left, left, 0.0, size).admit(right, 1e-9):
+    if not Bounds(left, left, 0.0, size).admit(right, case.rtol):
         yield Finding("adjoint", "forward and reverse mode disagree: ⟨g, J t⟩ is not ⟨Jᵀ g, t⟩", left, right)
     derived = sorted(jvps_from_vjps(case))
     if derived:
@@ -247,11 +249,15 @@ def second_order(case: Case) -> Findings:
         want = want + np.sum(terms)
         size += float(np.sum(abs(terms))) if case.oracle.ordered else 0.0
         slack += float(np.sum(abs(g * e)))
+    declined = None
     for world in case.worlds:
         for nesting in NESTINGS:
             try:
                 found = getattr(case.engine, nesting)(case.called_with, world.xs, world.gs, world.us)
             except Exception as reason:
+                if world.rtol and is_declined(reason):
+                    declined = reason  # perhaps not in the other nestings
+                    continue
                 if world.rtol:
                     raise
                 what = f"{spaced(nesting)} does not take exact numbers: {type(reason).__name__}: {reason}"
@@ -274,6 +280,8 @@ def second_order(case: Case) -> Findings:
                 )
                 return
     yield from by_cotangent(case)
+    if declined:
+        raise declined
 
 
 def by_cotangent(case: Case) -> Findings:
@@ -353,7 +361,7 @@ def integers(case: Case) -> Findings:
     new = case.constants()
     for k, a in zip(case.places, case.arrays, strict=True):
         new[k] = case.engine.variable(a)
-    Run(case, new, case.outputs(case.program(*new))).back(case.gs)
+    Run(case, new, case.outputs(case.program(*new))).back()
     for k, constant in constants.items():
         if case.engine.gradient(new[k]) is not None:
             yield Finding(
@@ -469,7 +477,7 @@ def accumulation(case: Case) -> Findings:
     run = case.run()
     first = [None if g is None else g.copy() for g in run.gradients]
     again = Run(case, run.xs, case.outputs(case.called(run.xs)))
-    again.back(case.gs)
+    again.back()
     for k, (before, after) in enumerate(zip(first, again.gradients, strict=True)):
         if before is not None and not close(after, 2 * before):
             overwritten = close(after, before)

@@ -24,6 +24,7 @@ class Dual:
 
     __slots__ = ("value", "slope")
     ties = 0  # how often equal numbers were compared that move apart: there the function has a kink
+    jumps = 0  # how often a whole number that moves was rounded down: there the function jumps
 
     def __init__(self, value: Any, slope: Any = 0):
         self.value, self.slope = value, slope
@@ -110,7 +111,10 @@ class Dual:
 
     def __floor__(self):
         n = math.floor(self.value)
-        return n - 1 if self.value == n and self.slope < 0 else n
+        if self.value != n:
+            return n
+        Dual.jumps += self.slope != 0
+        return n - 1 if self.slope < 0 else n
 
     def __ceil__(self):
         return -math.floor(-self)

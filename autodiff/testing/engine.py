@@ -159,6 +159,17 @@ class Tracer:
         return primitive(*args, **options)
 
 
+# What engines say, in an exception, of a derivative that they do not have: the last two PyTorch, of an
+# autograd.Function in its plain form (without torch.func), or declared to have a first derivative only.
+DECLINING = ("not implemented", "setup_context", "once_differentiable")
+
+
+def is_declined(error: Exception) -> bool:
+    """Does the engine say that it has no such derivative?"""
+    text = str(error).lower()
+    return isinstance(error, NotImplementedError) or any(words in text for words in DECLINING)
+
+
 def flows(result) -> list[Any]:
     """The outputs of a function that can have a derivative, in order."""
     several = result if isinstance(result, (tuple, list)) else (result,)

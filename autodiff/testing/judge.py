@@ -22,11 +22,11 @@ from .adapters.base import Adapter
 from .card import Card, Convention, Entry, Miss
 from .case import Case, Constant, Fixed
 from .checks import CHECKS
-from .engine import OURS
+from .engine import OURS, is_declined
 from .operations import OPERATIONS, direct, listed
 from .options import listed as known_names
 from .oracles import FiniteDifferences
-from .report import CONSEQUENCES, Finding
+from .report import CONSEQUENCES, Finding, said
 from .strategies import arrays, broadcast_arrays, st
 
 EXAMPLES = 60  # looked at for each row
@@ -150,17 +150,6 @@ class Outcome:
     checked: set[str] = field(default_factory=set)
     findings: dict[str, Finding] = field(default_factory=dict)
     not_offered: dict[str, str] = field(default_factory=dict)  # check → what the engine said
-
-
-def is_declined(error: Exception) -> bool:
-    """Does the engine say that it has no such derivative?"""
-    return isinstance(error, NotImplementedError) or "not implemented" in str(error).lower()
-
-
-def said(error: BaseException) -> str:
-    """An exception on one line."""
-    lines = str(error).strip().splitlines()
-    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
 
 
 def look(engine: Any, row: Any, example: tuple, names: Sequence[str], broken: Sequence[str],

@@ -88,9 +88,12 @@ class Oracle:
             return [np.where(r == le, r, np.nan) for r, le in zip(found.right, found.left, strict=True)]
 
         outer = FiniteDifferences(levels=6, step=0.04)
-        found = outer.slopes(slope, [np.zeros(())], [np.ones(())])
+        line = [np.zeros(())], [np.ones(())]
+        found = outer.from_step(outer.first_step(*line), slope, *line)
         if found.kinks or not all(np.isfinite(r).all() for r in found.right):
             raise Unsuitable("there is a kink close by")
+        if any(np.any(e > 1e-3 * abs(r) + 1e-6) for e, r in zip(found.error, found.right, strict=True)):
+            raise Unsuitable("the slope changes too fast for finite differences")
         return found.right, [e + max(noise) / outer.least for e in found.error]
 
 
@@ -104,11 +107,11 @@ class Exact(Oracle):
         return numbers(array)
 
     def slopes(self, f, xs, ts):
-        before = Dual.ties
+        ties_before, jumps_before = Dual.ties, Dual.jumps
         values, right = self.along(f, xs, ts)
-        ties = Dual.ties > before
+        ties = Dual.ties > ties_before
         left = right
-        if ties:
+        if ties or Dual.jumps > jumps_before:
             left = [np.negative(s) for s in self.along(f, xs, [np.negative(t) for t in ts])[1]]
         left = [np.asarray(s, object) for s in left]
         return Slopes(values, right, left, [np.zeros(v.shape) for v in values], ties)
@@ -123,7 +126,10 @@ class Exact(Oracle):
         for x, u, t in zip(xs, us, ts, strict=True):
             x, u, t = self.over(x), self.over(u), self.over(t)
             inputs.append(duals(duals(x, u), duals(t, self.over(np.zeros(x.shape, int)))))
+        before = Dual.ties
         mixed = [split(split(y)[1])[1] for y in self.run(f, inputs)]
+        if Dual.ties > before:
+            raise Unsuitable("a tie decides: conventions say what the slope of a slope is there")
         return mixed, [np.zeros(m.shape) for m in mixed]
 
     def run(self, f, inputs):
@@ -160,6 +166,10 @@ class ComplexStep(Oracle):
     def slopes(self, f, xs, ts):
         values, right = self.along(f, xs, ts, self.step)
         _, left = self.along(f, xs, ts, -self.step)
+        _, closer = self.along(f, xs, ts, self.step * 2.0**-40)
+        grows = [abs(c) > 2 * abs(r) for c, r in zip(closer, right, strict=True)]  # as of sqrt at 0
+        right, left = ([np.where(g, np.copysign(np.inf, s), s) for g, s in zip(grows, side, strict=True)]
+                       for side in (right, left))  # fmt: skip
         with np.errstate(invalid="ignore"):  # inf - inf: they differ, as they should
             left = [np.where(abs(r - le) <= 1e-12 * (abs(r) + abs(le)), r, le)
                     for r, le in zip(right, left, strict=True)]  # fmt: skip
@@ -199,8 +209,20 @@ class FiniteDifferences(Oracle):
         return self.step / 2**self.levels
 
     def slopes(self, f, xs, ts):
-        at = [np.asarray(y, np.float64) for y in f(*xs)]
         h0 = self.first_step(xs, ts)
+        found = self.from_step(h0, f, xs, ts)
+        sizes = (np.maximum(abs(r), abs(le)) for r, le in zip(found.right, found.left, strict=True))
+        if any(np.any(e > 1e-6 * s + 1e-12) for e, s in zip(found.error, sizes, strict=True)):
+            closer = self.from_step(h0 / 2**self.levels, f, xs, ts)  # is it fast, or a kink near by?
+            for k, (e, finer) in enumerate(zip(found.error, closer.error, strict=True)):
+                for name in ("right", "left", "error"):
+                    of = getattr(found, name)
+                    of[k] = np.where(finer < e, getattr(closer, name)[k], of[k])
+        return found
+
+    def from_step(self, h0: float, f, xs, ts) -> Slopes:
+        """By steps from h0 down."""
+        at = f(*xs)
         ahead, behind = [], []
         with np.errstate(all="ignore"):
             for k in range(self.levels):
@@ -209,7 +231,7 @@ class FiniteDifferences(Oracle):
                 behind.append((h, f(*moved(xs, ts, -h))))
             found = [self.of_output(k, y, ahead, behind) for k, y in enumerate(at)]
         right, left, error = ([part[k] for part in found] for k in range(3))
-        return Slopes(at, right, left, error)
+        return Slopes([np.asarray(y, np.float64) for y in at], right, left, error)
 
     def first_step(self, xs, ts) -> float:
         """A power of 2 near `step`, relative to the size of what moves if that is not small."""
@@ -219,17 +241,19 @@ class FiniteDifferences(Oracle):
         return float(2.0**exponent)
 
     def of_output(self, k, y, ahead, behind):
+        epsilon = precision(y)
+        y = np.asarray(y, np.float64)
         plus = [(np.asarray(ys[k]) - y) / h for h, ys in ahead]
         minus = [(y - np.asarray(ys[k])) / h for h, ys in behind]
         three = [np.stack([(p + m) / 2, p, m]) for p, m in zip(plus, minus, strict=True)]
-        noise = np.finfo(float).eps * (abs(y) + 1e-300) / ahead[-1][0]
+        noise = epsilon * (abs(y) + 1e-300) / ahead[-1][0]
         limits, errors = extrapolated(three, np.reshape([4, 2, 2], (3,) + (1,) * y.ndim))
         (central, right, left), (error, error_right, error_left) = limits, errors
         bent = abs(right - left) > 10 * (error_right + error_left + noise)
         unclear = ~np.isfinite(central)
         right = np.where(bent | unclear, right, central)
         left = np.where(bent | unclear, left, central)
-        error = np.where(bent, error_right + error_left, error) + np.finfo(float).eps * abs(y) / ahead[0][0]
+        error = np.where(bent, error_right + error_left, error) + epsilon * abs(y) / ahead[0][0]
         return right, left, error
 
 
@@ -262,6 +286,12 @@ class Values(Oracle):
                     for v, w in zip(x.flat, t.flat, strict=True)
                 )  # fmt: skip
         return Slopes(values, slopes, slopes, [np.zeros(v.shape) for v in values])
+
+
+def precision(y: np.ndarray) -> float:
+    """The relative rounding error of its numbers."""
+    dtype = np.asarray(y).dtype
+    return float(np.finfo(dtype if dtype.kind == "f" else float).eps)
 
 
 def moved(xs: Arrays, ts: Arrays, h: float) -> list[np.ndarray]:

@@ -106,6 +106,12 @@ def shown(value: Any) -> str:
     return f"{value} = {float(value):.10g}" if getattr(value, "denominator", 1) != 1 else str(value)
 
 
+def said(error: BaseException) -> str:
+    """An exception on one line."""
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0][:200]}" if lines else type(error).__name__
+
+
 def hide(excinfo: Any) -> bool:
     """What a function of the kit has as __tracebackhide__: pytest leaves its frame out of a GradientError."""
     return isinstance(excinfo.value, GradientError)

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import warnings
+from typing import Any
 
 import numpy as np
 import torch
@@ -70,7 +71,11 @@ class PyTorch(Adapter):
 
     def backward(self, outputs, cotangents):
         # A gradient may lie in the memory of the cotangent that was given: this one is given away.
-        torch.autograd.backward(list(outputs), [torch.tensor(np.array(g)) for g in cotangents])
+        given = [torch.tensor(np.array(g)) for g in cotangents]
+        torch.autograd.backward(list(outputs), given)
+        for g, seen in zip(cotangents, given, strict=True):
+            if g.flags.writeable:
+                g[...] = seen.numpy()  # with what a rule has written to it
 
     def gradient(self, variable):
         grad = getattr(variable, "grad", None)
@@ -98,12 +103,16 @@ class PyTorch(Adapter):
         return torch.func.grad(f, argnums=tuple(range(len(xs))))(*xs)
 
     def reverse_over_reverse(self, f, xs, gs, us):
-        def slope(*x):
-            return sum(
-                (h * u).sum() for h, u in zip(self.grad(self.weighted(f, gs), x), self.given(us), strict=True)
-            )
-
-        return [h.detach().numpy(force=True) for h in self.grad(slope, self.given(xs))]
+        """By torch.autograd, which takes an autograd.Function in every form; torch.func does not. The
+        cotangents want a gradient too: what is marked once_differentiable says so only then."""
+        inputs, weights = ([x.requires_grad_() for x in self.given(arrays)] for arrays in (xs, gs))
+        rest: Any = {"allow_unused": True, "materialize_grads": True}
+        y: Any = sum((y * g).sum() for y, g in zip(self.flows(f(*inputs)), weights, strict=True))
+        first = torch.autograd.grad(y, inputs, create_graph=True, **rest)
+        slope: Any = sum((h * u).sum() for h, u in zip(first, self.given(us), strict=True))
+        if not slope.requires_grad:
+            return [np.zeros_like(x) for x in xs]
+        return [h.numpy(force=True) for h in torch.autograd.grad(slope, inputs, **rest)]
 
     def forward_over_reverse(self, f, xs, gs, us):
         found = self.tangents(lambda *x: self.grad(self.weighted(f, gs), x), self.given(xs), self.given(us))

@@ -238,6 +238,64 @@ def test_to_decline_other_dtypes_or_memory_is_not_wrong():
     assert "shape and dtype" in {finding.check for finding in examine(back, A).findings}
 
 
+def plain_function(backward):
+    """An autograd.Function of PyTorch in the form that torch.func does not take: x³, with this backward."""
+    torch = pytest.importorskip("torch")
+
+    def forward(ctx, x):
+        ctx.save_for_backward(x)
+        return x**3
+
+    methods = {"forward": staticmethod(forward), "backward": staticmethod(backward)}
+    return type("Cube", (torch.autograd.Function,), methods).apply
+
+
+def test_a_function_of_pytorch_need_not_be_for_torch_func():
+    report = check_gradients(
+        plain_function(lambda ctx, g: 3 * g * ctx.saved_tensors[0] ** 2), A, engine="torch"
+    )
+    assert "jvp" not in report.checks
+    assert "not in full: jvp, adjoint, second order (PyTorch declines: RuntimeError" in str(report)
+
+
+def overwriting(ctx, g):
+    return g.mul_(3) * ctx.saved_tensors[0] ** 2
+
+
+@pytest.mark.parametrize(
+    "backward, check",
+    [
+        (lambda ctx, g: 3 * g * ctx.saved_tensors[0].detach() ** 2, "second order"),
+        (overwriting, "untouched"),
+    ],
+)
+def test_what_is_wrong_with_a_function_of_pytorch_is_found_all_the_same(backward, check):
+    assert check in [
+        finding.check for finding in examine(plain_function(backward), A, engine="torch").findings
+    ]
+
+
+def test_rounding_is_no_other_value():
+    torch = pytest.importorskip("torch")
+    x = np.random.default_rng(0).normal(size=(3, 3))  # with a gradient LAPACK finds the vectors too
+    assert check_gradients(lambda x: torch.linalg.eigvalsh(x + x.T), x, engine="torch").ok
+
+
+def test_an_error_of_forward_mode_does_not_hide_the_cause():
+    class Overwrites(ad.autograd.Function):
+        @staticmethod
+        def forward(ctx, x):
+            return 2 * x
+
+        @staticmethod
+        def backward(ctx, g):
+            return g.mul_(2)
+
+    findings = {finding.check: finding for finding in examine(Overwrites.apply, A).findings}
+    untouched = findings["untouched"]
+    assert np.array_equal(untouched.got, 2 * untouched.expected)  # and no later check has changed these
+
+
 def test_it_says_which_oracle_it_took_and_why():
     assert check_gradients(ad.mul, A, B).oracle == "exact"
     report = check_gradients(ad.tanh, A)
@@ -261,6 +319,32 @@ def test_kinks_are_recognised_and_conventions_left_alone():
 @pytest.mark.parametrize("name", ["log_sigmoid", "softplus", "sigmoid", "tanh", "expm1", "erf"])
 def test_far_out_the_sound_engine_is_not_blamed(name, x):
     check_gradients(getattr(ad, name), [x])
+
+
+@pytest.mark.parametrize(
+    "f, x",
+    [
+        (lambda x: ad.sin(10000 * x), [2.0, 0.1875, -0.625]),  # fast
+        (lambda x: x.to(ad.float32).sin(), [-1.043, 0.268, 0.358]),  # rounded to seven digits
+        (ad.sqrt, [0.0, 1.0]),  # the slope at 0 is infinite
+        (lambda x: ad.floor(x) * x, [1.0, 2.0]),  # a jump
+        (lambda x: abs(x) * x, [0.0, 1.0]),  # the slope has a kink
+        (lambda x: (ad.relu(x) - ad.relu(-x)) ** 2, [0.0, 1.0]),  # ties cancel
+    ],
+)
+def test_awkward_places_are_held_against_no_one(f, x):
+    assert check_gradients(f, x).ok
+
+
+def test_of_a_large_array_it_does_not_say_what_it_has_not_looked_at():
+    def off_in_one(g, x):
+        factor = np.ones(np.shape(x))
+        factor.flat[777] = 1.001
+        return 2 * g * x * factor
+
+    wrong_in_one = ad.primitive.general("wrong_in_one", lambda x: x * x, off_in_one)
+    report = examine(wrong_in_one, np.arange(1.0, 2501), checks="vjp")  # too many for fractions
+    assert "in no one of the 400 elements looked at" in report.findings[0].what
 
 
 def test_a_complex_step_through_an_absolute_value_is_found_out():
