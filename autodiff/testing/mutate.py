@@ -460,6 +460,10 @@ BOOLEAN = "a boolean counts as 0 or 1 in a sum with integers; the conversion say
 EMPTY = "of an empty array only the shape is left, and that has no sign"
 THIRD = "this shows from the third order on, and the kit asks for two"
 EQUIVALENT: dict[str, str] = {
+    "reductions.count: math.prod((shape[positive(d, len(shape))] if shape else 1 for d in each)) → (shape[positive(d, len(shape))] if shape else 1 for d in each)":
+        "the mean itself raises then, and there is nothing to differentiate",
+    "reductions.count: positive(d, len(shape)) → positive(len(shape), d)":
+        "the mean itself raises then, and there is nothing to differentiate",
     "reductions.ties: as_number(equal_to(x, kept_dim(y, x.shape, dim))) + as_number(not_itself(x)) → "
     "as_number(equal_to(x, kept_dim(y, x.shape, dim))) - as_number(not_itself(x))":
         "where one is NaN none is equal to y, and a minus in every count cancels in the share",
